@@ -1,0 +1,1 @@
+"""CloudEvents on Kafka: the envelope, the topics, the producer and the dead letter."""

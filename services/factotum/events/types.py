@@ -1,0 +1,64 @@
+"""The data of the events that Factotum itself publishes, one model an event type."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+OBSERVATION_TYPE = "dev.factotum.observation.v1"
+OUTCOME_TYPE = "dev.factotum.outcome.v1"
+
+
+class ObservedError(BaseModel):
+    """A tool's error as it is remembered."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: str
+    message: str
+    retryable: bool
+
+
+class ObservationData(BaseModel):
+    """What one call did (`factotum.observations`).
+
+    `tool` is empty for what the planner observed itself, e.g. that no procedure matched an event;
+    then `note` says it.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    tool: str = ""
+    tool_version: str = ""
+    effect: str = "none"
+    run_id: str = ""
+    step: str = ""
+    iteration: str = ""
+    procedure: str = ""
+    arguments: dict[str, Any] = {}
+    output: Any = None
+    error: ObservedError | None = None
+    replayed: bool = False
+    note: str = ""
+    started_at: datetime
+    ended_at: datetime
+
+
+class OutcomeData(BaseModel):
+    """How a run ended (`factotum.outcomes`)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    run_id: str
+    procedure: str
+    procedure_version: str
+    event_type: str = ""
+    status: Literal["completed", "failed", "cancelled"]
+    input: Any = None
+    output: Any = None
+    failure: str = ""
+    compensated: list[str] = []
+    started_at: datetime
+    ended_at: datetime

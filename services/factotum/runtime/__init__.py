@@ -1,0 +1,1 @@
+"""What every process shares, a closed list: settings, secrets, telemetry, logs, gRPC, lifespan, clock."""

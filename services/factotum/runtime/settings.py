@@ -1,0 +1,55 @@
+"""Parts that the settings of several processes are made of.
+
+A process declares one `Settings(ProcessSettings)` in its `settings.py` and reads it once, in its
+`main.py`. Values come from environment variables: `FACTOTUM_KAFKA__BOOTSTRAP_SERVERS=…`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Part(BaseModel):
+    """A closed, immutable group of settings: an unknown name is an error, not a silence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KafkaSettings(Part):
+    bootstrap_servers: str = Field(default="127.0.0.1:9092", description="host:port[,host:port…]")
+    publish_timeout_seconds: float = Field(default=10.0, gt=0)
+    # The in-process cluster of librdkafka can neither create topics nor elect a leader by topic.
+    embedded: bool = False
+
+
+class TemporalSettings(Part):
+    address: str = "127.0.0.1:7233"
+    namespace: str = "default"
+    task_queue: str = "factotum"
+    ui_url: str = Field(default="", description="address of the Temporal UI; empty if there is none")
+
+
+class GrpcSettings(Part):
+    host: str = "127.0.0.1"
+    port: int = Field(ge=0, le=65535, description="0: a free one")
+
+
+class TelemetrySettings(Part):
+    otlp_endpoint: str = Field(default="", description="base URL of an OTLP/HTTP collector; empty: no export")
+    log_level: str = "INFO"
+    log_json: bool = True
+
+
+class SecretsSettings(Part):
+    directory: Path = Field(default=Path("secrets"), description="one file a secret: <directory>/<tenant>/<name>")
+
+
+class ProcessSettings(BaseSettings):
+    """Base of every process's settings."""
+
+    model_config = SettingsConfigDict(env_prefix="FACTOTUM_", env_nested_delimiter="__", frozen=True, extra="forbid")
+
+    telemetry: TelemetrySettings = TelemetrySettings()

@@ -1,0 +1,40 @@
+"""OpenTelemetry: one trace from the webhook to the memory record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from factotum.runtime import logs
+from factotum.runtime.settings import TelemetrySettings
+
+# Attributes of our spans; the collector of the local stack finds a run's trace by the first.
+RUN_ID = "factotum.run_id"
+TENANT = "factotum.tenant"
+
+
+def setup(service: str, settings: TelemetrySettings) -> TracerProvider:
+    """Sets up logs and traces of this process. Call once, in `main.py`, before anything is traced.
+
+    Spans are exported in batches, every half second, if an endpoint is configured; the returned
+    provider's `shutdown()` flushes them.
+    """
+    logs.setup(service, settings)
+    provider = TracerProvider(resource=Resource.create({"service.name": service, "service.namespace": "factotum"}))
+    if settings.otlp_endpoint:
+        exporter = OTLPSpanExporter(endpoint=f"{settings.otlp_endpoint.rstrip('/')}/v1/traces", timeout=5)
+        provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=500))
+    trace.set_tracer_provider(provider)
+    return provider
+
+
+def context_from_headers(headers: Mapping[str, bytes] | Iterable[tuple[str, bytes]] | None) -> Context:
+    """The trace context that a Kafka message carries; an empty one if it carries none."""
+    pairs = headers.items() if isinstance(headers, Mapping) else (headers or ())
+    return propagate.extract({name: value.decode("latin-1") for name, value in pairs if value is not None})

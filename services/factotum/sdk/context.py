@@ -1,0 +1,33 @@
+"""What a tool is given beside its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext(Generic[S]):
+    """One call's surroundings.
+
+    Attributes:
+        tenant: for whom the call is made.
+        idempotency_key: identifies the effect; the same on every retry. Derive ids given to the
+            system (externalId, Message-ID, UID) from it, so that the system can be asked for them.
+        run_id: the run that asks; empty for a call made by hand.
+        settings: the connector's settings for this tenant.
+        secret: resolves a reference such as `secret://hr-token`; raises `NotPermitted` for a name
+            the tenant does not have. Its value must not leave the tool.
+        now: the clock, timezone-aware UTC.
+    """
+
+    tenant: str
+    idempotency_key: str
+    run_id: str
+    settings: S
+    secret: Callable[[str], str]
+    now: Callable[[], datetime]

@@ -1,0 +1,59 @@
+"""The gateway's composition root: `python -m factotum.gateway.main`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import structlog
+
+from factotum.events.producer import EventProducer
+from factotum.gateway import server, sources
+from factotum.gateway.errors import SourcesInvalid
+from factotum.gateway.http import create_app
+from factotum.gateway.intake import Intake
+from factotum.gateway.runs import PlannerClient
+from factotum.gateway.settings import Settings
+from factotum.runtime import clock, grpc_client, lifespan, telemetry
+from factotum.runtime.secrets import SecretDirectory
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Runs the gateway until `stop` is set. Raises `SourcesInvalid`, or `OSError` if the port is taken."""
+    known = sources.load(settings.sources_file, SecretDirectory(settings.secrets.directory), settings.tolerance_seconds)
+    kafka = settings.kafka
+    async with (
+        EventProducer(
+            kafka.bootstrap_servers, client_id="gateway", timeout_seconds=kafka.publish_timeout_seconds
+        ) as producer,
+        grpc_client.channel(settings.planner_address) as channel,
+    ):
+        app = create_app(
+            sources=known,
+            intake=Intake(producer, settings.max_event_bytes),
+            producer=producer,
+            planner=PlannerClient(channel),
+            max_body_bytes=settings.max_body_bytes,
+            clock=clock.now,
+        )
+        listener = server.listen(settings.http)
+        log.info("gateway listens", host=settings.http.host, port=listener.getsockname()[1])
+        await server.serve(app, listener, settings.http, stop)
+
+
+def main() -> None:
+    settings = Settings()
+    provider = telemetry.setup("gateway", settings.telemetry)
+    try:
+        lifespan.run(lambda stop: serve(settings, stop))
+    except (SourcesInvalid, OSError) as error:
+        log.error("gateway cannot start", reason=str(error))
+        sys.exit(1)
+    finally:
+        provider.shutdown()
+
+
+if __name__ == "__main__":
+    main()

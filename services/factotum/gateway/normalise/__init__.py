@@ -1,0 +1,1 @@
+"""What was delivered, as Events: one small module a form."""

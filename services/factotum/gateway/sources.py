@@ -1,0 +1,156 @@
+"""The file of sources: who may send what, each for one tenant, with secrets by reference.
+
+sources:
+  bamboohr: {scheme: bamboohr, tenant: acme, secret: secret://bamboohr-webhook}
+  billing:  {scheme: standard, tenant: acme, secrets: [secret://billing-new, secret://billing-old]}
+tokens:
+  - {tenant: acme, token: secret://events-token}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from factotum.events.envelope import TENANT_PATTERN, describe
+from factotum.gateway.errors import NotAuthenticated, SourcesInvalid, UnknownSource
+from factotum.gateway.verification.bamboohr import BambooHRVerifier
+from factotum.gateway.verification.signature import Verifier
+from factotum.gateway.verification.standard import StandardVerifier
+from factotum.runtime.secrets import SecretDirectory, UnknownSecret
+
+SchemeName = Literal["bamboohr", "standard"]
+Tenant = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]
+SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceEntry(_Closed):
+    """A source of webhooks; during a rotation it has several secrets, any of which may have signed."""
+
+    scheme: SchemeName
+    tenant: Tenant
+    secret: str | None = None
+    secrets: list[str] = []
+
+    @model_validator(mode="after")
+    def _has_secrets(self) -> Self:
+        if bool(self.secret) == bool(self.secrets):
+            raise ValueError("give either secret or secrets")
+        return self
+
+    @property
+    def references(self) -> list[str]:
+        return [self.secret] if self.secret else self.secrets
+
+
+class TokenEntry(_Closed):
+    """A bearer token of /v1 and the tenant that it stands for."""
+
+    tenant: Tenant
+    token: str
+
+
+class SourcesFile(_Closed):
+    sources: dict[SourceName, SourceEntry] = {}
+    tokens: list[TokenEntry] = Field(default=[])
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source of webhooks, ready to verify."""
+
+    name: str
+    tenant: str
+    scheme: SchemeName
+    verifier: Verifier
+
+    @property
+    def uri(self) -> str:
+        """The `source` attribute of its events."""
+        return f"/hooks/{self.name}"
+
+
+class Sources:
+    """The senders that the gateway knows. Holds secrets; never log it."""
+
+    def __init__(self, sources: Mapping[str, Source], tokens: Sequence[tuple[str, str]]) -> None:
+        self._sources = dict(sources)
+        # Digests have one length, so that comparing them says nothing about the tokens' lengths.
+        self._tokens = [(tenant, _digest(token.encode())) for tenant, token in tokens]
+
+    def source(self, name: str) -> Source:
+        """Raises `UnknownSource`."""
+        try:
+            return self._sources[name]
+        except KeyError:
+            raise UnknownSource("no source of this name is configured") from None
+
+    def tenant_of(self, token: bytes) -> str:
+        """The tenant that a bearer token stands for, found in constant time. Raises `NotAuthenticated`."""
+        digest = _digest(token)
+        matches = [tenant for tenant, known in self._tokens if hmac.compare_digest(known, digest)]
+        if not matches:
+            raise NotAuthenticated("the bearer token is not known")
+        return matches[0]
+
+
+def load(path: Path, secrets: SecretDirectory, tolerance_seconds: int) -> Sources:
+    """Reads the file and every secret it names. Raises `SourcesInvalid`, which names all faults at once."""
+    try:
+        file = SourcesFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    except OSError as error:
+        raise SourcesInvalid(f"{path} cannot be read: {error.strerror}. Set FACTOTUM_SOURCES_FILE.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SourcesInvalid(f"{path} is not YAML: {error}") from error
+    except ValidationError as error:
+        raise SourcesInvalid(f"{path}: {describe(error)}") from error
+    faults: list[str] = []
+    sources = {}
+    for name, entry in file.sources.items():
+        try:
+            values = [_secret(secrets, entry.tenant, reference) for reference in entry.references]
+            verifier = _verifier(entry.scheme, values, tolerance_seconds)
+        except (UnknownSecret, ValueError) as error:
+            faults.append(f"sources.{name}: {error}")
+        else:
+            sources[name] = Source(name, entry.tenant, entry.scheme, verifier)
+    tokens: dict[str, str] = {}
+    for index, token in enumerate(file.tokens):
+        try:
+            value = _secret(secrets, token.tenant, token.token)
+        except (UnknownSecret, ValueError) as error:
+            faults.append(f"tokens.{index}: {error}")
+        else:
+            if tokens.setdefault(value, token.tenant) != token.tenant:
+                faults.append(f"tokens.{index}: another tenant has the same token")
+    if faults:
+        raise SourcesInvalid(f"{path}: {'; '.join(faults)}")
+    return Sources(sources, [(tenant, value) for value, tenant in tokens.items()])
+
+
+def _secret(secrets: SecretDirectory, tenant: str, reference: str) -> str:
+    value = secrets.resolve(tenant, reference)
+    if not value:
+        raise ValueError(f"{reference} of tenant {tenant} is empty")
+    return value
+
+
+def _verifier(scheme: SchemeName, secrets: Sequence[str], tolerance_seconds: int) -> Verifier:
+    if scheme == "bamboohr":
+        return BambooHRVerifier(secrets, tolerance_seconds)
+    return StandardVerifier(secrets, tolerance_seconds)
+
+
+def _digest(token: bytes) -> bytes:
+    return hashlib.sha256(token).digest()

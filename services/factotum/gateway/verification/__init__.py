@@ -1,0 +1,1 @@
+"""Whether a delivery was signed by its sender: one small module a scheme."""

@@ -1,0 +1,1 @@
+"""The process that carries runs out: polls Temporal for workflow tasks and activities."""

@@ -1,0 +1,1 @@
+"""The interpreter of documents as a Temporal workflow. Sandboxed definitions only."""

@@ -1,0 +1,90 @@
+"""The activity of one tool call. Dynamic, so that its Activity Type in the Temporal UI is the tool's name."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import grpc
+from temporalio import activity
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+from factotum.api.tools.v1 import tools_pb2, tools_pb2_grpc
+from factotum.workflows.contract import ToolCall
+from factotum.workflows.effects import EXECUTOR_UNAVAILABLE
+
+# Well below the heartbeat timeout of ten seconds.
+HEARTBEAT_SECONDS = 2.0
+# gRPC statuses that say nothing of the call itself: the executor is away, restarting or overloaded.
+_PASSING = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+}
+
+
+class ToolCalls:
+    """Calls the tool executor over gRPC."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = tools_pb2_grpc.ToolExecutorServiceStub(channel)
+
+    @activity.defn(dynamic=True)
+    async def call(self, arguments: Sequence[RawValue]) -> Any:
+        """The tool's output. A tool's error becomes an `ApplicationError` whose type is its kind."""
+        call = activity.payload_converter().from_payload(arguments[0].payload, ToolCall)
+        request = tools_pb2.ExecuteRequest(
+            tenant=call.tenant,
+            tool=call.tool,
+            arguments_json=json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":")),
+            idempotency_key=call.idempotency_key,
+            origin=tools_pb2.Origin(
+                run_id=call.run_id,
+                step=call.step,
+                iteration=call.iteration,
+                procedure=call.procedure,
+                event_source=call.event.source,
+                event_id=call.event.id,
+            ),
+        )
+        response = await _to_its_end(self._execute(request))
+        if response.observation.HasField("error"):
+            raise _tool_error(response.observation.error)
+        return json.loads(response.observation.output_json)
+
+    async def _execute(self, request: tools_pb2.ExecuteRequest) -> tools_pb2.ExecuteResponse:
+        try:
+            return await self._stub.Execute(request)
+        except grpc.aio.AioRpcError as error:
+            message = f"tool-executor: {error.code().name} {error.details()}"
+            if error.code() in _PASSING:
+                raise ApplicationError(message, type=EXECUTOR_UNAVAILABLE) from error
+            kind = "not_found" if error.code() is grpc.StatusCode.NOT_FOUND else "invalid_argument"
+            raise ApplicationError(message, type=kind, non_retryable=True) from error
+
+
+async def _to_its_end(work: Any) -> Any:
+    """Awaits a call, sending heartbeats, also after the run was cancelled: what it did must be known."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        activity.heartbeat()
+        try:
+            await asyncio.wait({task}, timeout=HEARTBEAT_SECONDS)
+        except asyncio.CancelledError:
+            if activity.is_worker_shutdown():
+                task.cancel()
+                raise
+    return task.result()
+
+
+def _tool_error(error: tools_pb2.ToolError) -> ApplicationError:
+    kind = tools_pb2.ErrorKind.Name(error.kind).removeprefix("ERROR_KIND_").lower()
+    delay = timedelta(seconds=error.retry_after_seconds) if error.retry_after_seconds > 0 else None
+    return ApplicationError(error.message, type=kind, non_retryable=not error.retryable, next_retry_delay=delay)

@@ -1,0 +1,186 @@
+"""Starting runs and reading them back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from opentelemetry import trace
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from factotum.procedures.model import Document
+from factotum.runs import attributes, history, identity
+from factotum.runs.view import RunStatus, RunView
+from factotum.workflows.contract import RunInput
+
+# How often a watched run is looked at: attempts leave no event in Temporal's history while they last.
+WATCH_SECONDS = 0.5
+
+_STATUS = {
+    WorkflowExecutionStatus.RUNNING: RunStatus.RUNNING,
+    WorkflowExecutionStatus.CONTINUED_AS_NEW: RunStatus.RUNNING,
+    WorkflowExecutionStatus.COMPLETED: RunStatus.COMPLETED,
+    WorkflowExecutionStatus.FAILED: RunStatus.FAILED,
+    WorkflowExecutionStatus.CANCELED: RunStatus.CANCELLED,
+    WorkflowExecutionStatus.TERMINATED: RunStatus.TERMINATED,
+    WorkflowExecutionStatus.TIMED_OUT: RunStatus.TIMED_OUT,
+}
+
+
+class RunNotFound(LookupError):
+    """There is no such run, or it is another tenant's."""
+
+
+class TemporalUnavailable(Exception):
+    """Temporal did not answer. What was asked may have been done: ask again."""
+
+
+class RunRefused(ValueError):
+    """Temporal will never take this run, e.g. because its input is too large."""
+
+
+class Runs:
+    """The runs of all tenants; every method names the one it is for.
+
+    Args:
+        ui_url: address of the Temporal UI; empty if there is none.
+    """
+
+    def __init__(self, client: Client, *, task_queue: str, ui_url: str) -> None:
+        self._client = client
+        self._task_queue = task_queue
+        self._ui_url = ui_url.rstrip("/")
+
+    async def start(self, run_id: str, run: RunInput, document: Document) -> bool:
+        """Starts a run; False if one of this id was started before, whatever became of it.
+
+        Raises `TemporalUnavailable`, or `RunRefused` where trying again cannot help.
+        """
+        span = trace.get_current_span().get_span_context()
+        try:
+            await self._client.start_workflow(
+                document.document.name,
+                run,
+                id=run_id,
+                task_queue=self._task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                search_attributes=TypedSearchAttributes(
+                    [
+                        SearchAttributePair(attributes.TENANT, run.tenant),
+                        SearchAttributePair(attributes.PROCEDURE, document.full_name),
+                        SearchAttributePair(attributes.EVENT_TYPE, run.event.type),
+                    ]
+                ),
+                memo={
+                    "procedure": document.full_name,
+                    "procedure_version": document.document.version,
+                    "trace_id": trace.format_trace_id(span.trace_id) if span.is_valid else "",
+                },
+                static_summary=document.document.title or document.full_name,
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        except RPCError as error:
+            raise _translated(error) from error
+        return True
+
+    async def list(self, tenant: str, *, limit: int, procedure: str = "") -> list[RunView]:
+        """The newest runs first. Tenant and procedure must have been checked against their patterns."""
+        query = f'{attributes.TENANT.name} = "{tenant}"'
+        if procedure:
+            query += f' AND {attributes.PROCEDURE.name} = "{procedure}"'
+        try:
+            return [
+                await self._view(execution)
+                async for execution in self._client.list_workflows(query, limit=limit, page_size=min(limit, 200))
+            ]
+        except RPCError as error:
+            raise _translated(error) from error
+
+    async def get(self, tenant: str, run_id: str) -> RunView:
+        """The run with its steps. Raises `RunNotFound`."""
+        try:
+            return await self._read(await self._describe(tenant, run_id))
+        except RPCError as error:
+            raise _translated(error) from error
+
+    async def watch(self, tenant: str, run_id: str) -> AsyncIterator[RunView]:
+        """The run now and after every change until it has ended. Raises `RunNotFound`."""
+        seen: Any = None
+        while True:
+            view = await self.get(tenant, run_id)
+            if view != seen:
+                seen = view
+                yield view
+            if view.status is not RunStatus.RUNNING:
+                return
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def reachable(self) -> bool:
+        """Whether Temporal answers now."""
+        try:
+            return await self._client.service_client.check_health()
+        except RPCError:
+            return False
+
+    async def _describe(self, tenant: str, run_id: str) -> WorkflowExecutionDescription:
+        if identity.tenant_of(run_id) != tenant:
+            raise RunNotFound(f"tenant {tenant} has no run {run_id}")
+        try:
+            description = await self._client.get_workflow_handle(run_id).describe()
+        except RPCError as error:
+            if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+                raise RunNotFound(f"tenant {tenant} has no run {run_id}") from error
+            raise
+        if description.typed_search_attributes.get(attributes.TENANT) != tenant:
+            raise RunNotFound(f"tenant {tenant} has no run {run_id}")
+        return description
+
+    async def _read(self, description: WorkflowExecutionDescription) -> RunView:
+        view = await self._view(description)
+        handle = self._client.get_workflow_handle(description.id, run_id=description.run_id)
+        events = [event async for event in handle.fetch_history_events()]
+        converter = self._client.data_converter
+        view.steps = await history.steps_of(events, description.raw_description.pending_activities, converter)
+        view.failure = history.final_failure(events)
+        payload = history.final_payload(events)
+        if payload is not None:
+            (view.output,) = await converter.decode([payload])
+        return view
+
+    async def _view(self, execution: WorkflowExecution) -> RunView:
+        memo = await execution.memo()
+        found = execution.typed_search_attributes
+        return RunView(
+            id=execution.id,
+            tenant=found.get(attributes.TENANT) or "",
+            procedure=found.get(attributes.PROCEDURE) or "",
+            procedure_version=str(memo.get("procedure_version", "")),
+            status=_STATUS[execution.status or WorkflowExecutionStatus.RUNNING],
+            event_type=found.get(attributes.EVENT_TYPE) or "",
+            started_at=execution.start_time,
+            ended_at=execution.close_time,
+            trace_id=str(memo.get("trace_id", "")),
+            ui_url=self._link(execution),
+        )
+
+    def _link(self, execution: WorkflowExecution) -> str:
+        if not self._ui_url:
+            return ""
+        return f"{self._ui_url}/namespaces/{self._client.namespace}/workflows/{execution.id}/{execution.run_id}/history"
+
+
+def _translated(error: RPCError) -> Exception:
+    if error.status in (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.FAILED_PRECONDITION):
+        return RunRefused(f"Temporal refuses the run: {error.message}")
+    return TemporalUnavailable(f"Temporal did not answer: {error.status.name} {error.message}")

@@ -1,0 +1,43 @@
+"""Composition root of the worker."""
+
+from __future__ import annotations
+
+import asyncio
+
+from factotum.activities.outcome import Outcomes
+from factotum.activities.tool_call import ToolCalls
+from factotum.events.producer import EventProducer
+from factotum.runs.connection import connect
+from factotum.runtime import lifespan, telemetry
+from factotum.runtime.grpc_client import channel
+from factotum.runtime.grpc_server import GrpcServer
+from factotum.worker.pool import make_worker
+from factotum.worker.settings import Settings
+
+
+async def main(stop: asyncio.Event) -> None:
+    """Polls until told to stop. Health is served once Temporal has answered."""
+    settings = Settings()
+    provider = telemetry.setup("worker", settings.telemetry)
+    health = GrpcServer(settings.grpc, [], [])
+    producer = EventProducer(
+        settings.kafka.bootstrap_servers, client_id="worker", timeout_seconds=settings.kafka.publish_timeout_seconds
+    )
+    async with producer, channel(settings.tool_executor_address) as tool_executor:
+        client = await connect(settings.temporal)
+        worker = make_worker(
+            client,
+            task_queue=settings.temporal.task_queue,
+            tool_calls=ToolCalls(tool_executor),
+            outcomes=Outcomes(producer),
+            max_concurrent_activities=settings.max_concurrent_activities,
+        )
+        async with worker:
+            await health.start()
+            await stop.wait()
+            await health.stop()
+    provider.shutdown()
+
+
+if __name__ == "__main__":
+    lifespan.run(main)

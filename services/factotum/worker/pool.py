@@ -1,0 +1,48 @@
+"""What a worker of Factotum carries out, and in which sandbox."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from factotum.activities.outcome import Outcomes
+from factotum.activities.tool_call import ToolCalls
+from factotum.workflows.run import Run
+
+# Pure, and too dear to import anew for every run.
+PASSED_THROUGH = (
+    "factotum.procedures",
+    "factotum.sdk",
+    "annotated_types",
+    "attr",
+    "attrs",
+    "jq",
+    "jsonschema",
+    "jsonschema_specifications",
+    "opentelemetry",
+    "pydantic",
+    "pydantic_core",
+    "referencing",
+    "rpds",
+    "yaml",
+)
+
+
+def make_worker(
+    client: Client, *, task_queue: str, tool_calls: ToolCalls, outcomes: Outcomes, max_concurrent_activities: int
+) -> Worker:
+    """A worker, not yet running."""
+    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=[Run],
+        activities=[tool_calls.call, outcomes.publish],
+        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        max_concurrent_activities=max_concurrent_activities,
+        # Calls under way at a shutdown get this long to end before another worker takes them over.
+        graceful_shutdown_timeout=timedelta(seconds=5),
+    )

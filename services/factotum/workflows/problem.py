@@ -1,0 +1,61 @@
+"""Errors of a run: RFC 9457 problems with the standard types of DSL 1.0.3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_BASE = "https://serverlessworkflow.io/spec/1.0.0/errors/"
+VALIDATION = _BASE + "validation"
+EXPRESSION = _BASE + "expression"
+AUTHORIZATION = _BASE + "authorization"
+TIMEOUT = _BASE + "timeout"
+COMMUNICATION = _BASE + "communication"
+RUNTIME = _BASE + "runtime"
+
+# A tool's kind of error as (type, status): what a `catch` filters on.
+OF_TOOL_ERROR = {
+    "invalid_argument": (VALIDATION, 400),
+    "not_permitted": (AUTHORIZATION, 403),
+    "not_found": (COMMUNICATION, 404),
+    "conflict": (COMMUNICATION, 409),
+    "rate_limited": (COMMUNICATION, 429),
+    "unavailable": (COMMUNICATION, 503),
+    "ambiguous": (RUNTIME, 500),
+    "failed": (RUNTIME, 500),
+}
+
+
+class Problem(Exception):
+    """A fault of the run. `instance` is the JSON pointer of the step it comes from."""
+
+    def __init__(self, type_: str, status: int, title: str, detail: str = "", instance: str = "") -> None:
+        super().__init__(title)
+        self.type = type_
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.instance = instance
+
+    def at(self, pointer: str) -> Problem:
+        """The same problem, at a step, unless it already knows its own."""
+        self.instance = self.instance or pointer
+        return self
+
+    def as_json(self) -> dict[str, Any]:
+        """The problem as a `catch` sees it."""
+        return {
+            "type": self.type,
+            "status": self.status,
+            "title": self.title,
+            "detail": self.detail,
+            "instance": self.instance,
+        }
+
+    def __str__(self) -> str:
+        return f"{self.instance}: {self.title}{': ' + self.detail if self.detail else ''}"
+
+
+def of_tool_error(kind: str, message: str) -> Problem:
+    """The problem of a tool's error. `kind` is `ToolError.kind`."""
+    type_, status = OF_TOOL_ERROR.get(kind, (RUNTIME, 500))
+    return Problem(type_, status, kind.replace("_", " "), message)

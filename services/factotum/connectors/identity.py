@@ -1,0 +1,293 @@
+"""Accounts and group memberships over SCIM 2.0 (RFC 7643, RFC 7644).
+
+An account carries the employee's id as `externalId`; by that the system is asked whether an
+interrupted creation had its effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import datetime
+from typing import Annotated, Any, Self, TypeVar
+
+import httpx2
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from scim2_client import RequestNetworkException, SCIMClientException
+from scim2_client.engines.httpx2 import AsyncSCIMClient
+from scim2_models import (
+    Email,
+    Group,
+    ListResponse,
+    Name,
+    NoTargetException,
+    PatchOp,
+    PatchOperation,
+    Resource,
+    SCIMException,
+    ScimProvider,
+    SearchRequest,
+    User,
+)
+from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode
+
+from factotum.connectors.http import asking, client, reaching, refusal, unreachable
+from factotum.sdk.context import ToolContext
+from factotum.sdk.errors import Conflict, Failed, InvalidArgument, NotFound, ToolError
+from factotum.sdk.spec import Effect, Idempotency
+from factotum.sdk.tool import Connector
+
+_SYSTEM = "the identity system"
+_PAGE = 100
+
+R = TypeVar("R", bound=Resource[Any])
+
+ScimId = Annotated[str, Field(min_length=1, max_length=256, description="The id the identity system gave.")]
+GroupName = Annotated[str, Field(min_length=1, max_length=256, description="The group's displayName.")]
+
+
+class IdentitySettings(BaseModel):
+    """`base_url` ends in the SCIM version, e.g. https://idp.example/acme/v2."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: str
+    token: str = Field(description="Reference of the secret, e.g. secret://identity-token.")
+    timeout: float = Field(default=15.0, gt=0, description="Seconds.")
+
+
+class NewUser(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    userName: str = Field(min_length=1, max_length=256)
+    externalId: str = Field(min_length=1, max_length=256, description="The employee's id.")
+    givenName: str
+    familyName: str
+    displayName: str | None = None
+    email: str | None = Field(default=None, description="Work address.")
+    active: bool = True
+
+
+class UserQuery(BaseModel):
+    """What both name must be true of the account."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
+
+    userName: str | None = Field(default=None, min_length=1)
+    externalId: str | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if self.userName is None and self.externalId is None:
+            raise ValueError("give a userName or an externalId")
+        return self
+
+
+class UserRef(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    id: ScimId
+
+
+class Account(BaseModel):
+    id: str
+    userName: str
+    externalId: str | None = None
+    displayName: str | None = None
+    active: bool
+
+
+class AccountWithGroups(Account):
+    groups: list[str] = Field(description="The displayNames of the groups the account is a member of.")
+
+
+class AccountState(BaseModel):
+    id: str
+    active: bool
+
+
+class Membership(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    userId: ScimId
+    group: GroupName
+
+
+connector = Connector("identity", settings=IdentitySettings)
+
+
+@connector.tool(effect=Effect.CREATE, idempotency=Idempotency.RECONCILE)
+async def create_user(arguments: NewUser, context: ToolContext[IdentitySettings]) -> Account:
+    """Create an account for an employee.
+
+    A userName that is taken is a `Conflict`, whoever holds it: it is not for a tool to decide that
+    an account it did not make is the one wanted.
+    """
+    user: User[Any] = User(
+        user_name=arguments.userName,
+        external_id=arguments.externalId,
+        name=Name(
+            given_name=arguments.givenName,
+            family_name=arguments.familyName,
+            formatted=f"{arguments.givenName} {arguments.familyName}".strip(),
+        ),
+        display_name=arguments.displayName or f"{arguments.givenName} {arguments.familyName}".strip(),
+        emails=[Email(value=arguments.email, type="work", primary=True)] if arguments.email else None,
+        active=arguments.active,
+    )
+    async with _scim(context) as scim:
+        created = await scim.create(user)
+    if not isinstance(created, User):
+        raise Failed(f"{_SYSTEM} did not answer with the account it created")
+    return _account(created)
+
+
+@create_user.reconcile
+async def find_created(arguments: NewUser, context: ToolContext[IdentitySettings]) -> Account | None:
+    """The account with this externalId and this userName, None if there is none.
+
+    An account of another userName under the same externalId is not what this call would have made.
+    """
+    with asking(_SYSTEM):
+        async with _scim(context) as scim:
+            found = await _search(scim, User, _equals("externalId", arguments.externalId))
+    for user in found:
+        # RFC 7643 §4.1.1: userName is case-insensitive.
+        if (user.user_name or "").casefold() == arguments.userName.casefold():
+            return _account(user)
+    return None
+
+
+@connector.tool(effect=Effect.NONE)
+async def find_user(arguments: UserQuery, context: ToolContext[IdentitySettings]) -> AccountWithGroups:
+    """Find one account by its userName, by its externalId or by both, with its groups."""
+    wanted = {"userName": arguments.userName, "externalId": arguments.externalId}
+    terms = [_equals(name, value) for name, value in wanted.items() if value is not None]
+    words = " and ".join(str(term) for term in terms)
+    async with _scim(context) as scim:
+        user = _only(await _search(scim, User, *terms), f"an account with {words}")
+        groups = await _search(scim, Group, _equals("members.value", user.id))
+    names = sorted(group.display_name for group in groups if group.display_name)
+    return AccountWithGroups(**_account(user).model_dump(), groups=names)
+
+
+@connector.tool(effect=Effect.UPDATE, idempotency=Idempotency.NATIVE)
+async def deactivate_user(arguments: UserRef, context: ToolContext[IdentitySettings]) -> AccountState:
+    """Bar an account from signing in; it and its data stay."""
+    return await _set_active(arguments.id, False, context)
+
+
+@connector.tool(effect=Effect.UPDATE, idempotency=Idempotency.NATIVE)
+async def activate_user(arguments: UserRef, context: ToolContext[IdentitySettings]) -> AccountState:
+    """Let a deactivated account sign in again."""
+    return await _set_active(arguments.id, True, context)
+
+
+@connector.tool(effect=Effect.UPDATE, idempotency=Idempotency.NATIVE)
+async def add_to_group(arguments: Membership, context: ToolContext[IdentitySettings]) -> Membership:
+    """Make an account a member of a group; one that is a member stays one."""
+    async with _scim(context) as scim:
+        group = await _group(scim, arguments.group)
+        # RFC 7644 §3.5.2.1: adding a value that is there changes nothing.
+        operation = PatchOperation[Group](op=PatchOperation.Op.add, path="members", value=[{"value": arguments.userId}])
+        await scim.modify(Group, group.id, PatchOp[Group](operations=[operation]))
+    return Membership(userId=arguments.userId, group=arguments.group)
+
+
+@connector.tool(effect=Effect.UPDATE, idempotency=Idempotency.NATIVE)
+async def remove_from_group(arguments: Membership, context: ToolContext[IdentitySettings]) -> Membership:
+    """End an account's membership of a group; one that is no member stays none."""
+    path = f"members[{_equals('value', arguments.userId)}]"
+    async with _scim(context) as scim:
+        group = await _group(scim, arguments.group)
+        operation = PatchOperation[Group](op=PatchOperation.Op.remove, path=path)
+        # Some servers answer noTarget where nobody matches; the member is gone, which is what is asked.
+        with suppress(NoTargetException):
+            await scim.modify(Group, group.id, PatchOp[Group](operations=[operation]))
+    return Membership(userId=arguments.userId, group=arguments.group)
+
+
+async def _set_active(user_id: str, active: bool, context: ToolContext[IdentitySettings]) -> AccountState:
+    operation = PatchOperation[User[Any]](op=PatchOperation.Op.replace_, path="active", value=active)
+    async with _scim(context) as scim:
+        await scim.modify(User, user_id, PatchOp[User[Any]](operations=[operation]))
+    return AccountState(id=user_id, active=active)
+
+
+async def _group(scim: AsyncSCIMClient, name: str) -> Group:
+    # displayName of a group is not unique by RFC 7643, so that more than one may answer.
+    return _only(await _search(scim, Group, _equals("displayName", name)), f"a group named {name!r}")
+
+
+def _only(found: list[R], what: str) -> R:
+    if not found:
+        raise NotFound(f"{_SYSTEM} does not know {what}")
+    if len(found) > 1:
+        raise Conflict(f"{_SYSTEM} knows {what} {len(found)} times")
+    return found[0]
+
+
+def _equals(attribute: str, value: str | None) -> FilterNode:
+    name, _, sub = attribute.partition(".")
+    return Comparison(AttrPath(name, sub or None), CompareOperator.eq, value)
+
+
+async def _search(scim: AsyncSCIMClient, model: type[R], *terms: FilterNode) -> list[R]:
+    """Every resource for which all terms hold, over all pages (RFC 7644 §3.4.2.4)."""
+    expression = " and ".join(str(term) for term in terms)
+    found: list[R] = []
+    while True:
+        request = SearchRequest[model](filter=expression, start_index=len(found) + 1, count=_PAGE)  # type: ignore[valid-type]
+        page = await scim.query(model, query_parameters=request)
+        if not isinstance(page, ListResponse):
+            raise Failed(f"{_SYSTEM} did not answer a query with a list")
+        found += page.resources or []
+        if not page.resources or len(found) >= (page.total_results or 0):
+            return found
+
+
+def _account(user: User[Any]) -> Account:
+    if user.id is None or user.user_name is None:
+        raise Failed(f"{_SYSTEM} sent an account without id or userName")
+    return Account(
+        id=user.id,
+        userName=user.user_name,
+        externalId=user.external_id,
+        displayName=user.display_name,
+        # Absent means active: RFC 7643 §4.1.1 makes the attribute optional.
+        active=user.active is not False,
+    )
+
+
+@asynccontextmanager
+async def _scim(context: ToolContext[IdentitySettings]) -> AsyncIterator[AsyncSCIMClient]:
+    settings = context.settings
+    headers = {"Authorization": f"Bearer {context.secret(settings.token)}"}
+    with reaching(_SYSTEM), _translated(context.now()):
+        async with client(settings.base_url, timeout=settings.timeout, headers=headers) as http:
+            yield AsyncSCIMClient(http, provider=ScimProvider(models=[User, Group]))
+
+
+@contextmanager
+def _translated(now: datetime) -> Iterator[None]:
+    """Turns the SCIM library's exceptions into tool errors with the server's own detail."""
+    try:
+        yield
+    except RequestNetworkException as error:
+        if isinstance(error.__cause__, httpx2.RequestError):
+            raise unreachable(_SYSTEM, error.__cause__) from error
+        raise
+    except SCIMException as error:
+        raise _refused(error, error.detail, now) from error
+    except SCIMClientException as error:
+        raise _refused(error, "", now) from error
+
+
+def _refused(error: SCIMException | SCIMClientException, detail: str, now: datetime) -> ToolError:
+    response = getattr(error, "source", None)
+    if not isinstance(response, httpx2.Response):
+        # Nothing was sent: the request itself does not keep to the schema.
+        return InvalidArgument(f"this is no valid request to {_SYSTEM}: {error}")
+    if response.is_success:
+        return Failed(f"{_SYSTEM} sent an answer that cannot be read: {error}")
+    return refusal(_SYSTEM, response, detail, now=now)

@@ -1,0 +1,1 @@
+"""The planner: which procedures an event starts, checked before they start."""

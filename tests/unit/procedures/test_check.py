@@ -59,7 +59,7 @@ def test_a_sound_document_has_no_fault() -> None:
         ("do:\n  - a: {set: {}, tehn: end}\n", "3:18", "`tehn` is not a property here"),
         ("do:\n  - a: {listen: {}}\n", "3:5", "`listen` tasks are not carried out"),
         ("do:\n  - a: {set: {}, then: b}\n", "3:18", "`then: b` leads nowhere. Here are continue, exit, end, a"),
-        ("do:\n  - a: {switch: [{x: {then: b}}]}\n", "3:26", "leads nowhere"),
+        ("do:\n  - a: {switch: [{x: {then: b}}]}\n", "3:23", "leads nowhere"),
         ("do:\n  - a: {call: mail.sent}\n", "3:9", "there is no tool `mail.sent`. There are mail.read, mail.send"),
         ("do:\n  - a: {call: mail.send, with: {size: 1}}\n", "3:26", "'to' is a required property"),
         ("do:\n  - a: {call: mail.send, with: {to: a, size: b}}\n", "3:40", "'b' is not of type 'integer'"),

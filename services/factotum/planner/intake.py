@@ -1,0 +1,148 @@
+"""What becomes of one message of `factotum.events`: runs, or a dead letter, or a note that nothing matched.
+
+When `take` has returned, the message is dealt with for good and its offset may be committed. Until
+then it may be taken again, by this process or another: everything here is the same done twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import stamina
+import structlog
+from opentelemetry import trace
+
+from factotum.events.dead_letter import UNKNOWN_TENANT, send_to_dead_letter
+from factotum.events.envelope import Event, MalformedEvent
+from factotum.events.errors import BrokerUnavailable
+from factotum.events.producer import EventProducer
+from factotum.events.topics import OBSERVATIONS
+from factotum.events.types import OBSERVATION_TYPE, ObservationData
+from factotum.planner.catalog import ToolCatalog
+from factotum.planner.errors import CatalogUnavailable
+from factotum.planner.library import Library
+from factotum.planner.planning import Plan, matching, plan
+from factotum.procedures.fault import FaultyDocument
+from factotum.runs.client import RunRefused, Runs, TemporalUnavailable
+from factotum.runtime import telemetry
+
+logger = structlog.get_logger(__name__)
+tracer = trace.get_tracer(__name__)
+
+# What passes by itself: waited for as long as it takes, never skipped.
+PASSING = (TemporalUnavailable, CatalogUnavailable, BrokerUnavailable)
+LONGEST_WAIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of a topic, as it came."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes
+
+
+class Intake:
+    """Deals with messages."""
+
+    def __init__(
+        self,
+        *,
+        library: Library,
+        catalog: ToolCatalog,
+        runs: Runs,
+        producer: EventProducer,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._library = library
+        self._catalog = catalog
+        self._runs = runs
+        self._producer = producer
+        self._now = now
+
+    async def take(self, message: Message) -> None:
+        """Returns once the message is run, noted or in the dead letter; waits while a system is away."""
+        async for attempt in stamina.retry_context(
+            on=PASSING, attempts=None, timeout=None, wait_initial=0.2, wait_max=LONGEST_WAIT_SECONDS
+        ):
+            with attempt:
+                if attempt.num > 1:
+                    logger.warning("waiting", topic=message.topic, offset=message.offset, attempt=attempt.num)
+                try:
+                    await self._take(message)
+                except PASSING:
+                    raise
+                except Exception as error:
+                    # A fault of our own must not hold up the events behind it, nor lose this one.
+                    logger.exception("could not plan", topic=message.topic, offset=message.offset)
+                    await self._refuse(message, UNKNOWN_TENANT, f"internal error: {type(error).__name__}: {error}")
+
+    async def plans(self, event: Event) -> list[Plan]:
+        """The plans that an event would start. Raises `FaultyDocument` or `CatalogUnavailable`."""
+        sources = matching(event, self._library.sources.values())
+        if not sources:
+            return []
+        catalog = await self._catalog.get(event.tenant)
+        return [plan(event, source, catalog) for source in sources]
+
+    async def _take(self, message: Message) -> None:
+        try:
+            event = Event.from_bytes(message.value)
+        except MalformedEvent as error:
+            await self._refuse(message, UNKNOWN_TENANT, str(error))
+            return
+        trace.get_current_span().set_attribute(telemetry.TENANT, event.tenant)
+        try:
+            plans = await self.plans(event)
+            for made in plans:
+                await self._start(made)
+        except (FaultyDocument, RunRefused) as error:
+            await self._refuse(message, event.tenant, str(error))
+            return
+        if not plans:
+            await self._note_no_match(event)
+
+    async def _start(self, made: Plan) -> None:
+        with tracer.start_as_current_span("start run") as span:
+            span.set_attribute(telemetry.TENANT, made.run.tenant)
+            span.set_attribute(telemetry.RUN_ID, made.run_id)
+            started = await self._runs.start(made.run_id, made.run, made.source.document)
+            logger.info("run started" if started else "run was started before", run_id=made.run_id)
+
+    async def _refuse(self, message: Message, tenant: str, reason: str) -> None:
+        logger.error("dead letter", topic=message.topic, offset=message.offset, reason=reason)
+        await send_to_dead_letter(
+            self._producer,
+            topic=message.topic,
+            partition=message.partition,
+            offset=message.offset,
+            value=message.value,
+            reason=reason,
+            tenant=tenant,
+            now=self._now(),
+        )
+
+    async def _note_no_match(self, event: Event) -> None:
+        now = self._now()
+        logger.info("no procedure matches", event_id=event.id, event_type=event.type)
+        data = ObservationData(
+            note=f"No procedure matches the event {event.id} of type {event.type} from {event.source}.",
+            started_at=now,
+            ended_at=now,
+        )
+        await self._producer.publish(
+            OBSERVATIONS,
+            Event(
+                id=f"no-match:{event.source}:{event.id}"[:256],
+                source="/planner",
+                type=OBSERVATION_TYPE,
+                tenant=event.tenant,
+                subject=event.id,
+                time=now,
+                data=data.model_dump(mode="json"),
+            ),
+        )

@@ -1,0 +1,90 @@
+"""Which procedures an event starts, and the plan of each. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from factotum.events.envelope import Event
+from factotum.procedures import expressions
+from factotum.procedures.check import Catalog, called_tools, check
+from factotum.procedures.fault import FaultyDocument
+from factotum.procedures.model import EventFilter
+from factotum.procedures.parse import Source
+from factotum.runs.identity import run_id
+from factotum.workflows.contract import EventReference, RunInput, ToolPin
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be run, under which id."""
+
+    run_id: str
+    source: Source
+    run: RunInput
+
+
+def matching(event: Event, sources: Iterable[Source]) -> list[Source]:
+    """The procedures whose `schedule.on` takes this event, in their order."""
+    attributes = event.model_dump(mode="json", exclude_none=True)
+    return [
+        source
+        for source in sources
+        if source.document.schedule is not None
+        and any(takes(wanted, attributes) for wanted in source.document.schedule.on.filters)
+    ]
+
+
+def takes(wanted: EventFilter, attributes: Mapping[str, Any]) -> bool:
+    """Whether an event has every attribute that a filter names.
+
+    A text is compared as it is, else as a regular expression over the whole value; `${ … }` is
+    evaluated on the value; an object is compared property by property. Source: DSL 1.0.3, "Event
+    Filter". An expression that fails on this event does not take it.
+    """
+    return all(name in attributes and _agrees(expected, attributes[name]) for name, expected in wanted.with_.items())
+
+
+def _agrees(expected: Any, actual: Any) -> bool:
+    if isinstance(expected, Mapping):
+        return isinstance(actual, Mapping) and all(
+            key in actual and _agrees(inner, actual[key]) for key, inner in expected.items()
+        )
+    if not isinstance(expected, str):
+        return bool(expected == actual)
+    if "${" in expected:
+        try:
+            return expressions.truthy(expressions.evaluate(expected, actual, {}))
+        except expressions.ExpressionError:
+            return False
+    if expected == actual:
+        return True
+    try:
+        return isinstance(actual, str) and re.fullmatch(expected, actual) is not None
+    except re.error:
+        return False
+
+
+def plan(event: Event, source: Source, catalog: Catalog) -> Plan:
+    """The plan of one procedure for one event. Raises `FaultyDocument` if it does not pass its check."""
+    faults = check(source, catalog)
+    if faults:
+        raise FaultyDocument(faults)
+    tools = {
+        name: ToolPin(version=catalog[name].version, timeout_seconds=catalog[name].timeout_seconds)
+        for name in sorted(called_tools(source.document))
+    }
+    return Plan(
+        run_id=run_id(tenant=event.tenant, source=event.source, event_id=event.id, procedure=source.document.full_name),
+        source=source,
+        run=RunInput(
+            tenant=event.tenant,
+            document=source.raw,
+            # The input of an event-driven run is the array of the events that started it (DSL 1.0.3).
+            input=[event.model_dump(mode="json", exclude_none=True)],
+            event=EventReference(source=event.source, id=event.id, type=event.type),
+            tools=tools,
+        ),
+    )

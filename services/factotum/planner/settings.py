@@ -1,0 +1,21 @@
+"""Settings of the planner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from factotum.planner.library import packaged_folder
+from factotum.runtime.settings import GrpcSettings, KafkaSettings, ProcessSettings, TemporalSettings
+
+
+class Settings(ProcessSettings):
+    grpc: GrpcSettings = GrpcSettings(port=50051)
+    kafka: KafkaSettings = KafkaSettings()
+    temporal: TemporalSettings = TemporalSettings()
+    tool_executor_address: str = Field(default="127.0.0.1:50052", description="host:port")
+    procedures: list[Path] = Field(
+        default_factory=lambda: [packaged_folder()], description="folders of *.yaml procedures"
+    )
+    stream_directory: Path = Field(default=Path(".factotum/planner"), description="Faust's working folder")

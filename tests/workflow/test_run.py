@@ -1,0 +1,250 @@
+"""Documents as runs on a real Temporal server, their calls over real gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from temporalio.client import Client, WorkflowFailureError
+
+from factotum.activities.outcome import Outcomes
+from factotum.activities.tool_call import ToolCalls
+from factotum.events.envelope import Event
+from factotum.events.producer import EventProducer
+from factotum.events.topics import OUTCOMES
+from factotum.events.types import OutcomeData
+from factotum.procedures.parse import parse
+from factotum.runs.client import RunNotFound, Runs
+from factotum.runs.view import RunStatus, StepStatus
+from factotum.runtime.grpc_client import channel
+from factotum.sdk.errors import Ambiguous, Conflict, Unavailable
+from factotum.worker.pool import make_worker
+from factotum.workflows.contract import EventReference, RunInput
+from tests.support.executor import ScriptedExecutor, scripted_executor
+from tests.support.temporal import temporal_server
+
+HEAD = "document: {dsl: '1.0.3', namespace: test, name: sample, version: '1.2.3', title: A sample}\n"
+
+
+class KeptEvents(EventProducer):
+    """Keeps what is published: Kafka is the end-to-end tests' business."""
+
+    def __init__(self) -> None:
+        super().__init__("127.0.0.1:1", client_id="test")
+        self.kept: list[OutcomeData] = []
+
+    async def publish(self, topic: str, event: Event) -> None:
+        assert topic == OUTCOMES
+        self.kept.append(OutcomeData.model_validate(event.data))
+
+
+@dataclass
+class Bench:
+    client: Client
+    runs: Runs
+    executor: ScriptedExecutor
+    outcomes: KeptEvents
+    count: int = 0
+
+    async def start(self, text: str, raw: Any = None, tenant: str = "acme") -> str:
+        self.count += 1
+        run_id = f"{tenant}.sample.{self.count:020x}"
+        source = parse(HEAD + text)
+        run = RunInput(
+            tenant=tenant, document=source.raw, input=raw, event=EventReference(source="/t", id="1", type="t.happened")
+        )
+        assert await self.runs.start(run_id, run, source.document)
+        return run_id
+
+    async def result(self, run_id: str) -> Any:
+        return await asyncio.wait_for(self.client.get_workflow_handle(run_id).result(), 60)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def server() -> AsyncIterator[Client]:
+    async with temporal_server() as environment:
+        yield environment.client
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def bench(server: Client) -> AsyncIterator[Bench]:
+    outcomes = KeptEvents()
+    async with scripted_executor() as executor, channel(executor.address) as connection:
+        worker = make_worker(
+            server,
+            task_queue="test",
+            tool_calls=ToolCalls(connection),
+            outcomes=Outcomes(outcomes),
+            max_concurrent_activities=50,
+        )
+        async with worker:
+            runs = Runs(server, task_queue="test", ui_url="http://ui")
+            yield Bench(server, runs, executor, outcomes, count=id(outcomes) % 2**32)
+
+
+async def test_a_run_shows_its_procedure_its_tools_and_their_summaries(bench: Bench) -> None:
+    bench.executor.answers["x.add"] = lambda arguments: {"sum": arguments["a"] + 1}
+    run_id = await bench.start(
+        "do:\n  - add: {call: x.add, with: {a: '${ .n }'}, metadata: {summary: 'Add to ${ .n }'}}\n", {"n": 4}
+    )
+    assert await bench.result(run_id) == {"sum": 5}
+    view = await bench.runs.get("acme", run_id)
+    assert (view.status, view.procedure, view.procedure_version) == (RunStatus.COMPLETED, "test/sample", "1.2.3")
+    assert view.output == {"sum": 5}
+    assert view.ui_url.startswith(f"http://ui/namespaces/default/workflows/{run_id}/")
+    (step,) = view.steps
+    assert (step.pointer, step.tool, step.summary) == ("/do/0/add", "x.add", "Add to 4")
+    assert (step.status, step.attempts) == (StepStatus.COMPLETED, 1)
+    description = await bench.client.get_workflow_handle(run_id).describe()
+    assert description.workflow_type == "sample"
+    (request,) = bench.executor.requests
+    assert request.idempotency_key == f"{run_id}:/do/0/add:"
+    assert (request.tenant, request.origin.run_id, request.origin.event_id) == ("acme", run_id, "1")
+    (outcome,) = bench.outcomes.kept
+    assert (outcome.status, outcome.output, outcome.run_id) == ("completed", {"sum": 5}, run_id)
+
+
+async def test_the_same_id_starts_once(bench: Bench) -> None:
+    run_id = await bench.start("do:\n  - a: {set: {x: 1}}\n")
+    source = parse(HEAD + "do:\n  - b: {set: {x: 2}}\n")
+    again = RunInput(tenant="acme", document=source.raw)
+    assert await bench.runs.start(run_id, again, source.document) is False
+    assert await bench.result(run_id) == {"x": 1}
+    assert await bench.runs.start(run_id, again, source.document) is False
+
+
+async def test_a_retryable_error_is_retried_under_the_same_key(bench: Bench) -> None:
+    answers = iter([Unavailable("away"), Unavailable("away")])
+
+    def flaky(_: object) -> Any:
+        for error in answers:
+            raise error
+        return {"ok": True}
+
+    bench.executor.answers["x.flaky"] = flaky
+    run_id = await bench.start("do:\n  - a: {call: x.flaky}\n")
+    assert await bench.result(run_id) == {"ok": True}
+    assert [request.idempotency_key for request in bench.executor.requests] == [f"{run_id}:/do/0/a:"] * 3
+
+
+def refuse(error: Exception) -> Any:
+    def answer(_: object) -> Any:
+        raise error
+
+    return answer
+
+
+async def test_a_failed_run_is_undone_in_reverse_and_says_the_systems_words(bench: Bench) -> None:
+    bench.executor.answers["x.make"] = lambda arguments: {"id": f"made-{arguments['n']}"}
+    bench.executor.answers["x.bad"] = refuse(Conflict("userName is another person's"))
+    undo = "metadata: {compensate: {call: x.unmake, with: {id: '${ .id }'}}}"
+    run_id = await bench.start(
+        f"""
+do:
+  - one: {{call: x.make, with: {{n: 1}}, {undo}}}
+  - two: {{call: x.make, with: {{n: 2}}, {undo}}}
+  - bad: {{call: x.bad}}
+"""
+    )
+    with pytest.raises(WorkflowFailureError):
+        await bench.result(run_id)
+    undone = [arguments["id"] for tool, arguments in bench.executor.calls if tool == "x.unmake"]
+    assert undone == ["made-2", "made-1"]
+    view = await bench.runs.get("acme", run_id)
+    assert view.status is RunStatus.FAILED
+    assert view.failure == "/do/2/bad: conflict: userName is another person's"
+    assert [step.compensation for step in view.steps] == [False, False, False, True, True]
+    (outcome,) = bench.outcomes.kept
+    assert (outcome.status, outcome.compensated) == ("failed", ["/do/1/two", "/do/0/one"])
+
+
+async def test_a_try_sees_the_error_at_once(bench: Bench) -> None:
+    bench.executor.answers["x.away"] = refuse(Unavailable("away"))
+    run_id = await bench.start(
+        """
+do:
+  - attempt:
+      try: [{get: {call: x.away}}]
+      catch: {errors: {with: {status: 503}}, do: [{keep: {set: {error: '${ $error.detail }'}}}]}
+"""
+    )
+    assert await bench.result(run_id) == {"error": "away"}
+    assert len(bench.executor.requests) == 1
+
+
+async def test_an_ambiguous_effect_keeps_the_run_waiting_and_visible(bench: Bench) -> None:
+    decided = asyncio.Event()
+
+    def answer(_: object) -> Any:
+        if decided.is_set():
+            return {"sent": True}
+        raise Ambiguous("nobody knows: factotum effects resolve")
+
+    bench.executor.answers["x.send"] = answer
+    # Also inside a `try`: no catch can know what a person must say.
+    run_id = await bench.start("do:\n  - t: {try: [{send: {call: x.send}}], catch: {do: [{never: {set: {}}}]}}\n")
+    async for view in bench.runs.watch("acme", run_id):
+        if view.steps and view.steps[0].status is StepStatus.WAITING:
+            assert "nobody knows" in view.steps[0].last_error
+            decided.set()
+    assert view.status is RunStatus.COMPLETED
+    assert view.output == {"sent": True}
+
+
+async def test_a_cancelled_run_lets_calls_end_and_undoes_them(bench: Bench) -> None:
+    began, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: object) -> Any:
+        began.set()
+        await go.wait()
+        return {"id": 1}
+
+    bench.executor.answers["x.slow"] = slow
+    run_id = await bench.start(
+        """
+do:
+  - slow: {call: x.slow, metadata: {compensate: {call: x.undo, with: {id: '${ .id }'}}}}
+  - never: {call: x.never}
+"""
+    )
+    await began.wait()
+    await bench.client.get_workflow_handle(run_id).cancel()
+    await asyncio.sleep(1)
+    go.set()
+    with pytest.raises(WorkflowFailureError):
+        await bench.result(run_id)
+    assert [tool for tool, _ in bench.executor.calls] == ["x.slow", "x.undo"]
+    assert (await bench.runs.get("acme", run_id)).status is RunStatus.CANCELLED
+    assert bench.outcomes.kept[0].status == "cancelled"
+
+
+async def test_branches_run_side_by_side(bench: Bench) -> None:
+    both = asyncio.Barrier(2)
+
+    async def meet(_: object) -> Any:
+        await asyncio.wait_for(both.wait(), 20)
+        return {}
+
+    bench.executor.answers["x.meet"] = meet
+    run_id = await bench.start("do:\n  - f: {fork: {branches: [{a: {call: x.meet}}, {b: {call: x.meet}}]}}\n")
+    assert await bench.result(run_id) == [{}, {}]
+
+
+async def test_another_tenants_run_is_not_found(bench: Bench) -> None:
+    run_id = await bench.start("do:\n  - a: {set: {x: 1}}\n", tenant="globex")
+    await bench.result(run_id)
+    with pytest.raises(RunNotFound):
+        await bench.runs.get("acme", run_id)
+    with pytest.raises(RunNotFound):
+        await bench.runs.get("acme", "acme.sample.00000000000000000000")
+    assert run_id not in [view.id for view in await bench.runs.list("acme", limit=500)]
+    for _ in range(50):
+        found = [view.id for view in await bench.runs.list("globex", limit=500)]
+        if run_id in found:
+            break
+        await asyncio.sleep(0.1)
+    assert run_id in found

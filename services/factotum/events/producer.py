@@ -52,7 +52,18 @@ class EventProducer:
     ) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            await producer.stop()
+            await self._stop(producer)
+
+    async def _stop(self, producer: AIOKafkaProducer) -> None:
+        """Flushes for as long as one publication may take. While Kafka is away an idempotent producer
+        would flush for ever; what is given up then was never acknowledged, and said so to its caller."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                await producer.stop()
+        except TimeoutError:
+            # aiokafka has no public way to stop without flushing.
+            await producer._sender.close()
+            await producer.client.close()
 
     async def publish(self, topic: str, event: Event) -> None:
         """Returns once Kafka has acknowledged the event. Raises `BrokerUnavailable` otherwise."""

@@ -49,9 +49,10 @@ def test_the_first_result_counts_and_none_is_null() -> None:
     "program",
     [
         "now", "env", "$ENV", "$ENV.PATH", "input", "inputs", "debug", "stderr", "halt", "input_filename",
-        "$__loc__", "$__prog_args", "localtime", "def f: f; f", "repeat(.)", "[range(9)]", "until(true; .)", "while(true; .)",
-        "recurse(.)", "limit(1; 1)", '"\\(now)"', '{"\\(1, now)": 2}', "{a: (1, now)}", ".[now:1]", "{(env): 1}",
-        ".a) | now | (.a", 'import "a" as a; .', "getpath(now)", "$ ENV", "{a: 1} | now", "[., now]", "get_search_list",
+        "$__loc__", "$__prog_args", "localtime", "def f: f; f", "repeat(.)", "[range(9)]", "until(true; .)",
+        "while(true; .)",        "recurse(.)", "limit(1; 1)", '"\\(now)"', '{"\\(1, now)": 2}', "{a: (1, now)}", ".[now:1]", "{(env): 1}",
+        ".a) | now | (.a", 'import "a" as a; .', "getpath(now)", "$ ENV", "{a: 1} | now", "[., now]",
+        "get_search_list",
     ],
 )  # fmt: skip
 def test_what_reads_the_world_or_may_not_end_is_refused(program: str) -> None:

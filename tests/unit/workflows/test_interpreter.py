@@ -201,7 +201,9 @@ async def test_a_retry_keeps_the_step_and_waits_longer_each_time() -> None:
 do:
   - attempt:
       try: [{get: {call: x.get}}]
-      catch: {errors: {with: {status: 503}}, retry: {delay: PT3S, backoff: {exponential: {}}, limit: {attempt: {count: 4}}}}
+      catch:
+        errors: {with: {status: 503}}
+        retry: {delay: PT3S, backoff: {exponential: {}}, limit: {attempt: {count: 4}}}
 """
     answers = iter([fails("1", "unavailable"), fails("2", "unavailable"), lambda _: {"ok": True}])
     effects = InMemoryEffects(x__get=lambda step: next(answers)(step))

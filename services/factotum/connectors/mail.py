@@ -64,9 +64,11 @@ class MailSettings(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _whole_credentials(self) -> Self:
+    def _fits_together(self) -> Self:
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password go together")
+        if self.use_tls and self.start_tls:
+            raise ValueError("use_tls and start_tls exclude each other")
         return self
 
 
@@ -160,7 +162,9 @@ def _compose(arguments: Message, context: ToolContext[MailSettings]) -> EmailMes
     message = EmailMessage(policy=SMTP_POLICY)
     try:
         message["From"] = Address(display_name=name, addr_spec=address)
-        message["To"] = Address(addr_spec=arguments.to)
+        # By its parts: as a whole, the standard library takes no local part beyond ASCII (RFC 6531).
+        local, _, domain = arguments.to.rpartition("@")
+        message["To"] = Address(username=local, domain=domain)
         message["Subject"] = arguments.subject
         message["Date"] = format_datetime(context.now())
         message["Message-ID"] = message_id(context.idempotency_key, context.settings.sender)
@@ -185,10 +189,11 @@ def _meaning(error: Exception, *, message_begun: bool) -> ToolError:
             return _reply(error.code, error.message, permanent=NotPermitted)
         case aiosmtplib.SMTPResponseException():
             return _reply(error.code, error.message, permanent=Failed)
-        case aiosmtplib.SMTPNotSupported():
-            return Failed(f"{_SYSTEM} cannot do what is asked: {error.message}", effect_possible=False)
-        case _:
+        case OSError():
             return Unavailable(f"{_SYSTEM} does not answer: {error}", effect_possible=message_begun)
+        case _:
+            # What the server does not offer: STARTTLS, AUTH, SMTPUTF8. The library finds out before it sends.
+            return Failed(f"{_SYSTEM} cannot do what is asked: {error}", effect_possible=message_begun)
 
 
 def _reply(code: int, words: str, *, permanent: type[ToolError]) -> ToolError:

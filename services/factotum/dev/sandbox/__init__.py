@@ -1,0 +1,1 @@
+"""The sandbox: real servers that a company's own systems would otherwise be. See README.md."""

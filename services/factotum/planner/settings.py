@@ -18,4 +18,3 @@ class Settings(ProcessSettings):
     procedures: list[Path] = Field(
         default_factory=lambda: [packaged_folder()], description="folders of *.yaml procedures"
     )
-    stream_directory: Path = Field(default=Path(".factotum/planner"), description="Faust's working folder")

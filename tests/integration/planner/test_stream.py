@@ -1,0 +1,130 @@
+"""The planner between a real Kafka and a real Temporal: what becomes of each message."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest_asyncio
+from temporalio.client import Client
+
+from factotum.events.dead_letter import DeadLetterData
+from factotum.events.envelope import Event
+from factotum.events.producer import EventProducer
+from factotum.events.topics import DEAD_LETTER, EVENTS, OBSERVATIONS
+from factotum.planner.catalog import ToolCatalog
+from factotum.planner.intake import Intake
+from factotum.planner.library import Library
+from factotum.planner.stream import make_consumer
+from factotum.procedures.model import Document
+from factotum.procedures.parse import parse
+from factotum.runs.client import Runs, TemporalUnavailable
+from factotum.runtime import clock
+from factotum.runtime.grpc_client import channel
+from factotum.runtime.settings import KafkaSettings
+from factotum.workflows.contract import RunInput
+from tests.support.executor import scripted_executor
+from tests.support.kafka import embedded_kafka, read_all
+from tests.support.temporal import temporal_server
+
+HEAD = "document: {{dsl: '1.0.3', namespace: test, name: {name}, version: '1.0.0'}}\n"
+PROCEDURES = [
+    HEAD.format(name="greet") + "schedule: {on: {one: {with: {type: hello}}}}\ndo:\n  - a: {set: {x: 1}}\n",
+    HEAD.format(name="also") + "schedule: {on: {one: {with: {type: hello}}}}\ndo:\n  - a: {set: {x: 2}}\n",
+    HEAD.format(name="broken") + "schedule: {on: {one: {with: {type: broken}}}}\ndo:\n  - a: {call: no.tool}\n",
+]
+
+
+class Flaky(Runs):
+    """The real runs, which fail as often as `failures` says before they start one."""
+
+    failures = 0
+
+    async def start(self, run_id: str, run: RunInput, document: Document) -> bool:
+        if self.failures > 0:
+            self.failures -= 1
+            raise TemporalUnavailable("away")
+        return await super().start(run_id, run, document)
+
+
+@dataclass
+class Bench:
+    kafka: str
+    client: Client
+    runs: Flaky
+    producer: EventProducer
+
+    async def send(self, event_type: str, event_id: str, tenant: str = "acme") -> None:
+        await self.producer.publish(EVENTS, Event(id=event_id, source="/t", type=event_type, tenant=tenant))
+
+    async def started(self, tenant: str = "acme") -> list[str]:
+        return sorted(view.procedure for view in await self.runs.list(tenant, limit=500))
+
+    async def until_on(self, topic: str, count: int) -> list[bytes]:
+        for _ in range(100):
+            found = [message.value for message in await asyncio.to_thread(read_all, self.kafka, topic)]
+            if len(found) >= count:
+                return found
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"{topic} holds {len(found)} of {count}")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def bench() -> AsyncIterator[Bench]:
+    stop = asyncio.Event()
+    with embedded_kafka() as kafka:
+        async with (
+            temporal_server() as environment,
+            scripted_executor() as executor,
+            channel(executor.address) as connection,
+            EventProducer(kafka, client_id="test") as producer,
+        ):
+            runs = Flaky(environment.client, task_queue="nobody", ui_url="")
+            intake = Intake(
+                library=Library(map(parse, PROCEDURES)),
+                catalog=ToolCatalog(connection, monotonic=time.monotonic),
+                runs=runs,
+                producer=producer,
+                now=clock.now,
+            )
+            consumer = make_consumer(intake, KafkaSettings(bootstrap_servers=kafka, embedded=True))
+            running = asyncio.ensure_future(consumer.run(stop))
+            yield Bench(kafka, environment.client, runs, producer)
+            stop.set()
+            await running
+
+
+async def test_every_message_is_run_or_noted_or_in_the_dead_letter(bench: Bench) -> None:
+    for _ in range(10):
+        await bench.send("hello", "1")
+    await bench.send("hello", "1", tenant="globex")
+    await bench.send("nobody-cares", "2")
+    await bench.producer.publish_bytes(EVENTS, b'{"not": "an event"}', key="x", content_type="text/plain")
+    await bench.send("broken", "3")
+    bench.runs.failures = 3
+    await bench.send("hello", "4")
+
+    values = await bench.until_on(DEAD_LETTER, 2)
+    letters = [DeadLetterData.model_validate(json.loads(value)["data"]) for value in values]
+    assert len(letters) == 2
+    unreadable = next(letter for letter in letters if letter.value == b'{"not": "an event"}')
+    assert "id: Field required" in unreadable.reason
+    refused = next(letter for letter in letters if letter is not unreadable)
+    assert "no tool `no.tool`" in refused.reason
+    assert Event.from_bytes(refused.value).id == "3"
+
+    (note,) = [json.loads(value) for value in await bench.until_on(OBSERVATIONS, 1)]
+    assert note["tenant"] == "acme"
+    assert "No procedure matches the event 2" in note["data"]["note"]
+
+    expected = ["test/also", "test/also", "test/greet", "test/greet"]
+    for _ in range(100):
+        if await bench.started() == expected:
+            break
+        await asyncio.sleep(0.1)
+    assert await bench.started() == expected
+    assert await bench.started("globex") == ["test/also", "test/greet"]
+    assert bench.runs.failures == 0

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import httpx2
 import pytest
 import pytest_asyncio
+
 from tests.support.tool_calls import closed_port
 
 TOKEN = "scim-t0ken"

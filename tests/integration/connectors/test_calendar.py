@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,9 +10,6 @@ import httpx2
 import pytest
 from icalendar import Calendar
 from pydantic import ValidationError
-from tests.integration.connectors.conftest import PASSWORD
-from tests.support.scripted_http import Answer, scripted_http
-from tests.support.tool_calls import closed_port, tool_context
 
 from factotum.connectors.calendar import (
     CalendarSettings,
@@ -31,6 +29,9 @@ from factotum.sdk.errors import (
     ToolError,
     Unavailable,
 )
+from tests.integration.connectors.conftest import PASSWORD
+from tests.support.scripted_http import Answer, scripted_http
+from tests.support.tool_calls import closed_port, tool_context
 
 
 def caldav(url: str, *, key: str, password: str = PASSWORD, **settings: Any) -> ToolContext[CalendarSettings]:
@@ -87,6 +88,14 @@ async def test_the_same_key_is_the_same_event(caldav_url: str) -> None:
     [event] = (await stored(first.href)).events
     assert event["SUMMARY"] == "Security"
     assert (await schedule.function(training(), caldav(caldav_url, key="other"))).uid != first.uid
+
+
+async def test_many_at_once_make_one_collection_and_an_event_each(caldav_url: str) -> None:
+    contexts = [caldav(caldav_url, key=f"many-{number // 2}", calendar="at-once/") for number in range(12)]
+    scheduled = await asyncio.gather(*(schedule.function(training(), context) for context in contexts))
+    assert len({event.uid for event in scheduled}) == 6
+    for event in scheduled:
+        assert len((await stored(event.href)).events) == 1
 
 
 async def test_reconciles_by_the_address(caldav_url: str) -> None:

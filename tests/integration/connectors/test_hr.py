@@ -8,12 +8,12 @@ from datetime import date
 
 import pytest
 from pydantic import ValidationError
-from tests.support.scripted_http import Answer, scripted_http
-from tests.support.tool_calls import closed_port, tool_context
 
 from factotum.connectors.hr import EmployeeRef, EmployeeUpdate, HrSettings, get_employee, update_employee
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Failed, InvalidArgument, NotFound, NotPermitted, RateLimited, ToolError, Unavailable
+from tests.support.scripted_http import Answer, scripted_http
+from tests.support.tool_calls import closed_port, tool_context
 
 RECORD = {
     "id": "123",

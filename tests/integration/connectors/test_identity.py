@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from itertools import count
 from typing import Any
@@ -9,9 +10,6 @@ from typing import Any
 import httpx2
 import pytest
 from pydantic import ValidationError
-from tests.integration.connectors.conftest import TOKEN
-from tests.support.scripted_http import Answer, scripted_http
-from tests.support.tool_calls import closed_port, tool_context
 
 from factotum.connectors.identity import (
     IdentitySettings,
@@ -37,6 +35,9 @@ from factotum.sdk.errors import (
     ToolError,
     Unavailable,
 )
+from tests.integration.connectors.conftest import TOKEN
+from tests.support.scripted_http import Answer, scripted_http
+from tests.support.tool_calls import closed_port, tool_context
 
 SCIM_JSON = {"Content-Type": "application/scim+json"}
 _numbers = count(1)
@@ -178,6 +179,23 @@ async def test_membership_is_set_and_unset_however_often(scim_url: str) -> None:
     for _ in range(2):
         assert await remove_from_group.function(membership, idp(scim_url)) == membership
     assert await members(scim_url, "engineering") == [stays.id]
+
+
+async def test_many_at_once_all_become_members(scim_url: str) -> None:
+    accounts = await asyncio.gather(*(create_user.function(person(), idp(scim_url)) for _ in range(10)))
+    wanted = {account.id for account in accounts}
+    await asyncio.gather(
+        *(add_to_group.function(Membership(userId=user, group="everyone"), idp(scim_url)) for user in wanted)
+    )
+    assert wanted <= set(await members(scim_url, "everyone"))
+
+
+async def test_of_many_at_once_one_creates_the_account(scim_url: str) -> None:
+    new = person()
+    results = await asyncio.gather(
+        *(create_user.function(new, idp(scim_url)) for _ in range(5)), return_exceptions=True
+    )
+    assert sorted(type(result).__name__ for result in results) == ["Account", *["Conflict"] * 4]
 
 
 async def members(url: str, group: str) -> list[str]:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.support.scripted_http import Answer, scripted_http
-from tests.support.smtp_servers import mailbox, scripted_smtp
-from tests.support.tool_calls import closed_port, tool_context
 
 from factotum.connectors.mail import MailSettings, Message, message_id, send
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Ambiguous, Failed, InvalidArgument, NotPermitted, ToolError, Unavailable
+from tests.support.scripted_http import Answer, scripted_http
+from tests.support.smtp_servers import mailbox, scripted_smtp
+from tests.support.tool_calls import closed_port, tool_context
 
 HELLO = Message(to="ada@acme.example", subject="Hello", text="Welcome!\n")
 SENDER = "People Team <people@acme.example>"
@@ -61,6 +61,8 @@ def test_message_id_is_the_keys_own_and_on_one_line() -> None:
     [
         {"subject": "Hello\nBcc: everyone@acme.example"},
         {"subject": "Hello\r\n\r\nBody"},
+        {"subject": "Hello\n"},
+        {"to": "ada@acme.example\n"},
         {"to": "ada@acme.example\nBcc: eve@evil.example"},
         {"to": "ada@acme.example, eve@evil.example"},
         {"to": "Ada <ada@acme.example>"},

@@ -70,7 +70,7 @@ def test_the_plan_carries_the_document_the_event_and_the_identity() -> None:
 
 def test_a_plan_that_calls_what_there_is_not_is_refused() -> None:
     source = procedure("{one: {with: {tenant: acme}}}", do="- a: {call: no.such_tool}")
-    with pytest.raises(FaultyDocument, match="no tool `no.such_tool`"):
+    with pytest.raises(FaultyDocument, match=r"no tool `no\.such_tool`"):
         plan(EVENT, source, {})
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.support.tool_calls import tool_context
 
 from factotum.connectors.calendar import CalendarSettings, WorkingDays, WorkingDaysQuery, working_days
 from factotum.sdk.errors import InvalidArgument
+from tests.support.tool_calls import tool_context
 
 CONTEXT = tool_context(CalendarSettings(base_url="http://nowhere.example", username="u", password="secret://p"))
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from tests.support.effects import InMemoryEffects
 
 from factotum.procedures.check import check
 from factotum.procedures.model import CallTask, walk
@@ -17,6 +16,7 @@ from factotum.procedures.parse import Source, parse
 from factotum.sdk.spec import Effect, ToolSpec
 from factotum.workflows.interpreter import Interpreter, Step
 from factotum.workflows.problem import Problem, of_tool_error
+from tests.support.effects import InMemoryEffects
 
 FOLDER = Path(__file__).parents[3] / "procedures"
 CATALOG: Mapping[str, ToolSpec] = {

@@ -6,6 +6,7 @@ import asyncio
 import sys
 
 import structlog
+from opentelemetry.trace import TracerProvider
 
 from factotum.events.producer import EventProducer
 from factotum.gateway import server, sources
@@ -20,7 +21,7 @@ from factotum.runtime.secrets import SecretDirectory
 log = structlog.get_logger(__name__)
 
 
-async def serve(settings: Settings, stop: asyncio.Event) -> None:
+async def serve(settings: Settings, tracer_provider: TracerProvider, stop: asyncio.Event) -> None:
     """Runs the gateway until `stop` is set. Raises `SourcesInvalid`, or `OSError` if the port is taken."""
     known = sources.load(settings.sources_file, SecretDirectory(settings.secrets.directory), settings.tolerance_seconds)
     kafka = settings.kafka
@@ -37,6 +38,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             planner=PlannerClient(channel),
             max_body_bytes=settings.max_body_bytes,
             clock=clock.now,
+            tracer_provider=tracer_provider,
         )
         listener = server.listen(settings.http)
         log.info("gateway listens", host=settings.http.host, port=listener.getsockname()[1])
@@ -47,7 +49,7 @@ def main() -> None:
     settings = Settings()
     provider = telemetry.setup("gateway", settings.telemetry)
     try:
-        lifespan.run(lambda stop: serve(settings, stop))
+        lifespan.run(lambda stop: serve(settings, provider, stop))
     except (SourcesInvalid, OSError) as error:
         log.error("gateway cannot start", reason=str(error))
         sys.exit(1)

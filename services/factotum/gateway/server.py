@@ -33,6 +33,10 @@ class ProblemH11Protocol(H11Protocol):
                 h11.EndOfMessage(),
             ):
                 self.transport.write(self.conn.send(event) or b"")
+            if self.cycle is not None:
+                # The application may be about to answer what it has of this request: too late.
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
         # Otherwise an answer is already under way, and another one would be taken for a part of it.
         self.transport.close()
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
 from factotum.events.envelope import TENANT_PATTERN, describe
 from factotum.gateway.errors import NotAuthenticated, SourcesInvalid, UnknownSource
@@ -63,7 +63,7 @@ class TokenEntry(_Closed):
 
 class SourcesFile(_Closed):
     sources: dict[SourceName, SourceEntry] = {}
-    tokens: list[TokenEntry] = Field(default=[])
+    tokens: list[TokenEntry] = []
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Sources:
 def load(path: Path, secrets: SecretDirectory, tolerance_seconds: int) -> Sources:
     """Reads the file and every secret it names. Raises `SourcesInvalid`, which names all faults at once."""
     try:
-        file = SourcesFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        file = SourcesFile.model_validate(_read(path))
     except OSError as error:
         raise SourcesInvalid(f"{path} cannot be read: {error.strerror}. Set FACTOTUM_SOURCES_FILE.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -137,6 +137,11 @@ def load(path: Path, secrets: SecretDirectory, tolerance_seconds: int) -> Source
     if faults:
         raise SourcesInvalid(f"{path}: {'; '.join(faults)}")
     return Sources(sources, [(tenant, value) for value, tenant in tokens.items()])
+
+
+def _read(path: Path) -> object:
+    content: object = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return {} if content is None else content
 
 
 def _secret(secrets: SecretDirectory, tenant: str, reference: str) -> str:

@@ -10,6 +10,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from factotum.runtime import logs
 from factotum.runtime.settings import TelemetrySettings
@@ -31,6 +32,8 @@ def setup(service: str, settings: TelemetrySettings) -> TracerProvider:
         exporter = OTLPSpanExporter(endpoint=f"{settings.otlp_endpoint.rstrip('/')}/v1/traces", timeout=5)
         provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=500))
     trace.set_tracer_provider(provider)
+    # A stranger may continue a trace; his baggage would travel on to every process and message.
+    propagate.set_global_textmap(TraceContextTextMapPropagator())
     return provider
 
 

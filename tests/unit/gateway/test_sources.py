@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from factotum.gateway import sources
+from factotum.gateway.errors import NotAuthenticated, SourcesInvalid, UnknownSource
+from factotum.runtime.secrets import SecretDirectory
+from tests.support.gateway import ACME_TOKEN, GLOBEX_TOKEN, write_sources
+
+
+def test_loads_sources_and_tokens(tmp_path: Path) -> None:
+    file, secrets = write_sources(tmp_path)
+    known = sources.load(file, SecretDirectory(secrets), 300)
+    assert known.source("bamboohr-globex").tenant == "globex"
+    assert known.source("billing").uri == "/hooks/billing"
+    assert known.tenant_of(ACME_TOKEN.encode()) == "acme"
+    assert known.tenant_of(GLOBEX_TOKEN.encode()) == "globex"
+    for token in (b"", b"acme", ACME_TOKEN.upper().encode(), b"\xff"):
+        with pytest.raises(NotAuthenticated):
+            known.tenant_of(token)
+    for name in ("", "nobody", "BAMBOOHR", "\x00"):
+        with pytest.raises(UnknownSource):
+            known.source(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", "not YAML"),
+        ("[]", "valid dictionary"),
+        ("sources: {a: {scheme: github, tenant: acme, secret: 'secret://s'}}", "sources.a.scheme"),
+        ("sources: {a: {scheme: bamboohr, secret: 'secret://s'}}", "sources.a.tenant"),
+        ("sources: {a: {scheme: bamboohr, tenant: acme}}", "either secret or secrets"),
+        ("sources: {A: {scheme: bamboohr, tenant: acme, secret: 'secret://s'}}", "sources.A"),
+        ("sources: {a: {scheme: bamboohr, tenant: acme, secret: plain}}", "secret://name"),
+        ("sources: {a: {scheme: bamboohr, tenant: acme, secret: 'secret://none'}}", "no secret 'none'"),
+        ("sources: {a: {scheme: bamboohr, tenant: acme, secret: 'secret://empty'}}", "is empty"),
+        ("sources: {a: {scheme: standard, tenant: acme, secret: 'secret://s'}}", "base64"),
+        ("sources: {a: {scheme: bamboohr, tenant: acme, secret: 'secret://s', extra: 1}}", "extra"),
+        ("tokens: [{tenant: acme, token: 'secret://empty'}]", "tokens.0"),
+        ("tokens: [{tenant: acme, token: 'secret://s'}, {tenant: other, token: 'secret://s'}]", "the same token"),
+    ],
+)
+def test_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "sources.yaml"
+    file.write_text(text)
+    for name, value in {"acme/s": "!", "other/s": "!", "acme/empty": "\n"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(value)
+    with pytest.raises(SourcesInvalid, match=message) as caught:
+        sources.load(file, SecretDirectory(tmp_path), 300)
+    assert str(file) in str(caught.value)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourcesInvalid, match="FACTOTUM_SOURCES_FILE"):
+        sources.load(tmp_path / "none.yaml", SecretDirectory(tmp_path), 300)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from icalendar import Timezone, TimezoneDaylight, TimezoneStandard
@@ -16,8 +17,12 @@ _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 
 
+@lru_cache(maxsize=256)
 def vtimezone(zone: ZoneInfo, *, first: datetime, last: datetime) -> Timezone:
-    """The zone's observances between two instants (timezone-aware), each change with its onset."""
+    """The zone's observances between two instants (timezone-aware), each change with its onset.
+
+    Takes some milliseconds the first time; the component is shared and must not be changed.
+    """
     component = Timezone()
     component.add("tzid", zone.key)
     start = first.astimezone(UTC)

@@ -37,6 +37,7 @@ EMPLOYEE = {
     "onboardingStatus": None,
 }
 ACCOUNT = {"id": "u1", "userName": "ada@acme.example", "externalId": "123", "displayName": None, "active": True}
+OUTPUT = {"employee": "123", "name": "Ada Lovelace", "account": "u1", "userName": "ada@acme.example"}
 EVENT = [{"specversion": "1.0", "id": "e1", "data": {"employee": {"id": "123"}, "action": "Created"}}]
 
 
@@ -92,7 +93,7 @@ def test_every_write_names_its_compensation_and_every_call_its_summary(name: str
 
 async def test_onboards() -> None:
     _, effects, output = await carry_out("employee-onboarding")
-    assert output == {"employee": "123", "account": "u1", "userName": "ada@acme.example"}
+    assert output == OUTPUT
     calls = {tool: [step.arguments for step in effects.steps if step.tool == tool] for tool in CATALOG}
     assert [step.tool for step in effects.steps[:2]] == ["hr.get_employee", "identity.create_user"]
     assert calls["identity.create_user"][0]["displayName"] == "Ada Lovelace"
@@ -144,7 +145,7 @@ async def test_a_failed_onboarding_is_taken_back() -> None:
 
 async def test_offboards_and_takes_it_back() -> None:
     interpreter, effects, output = await carry_out("employee-offboarding")
-    assert output == {"employee": "123", "account": "u1", "userName": "ada@acme.example"}
+    assert output == OUTPUT
     assert [step.tool for step in effects.steps] == [
         "hr.get_employee",
         "identity.find_user",

@@ -120,7 +120,11 @@ def create_app(
         openapi_extra=openapi.CLOUDEVENTS_BODY,
     )
     async def receive_cloudevents(tenant: Tenant, request: Request) -> Accepted:
-        """Takes CloudEvents: structured, in a batch, or binary."""
+        """Takes CloudEvents: structured, in a batch, or binary.
+
+        Data is kept as JSON, or as text where its content type is another one. Bytes that are not UTF-8,
+        and so data_base64, are refused, and so is an event of a tenant other than the token's.
+        """
         body = await _body(request, max_body_bytes)
         return _accepted(await intake.cloudevents(tenant, _unrepeated(_headers(request), request), body))
 

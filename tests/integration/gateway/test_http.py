@@ -155,6 +155,33 @@ async def test_nothing_required_is_invented(client: httpx2.AsyncClient, missing:
     assert_problem(await client.post("/v1/events", headers={**binary, **ACME}), 400, "malformed")
 
 
+async def test_attribute_given_twice_is_refused(client: httpx2.AsyncClient) -> None:
+    headers = [("ce-specversion", "1.0"), ("ce-id", "a"), ("ce-id", "b"), ("ce-source", "/s"), ("ce-type", "t")]
+    assert_problem(await client.post("/v1/events", headers=[*headers, *ACME.items()]), 400, "malformed")
+
+
+async def test_description_is_complete(client: httpx2.AsyncClient) -> None:
+    description = (await client.get("/openapi.json")).json()
+    answers = {
+        (method, path): set(operation["responses"])
+        for path, operations in description["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert answers == {
+        ("post", "/hooks/{source}"): {"202", "400", "401", "404", "413", "503"},
+        ("post", "/v1/events"): {"202", "400", "401", "403", "413", "503"},
+        ("get", "/v1/runs"): {"200", "400", "401", "503"},
+        ("get", "/v1/runs/{run_id}"): {"200", "400", "401", "404", "503"},
+        ("get", "/healthz"): {"200"},
+        ("get", "/readyz"): {"200", "503"},
+    }
+    security = {path: next(iter(it.values())).get("security") for path, it in description["paths"].items()}
+    assert security["/v1/events"] == security["/v1/runs"] == [{"bearer": []}]
+    assert security["/hooks/{source}"] == [{"bamboohr": []}, {"standard": []}]
+    assert set(description["components"]["securitySchemes"]) == {"bearer", "bamboohr", "standard"}
+    assert "Problem" in description["components"]["schemas"]
+
+
 async def test_runs_of_the_tokens_tenant(client: httpx2.AsyncClient, planner: PlannerStub) -> None:
     run = pb.Run(id="acme.r.1", tenant="acme", procedure="hr/onboarding", status=pb.RUN_STATUS_COMPLETED)
     run.output_json = '{"account": "ada"}'

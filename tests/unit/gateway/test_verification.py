@@ -121,6 +121,21 @@ def test_one_of_several_signatures_is_enough() -> None:
     standard.verify({**headers, "webhook-signature": "v2,x v1,AAAA " + headers["webhook-signature"]}, BODY, NOW)
 
 
+def test_many_signatures_cost_one_digest_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    signed: list[str] = []
+    original = Webhook.sign
+
+    def counted(self: Webhook, msg_id: str, timestamp: datetime, data: str) -> str:
+        signed.append(msg_id)
+        return original(self, msg_id, timestamp, data)
+
+    monkeypatch.setattr(Webhook, "sign", counted)
+    headers = standard_headers(BODY, NOW, "m", KEY)
+    with pytest.raises(SignatureRefused):
+        standard.verify({**headers, "webhook-signature": "v1,AAAA " * 1000}, BODY, NOW)
+    assert len(signed) == 2
+
+
 def test_standard_agrees_with_the_reference_package() -> None:
     headers = {
         "webhook-id": "msg",

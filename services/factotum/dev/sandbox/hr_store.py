@@ -117,7 +117,8 @@ class HrStore:
         """Messages to webhooks that there still are, whose time has come, the longest due first."""
         rows = self._connection.execute(
             "SELECT id, company, webhook, body, attempts FROM outbox"
-            " WHERE company || '/' || webhook IN (SELECT value FROM json_each(?)) AND due <= ? ORDER BY due, id LIMIT ?",
+            " WHERE company || '/' || webhook IN (SELECT value FROM json_each(?)) AND due <= ?"
+            " ORDER BY due, id LIMIT ?",
             (self._known(), self._now().timestamp(), limit),
         )
         return [Message(**row) for row in rows]

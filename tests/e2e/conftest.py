@@ -1,0 +1,57 @@
+"""One local stack for all end-to-end tests, on the embedded Kafka and again on a real one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.e2e.house import House
+from tests.support.stack import Stack
+from tests.support.tampered.levers import VARIABLE
+
+CONNECTORS = [f"tests.support.tampered.{name}" for name in ("hr", "identity", "mail", "calendar")]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session", params=["embedded", pytest.param("apache", marks=pytest.mark.apache)])
+def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A ready stack whose tools have levers; ended, with everything it started, after the last test on it."""
+    kafka = request.param
+    if kafka == "apache":
+        _needs("java", "mvn")
+    levers = tmp_path_factory.mktemp("levers")
+    stack = Stack(tmp_path_factory.mktemp(kafka))
+    environment = {
+        VARIABLE: str(levers),
+        "FACTOTUM_CONNECTORS": json.dumps(CONNECTORS),
+        "PYTHONPATH": str(ROOT),
+    }
+    stack.up(kafka=kafka, env=environment)
+    try:
+        yield House(stack, levers)
+    finally:
+        stack.down()
+
+
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
+async def undisturbed(house: House) -> AsyncIterator[None]:
+    """Every test begins with a ready stack and no lever set."""
+    house.release_all()
+    await house.ready()
+    yield
+    house.release_all()
+
+
+def _needs(*commands: str) -> None:
+    missing = [command for command in commands if shutil.which(command) is None]
+    if missing:
+        reason = f"a real Kafka needs {' and '.join(missing)} on PATH"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)

@@ -1,0 +1,109 @@
+"""kill -9 of any process in the middle of a run: it completes, and every effect is there exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from factotum.api.planner.v1 import planner_pb2
+from factotum.api.tools.v1 import tools_pb2
+from tests.e2e.house import House, assert_onboarded
+from tests.support.world import eventually
+
+COMPLETED = planner_pb2.RUN_STATUS_COMPLETED
+
+
+@pytest.mark.parametrize("part", ["worker", "tool-executor", "planner", "memory", "temporal"])
+async def test_a_killed_process_loses_and_repeats_nothing(house: House, part: str) -> None:
+    async with house.world() as world:
+        employee, email = house.employ()
+        house.hold("mail.send")
+        run_id = await house.run_of(world, employee, world.created(employee))
+        await house.reached(run_id, "mail.send")
+        house.kill(part)
+        house.release("mail.send")
+        await house.ready()
+        assert (await house.ended(run_id, within=150)).status == COMPLETED
+        await assert_onboarded(world, employee, email)
+        (episode,) = await eventually(lambda: house.recall("onboarding", run_id=run_id), bool, what="the episode")
+        assert episode.run_id == run_id
+
+
+async def test_the_planner_killed_before_it_starts_the_run(house: House) -> None:
+    async with house.world() as world:
+        employee, email = house.employ()
+        house.kill("planner")
+        response = await world.deliver(world.created(employee))
+        assert response.status_code == 202
+        (event,) = response.json()["events"]
+        await house.ready()
+        run_id = await house.planned("acme", event["id"], event["type"], employee, "/hooks/bamboohr")
+        assert (await house.ended(run_id)).status == COMPLETED
+        await assert_onboarded(world, employee, email)
+
+
+@pytest.mark.parametrize(
+    "tool",
+    ["identity.create_user", "identity.add_to_group", "mail.send", "calendar.schedule", "hr.update_employee"],
+)
+async def test_the_executor_killed_between_the_effect_and_its_ledger_entry(house: House, tool: str) -> None:
+    async with house.world() as world:
+        employee, email = house.employ()
+        house.crash_after(tool)
+        run_id = await house.run_of(world, employee, world.created(employee))
+        assert (await house.ended(run_id)).status == COMPLETED
+        assert house.crashed(tool)
+        await assert_onboarded(world, employee, email)
+
+
+@pytest.mark.parametrize("happened", [True, False])
+async def test_without_a_mail_archive_a_person_decides(house: House, happened: bool) -> None:
+    async with house.world() as world:
+        employee, email = house.employ()
+        with house.stack.without_mail_archive():
+            house.kill("tool-executor")
+            await house.ready()
+            house.crash_after("mail.send")
+            run_id = await house.run_of(world, employee, world.created(employee))
+            (entry,) = await eventually(
+                lambda: house.effects(run_id, tools_pb2.EFFECT_STATE_AMBIGUOUS), bool, what="the ambiguous effect"
+            )
+            assert entry.tool == "mail.send"
+            listed = house.cli_json("effects", "list", "--state", "ambiguous")
+            assert entry.idempotency_key in [effect["idempotency_key"] for effect in listed]
+            await asyncio.sleep(7)  # the run asks again in the meantime
+            assert len(await world.mails(email)) == 1
+            run = await house.get_run(run_id)
+            assert run is not None and run.status == planner_pb2.RUN_STATUS_RUNNING
+            waiting = next(step for step in run.steps if step.tool == "mail.send")
+            assert waiting.status == planner_pb2.STEP_STATUS_WAITING
+            assert "effects resolve" in waiting.last_error
+
+            flag = "--happened" if happened else "--did-not"
+            resolved = house.cli("effects", "resolve", entry.idempotency_key, flag)
+            assert resolved.returncode == 0, resolved.stderr
+            assert (await house.ended(run_id)).status == COMPLETED
+            # The mail was sent before the crash. A person who says it was not gets a second one.
+            assert len(await world.mails(email)) == (1 if happened else 2)
+        house.kill("tool-executor")
+        await house.ready()
+
+
+async def test_a_system_that_is_down_is_waited_for(house: House) -> None:
+    async with house.world() as world:
+        employee, email = house.employ()
+        server = house.state.parts["sandbox-identity"].process
+        assert server is not None
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            run_id = await house.run_of(world, employee, world.created(employee))
+            await asyncio.sleep(30)
+            run = await house.get_run(run_id)
+            assert run is not None and run.status == planner_pb2.RUN_STATUS_RUNNING
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        assert (await house.ended(run_id)).status == COMPLETED
+        await assert_onboarded(world, employee, email)

@@ -1,0 +1,38 @@
+"""Wraps the tools of a connector with the levers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from factotum.sdk.context import ToolContext
+from factotum.sdk.tool import Connector, Tool
+
+VARIABLE = "FACTOTUM_TEST_LEVERS"
+
+
+def tampered(original: Connector[Any]) -> Connector[Any]:
+    """The same tools with levers."""
+    folder = Path(os.environ[VARIABLE])
+    made = Connector(original.system, settings=original.settings)
+    for name, tool in original.tools.items():
+        made.tools[name] = _with_levers(tool, folder / f"hold.{name}", folder / f"crash.{name}")
+    return made
+
+
+def _with_levers(tool: Tool[Any, Any, Any], hold: Path, crash: Path) -> Tool[Any, Any, Any]:
+    async def function(arguments: Any, context: ToolContext[Any]) -> Any:
+        while hold.exists():
+            await asyncio.sleep(0.05)
+        output = await tool.function(arguments, context)
+        if crash.exists():
+            crash.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return output
+
+    made = Tool(tool.spec, function, tool.arguments, tool.output)
+    made.reconciler = tool.reconciler
+    return made

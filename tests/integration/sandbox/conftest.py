@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import yaml
+
 from tests.support.processes import Process, answers_http, free_port, start
 
 TENANTS: dict[str, dict[str, Any]] = {
@@ -79,3 +80,14 @@ def port() -> int:
 
 Ending = Callable[[Process], Awaitable[Any]]
 ENDINGS: list[Ending] = [Process.stop, Process.kill]
+
+
+@pytest_asyncio.fixture(scope="module")
+async def hr(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[int]:
+    """The port of one HR system for the tests of a module that do not mind each other."""
+    sandbox, port = Sandbox(tmp_path_factory.mktemp("hr")), free_port()
+    process = await sandbox.hr(port)
+    try:
+        yield port
+    finally:
+        await process.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx2
 import pytest
+
 from tests.integration.sandbox.conftest import ENDINGS, Ending, Sandbox
 
 EVENT = b"""BEGIN:VCALENDAR\r

@@ -10,6 +10,7 @@ from typing import Any
 import aiosmtplib
 import httpx2
 import pytest
+
 from tests.integration.sandbox.conftest import ENDINGS, Ending, Sandbox
 from tests.support.processes import free_port
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
+
 from tests.integration.sandbox.conftest import ENDINGS, Ending, Sandbox
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"

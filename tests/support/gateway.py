@@ -107,7 +107,12 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(
-    directory: Path, bootstrap_servers: str, planner_address: str, *, publish_timeout_seconds: float = 10.0
+    directory: Path,
+    bootstrap_servers: str,
+    planner_address: str,
+    *,
+    publish_timeout_seconds: float = 10.0,
+    tracer_provider: TracerProvider | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serves on a free port, with sources and secrets written into `directory`, until the context ends."""
     file, secrets = write_sources(directory)
@@ -124,7 +129,7 @@ async def gateway(
             planner=PlannerClient(channel, timeout_seconds=2.0),
             max_body_bytes=1024 * 1024,
             clock=clock.now,
-            tracer_provider=TracerProvider(),
+            tracer_provider=tracer_provider or TracerProvider(),
         )
         listener = server.listen(http)
         port = listener.getsockname()[1]

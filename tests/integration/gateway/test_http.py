@@ -9,11 +9,15 @@ import httpx2
 import pytest
 from cloudevents.core.bindings.http import to_binary_event, to_structured_event
 from cloudevents.core.v1.event import CloudEvent
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from factotum.api.planner.v1 import planner_pb2 as pb
 from factotum.events.envelope import Event
 from factotum.events.topics import EVENTS
 from factotum.runtime import clock
+from factotum.runtime.telemetry import TENANT
 from tests.support.gateway import (
     ACME_TOKEN,
     GLOBEX_TOKEN,
@@ -267,3 +271,21 @@ async def test_planner_away(tmp_path: Path, kafka: str) -> None:
         response = await client.get("/readyz")
         assert_problem(response, 503, "not-ready")
         assert "planner" in response.json()["detail"] and "Kafka" not in response.json()["detail"]
+
+
+async def test_one_span_a_request_with_its_tenant(tmp_path: Path, kafka: str) -> None:
+    spans, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    async with (
+        planner_stub(PlannerStub()) as address,
+        gateway(tmp_path, kafka, address, tracer_provider=provider) as served,
+        httpx2.AsyncClient(base_url=served.url) as client,
+    ):
+        body = employee_body("spanned")
+        await client.post("/hooks/bamboohr", content=body, headers=bamboohr_headers(body, clock.now()))
+        await client.get("/v1/runs", headers=GLOBEX)
+        await client.get("/healthz")
+    assert [(span.name, (span.attributes or {}).get(TENANT)) for span in spans.get_finished_spans()] == [
+        ("POST /hooks/{source}", "acme"),
+        ("GET /v1/runs", "globex"),
+    ]

@@ -48,13 +48,14 @@ async def send_to_dead_letter(
     value: bytes,
     reason: str,
     tenant: str = UNKNOWN_TENANT,
+    source: str = "/planner",
     now: datetime,
 ) -> Event:
     """Publishes a dead letter and returns it. Its id is derived from where the message stood, so a
     message that is read twice has one id. Raises `BrokerUnavailable`."""
     letter = Event(
         id=str(uuid5(NAMESPACE_URL, f"factotum:dead-letter:{topic}:{partition}:{offset}:{value.hex()}")),
-        source="/planner",
+        source=source,
         type=DEAD_LETTER_TYPE,
         tenant=tenant,
         time=now,

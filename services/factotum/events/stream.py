@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -107,6 +108,7 @@ class Consumer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consumes until `stop` is set. While Kafka is away it tries again, for ever."""
+        _quiet()
         wait, longest = RESTART_SECONDS
         loop = asyncio.get_running_loop()
         while not stop.is_set():
@@ -130,7 +132,8 @@ class Consumer:
         running = asyncio.ensure_future(self._started(app))
         stopping = asyncio.ensure_future(stop.wait())
         try:
-            await asyncio.wait([failed, running, stopping], return_when=asyncio.FIRST_COMPLETED)
+            first: list[asyncio.Future[Any]] = [failed, running, stopping]
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
             if failed.done():
                 return failed.result()
             if stop.is_set():
@@ -166,6 +169,13 @@ class Consumer:
 
         topic = app.topic(*self._topics, key_type=bytes, value_type=bytes)
         app.agent(topic, name=f"{self._group}.batches")(batches)
+
+
+def _quiet() -> None:
+    # At INFO each of Faust's dozens of parts tells its start and its stop.
+    if logging.getLogger().getEffectiveLevel() >= logging.INFO:
+        for name in ("faust", "mode", "aiokafka"):
+            logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _received(event: Any) -> Received:

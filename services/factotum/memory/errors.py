@@ -1,0 +1,13 @@
+"""What can go wrong in the memory."""
+
+
+class InvalidRequest(ValueError):
+    """The caller's record or query breaks the contract; sending it again will not help."""
+
+
+class NotAMemory(ValueError):
+    """The event is not one that the memory knows how to keep; the message says what is wrong."""
+
+
+class StoreUnavailable(Exception):
+    """The store did not do what it was asked, or may have done a part: ask again later."""

@@ -1,0 +1,122 @@
+"""Milvus Lite as a child process that ends with its parent, however that ends.
+
+The engine is started here and not by its Python package, because that package needs `pkg_resources`,
+gives up at once when the file is still held by an engine that is just ending, and does not notice
+when its engine died. The engine's own rule is kept: it lives as long as its parent holds the lock
+file, waits for that lock, and exits the moment it gets it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import IO
+
+from factotum.memory.errors import StoreUnavailable
+
+START_SECONDS = 20.0
+STOP_SECONDS = 5.0
+_POLL_SECONDS = 0.05
+
+
+class LiteServer:
+    """One engine on one file. All methods block; they are not to be called from two threads at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+        self._lock: IO[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket_dir = ""
+
+    def start(self) -> str:
+        """The address (`unix:…`) of a running engine, started if it is not running.
+
+        Raises `StoreUnavailable` if another process holds the file for longer than `START_SECONDS`.
+        """
+        if self._process is not None and self._process.poll() is None:
+            return self._address
+        self.stop()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + START_SECONDS
+        self._acquire(deadline)
+        self._socket_dir = tempfile.mkdtemp(prefix="factotum-memory-")
+        # The engine of a killed parent may hold the file for a moment longer than its lock.
+        while not self._started(deadline):
+            if time.monotonic() > deadline:
+                self.stop()
+                raise StoreUnavailable(f"Milvus Lite did not start on {self._path}: is it in use?")
+        return self._address
+
+    def stop(self) -> None:
+        """Ends the engine. Harmless if there is none."""
+        if self._lock is not None:
+            self._lock.close()  # lets go of the lock, on which the engine ends
+            self._lock = None
+        if self._process is not None:
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+        if self._socket_dir:
+            shutil.rmtree(self._socket_dir, ignore_errors=True)
+            self._socket_dir = ""
+
+    @property
+    def _address(self) -> str:
+        return f"unix:{self._socket_dir}/milvus"
+
+    @property
+    def _lock_path(self) -> Path:
+        return self._path.parent / f".{self._path.name}.lock"
+
+    def _acquire(self, deadline: float) -> None:
+        self._lock = self._lock_path.open("a")
+        while True:
+            try:
+                fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    self.stop()
+                    raise StoreUnavailable(f"{self._path} is in use by another process") from error
+            time.sleep(_POLL_SECONDS)
+
+    def _started(self, deadline: float) -> bool:
+        """Whether a new engine listens; it may give up at once."""
+        folder = _engine_folder()
+        self._process = subprocess.Popen(  # noqa: S603
+            [folder / "milvus", self._path, self._address, "ERROR", self._lock_path],
+            env={
+                **os.environ,
+                "LD_LIBRARY_PATH": os.pathsep.join([str(folder), os.environ.get("LD_LIBRARY_PATH", "")]),
+            },
+            cwd=self._path.parent,
+            # A Ctrl-C is for the parent, which stops the engine after its last write.
+            start_new_session=True,
+        )
+        while time.monotonic() < deadline:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_POLL_SECONDS)
+                return False
+            if Path(self._socket_dir, "milvus").exists():
+                return True
+        self._process.kill()
+        self._process.wait()
+        return False
+
+
+def _engine_folder() -> Path:
+    spec = importlib.util.find_spec("milvus_lite")
+    for folder in (spec.submodule_search_locations if spec else None) or ():
+        if (Path(folder) / "lib" / "milvus").is_file():
+            return Path(folder) / "lib"
+    raise StoreUnavailable("Milvus Lite is not installed: install milvus-lite 2.5 (factotum[memory])")

@@ -1,0 +1,74 @@
+"""Composition root of the memory: `python -m factotum.memory.main`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import structlog
+
+from factotum.events.producer import EventProducer
+from factotum.events.stream import Consumer
+from factotum.memory.embedding import Embedder
+from factotum.memory.errors import StoreUnavailable
+from factotum.memory.grpc import SERVICE_NAME, MemoryServicer
+from factotum.memory.minilm import ModelMissing
+from factotum.memory.settings import Settings
+from factotum.memory.store import MemoryStore
+from factotum.memory.stream import GROUP, TOPICS, Ingest
+from factotum.runtime import clock, lifespan, telemetry
+from factotum.runtime.grpc_server import GrpcServer
+from factotum.runtime.secrets import SecretDirectory, UnknownSecret
+
+# Whose secrets hold what belongs to the process and to no tenant.
+PLATFORM = "platform"
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Serves until `stop` is set. Raises `ModelMissing`, `UnknownSecret`, or `RuntimeError` if the port is taken."""
+    milvus, embedding, kafka = settings.milvus, settings.embedding, settings.kafka
+    token = SecretDirectory(settings.secrets.directory).resolve(PLATFORM, milvus.token) if milvus.token else ""
+    async with (
+        MemoryStore(milvus.uri, token, timeout_seconds=milvus.timeout_seconds) as store,
+        Embedder(embedding.cache_dir, threads=embedding.threads, batch_size=embedding.batch_size) as embedder,
+        EventProducer(
+            kafka.bootstrap_servers, client_id="memory", timeout_seconds=kafka.publish_timeout_seconds
+        ) as producer,
+    ):
+        try:
+            await store.connect()
+        except StoreUnavailable as error:
+            log.warning("the store is away: calls fail until it is back", reason=str(error))
+        consumer = Consumer(
+            GROUP,
+            TOPICS,
+            Ingest(store, embedder, producer, clock.now),
+            kafka=kafka,
+            batch_size=settings.ingest.batch_size,
+            within_seconds=settings.ingest.within_seconds,
+        )
+        server = GrpcServer(settings.grpc, [SERVICE_NAME], [MemoryServicer(store, embedder, clock.now).register])
+        await server.start()
+        log.info("memory listens", port=server.port)
+        try:
+            await consumer.run(stop)
+        finally:
+            await server.stop()
+
+
+def main() -> None:
+    settings = Settings()
+    provider = telemetry.setup("memory", settings.telemetry)
+    try:
+        lifespan.run(lambda stop: serve(settings, stop))
+    except (ModelMissing, UnknownSecret, RuntimeError, OSError) as error:
+        log.error("memory cannot start", reason=str(error))
+        sys.exit(1)
+    finally:
+        provider.shutdown()
+
+
+if __name__ == "__main__":
+    main()

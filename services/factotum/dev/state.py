@@ -17,9 +17,10 @@ FILE_NAME = "stack.json"
 DEFAULT_DIRECTORY = Path(".factotum")
 
 Kafka = Literal["embedded", "apache"]
-PartHealth = Literal["waiting", "starting", "healthy", "restarting", "given-up", "stopped"]
-# `ready`: every part answers. `degraded`: a part was given up on. `stopped`: nothing runs.
-StackHealth = Literal["starting", "ready", "degraded", "stopping", "stopped"]
+# `not-answering` is never written: it is what a look from outside found of a part believed to be healthy.
+PartHealth = Literal["waiting", "starting", "healthy", "not-answering", "restarting", "given-up", "stopped"]
+# `ready`: every part answers. `recovering`: one that did is down and will be back. `degraded`: one was given up on.
+StackHealth = Literal["starting", "ready", "recovering", "degraded", "stopping", "stopped"]
 
 
 class NoStack(LookupError):
@@ -77,12 +78,16 @@ class StackState(_Closed):
     tenants: list[str]
     parts: dict[str, PartState]
 
-    def address(self, part: str, purpose: str) -> str:
-        """Where a part can be reached. Raises `NoStack` for one that this stack does not have or know yet."""
-        try:
-            return self.parts[part].addresses[purpose]
-        except KeyError:
-            raise NoStack(f"the stack in {self.directory} has no address {purpose!r} of {part!r}") from None
+    def address(self, part: str, purpose: str | None = None) -> str:
+        """Where a part can be reached: `host:port`, or a URL without trailing slash where it speaks HTTP.
+
+        Without a purpose its main address. Raises `NoStack` for what this stack does not have, or not yet.
+        """
+        known = self.parts[part].addresses if part in self.parts else {}
+        found = known.get(purpose) if purpose else next(iter(known.values()), None)
+        if found is None:
+            raise NoStack(f"the stack in {self.directory} has no address {purpose or ''} of {part}")
+        return found
 
     @property
     def gateway_url(self) -> str:

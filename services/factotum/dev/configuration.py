@@ -1,0 +1,103 @@
+"""The files that the parts of the local stack are configured by, made anew at every start.
+
+`config/sources.yaml` says who may send events (factotum.gateway.sources), `config/connectors.yaml`
+where each tenant's systems are (factotum.tool_executor.tenants), `config/tenants.yaml` what the
+sandbox's servers ask of each tenant (dev/sandbox/README.md). The last holds the secrets themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from factotum.dev import credentials
+from factotum.dev.part import HOST
+from factotum.dev.ports import Ports
+from factotum.runtime.secrets import SCHEME, SecretDirectory
+
+
+def write(directory: Path, secrets: SecretDirectory, tenants: Sequence[str], ports: Ports) -> None:
+    """Writes the three files into `directory`/config. Raises `UnknownSecret` if a secret is missing."""
+    folder = directory / "config"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files = {
+        "sources.yaml": sources(tenants),
+        "connectors.yaml": {"tenants": {tenant: connectors(tenant, ports) for tenant in tenants}},
+        "tenants.yaml": {"tenants": {tenant: sandbox(tenant, secrets, tenants, ports) for tenant in tenants}},
+    }
+    for name, content in files.items():
+        credentials.write_private(folder / name, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def sources(tenants: Sequence[str]) -> dict[str, Any]:
+    """The first tenant's sources have the plain names."""
+    first = tenants[0]
+    return {
+        "sources": {
+            **{
+                bamboohr_source(tenant, tenants): {
+                    "scheme": "bamboohr",
+                    "tenant": tenant,
+                    "secret": SCHEME + credentials.BAMBOOHR_WEBHOOK,
+                }
+                for tenant in tenants
+            },
+            "billing": {"scheme": "standard", "tenant": first, "secret": SCHEME + credentials.BILLING_WEBHOOK},
+        },
+        "tokens": [{"tenant": tenant, "token": SCHEME + credentials.EVENTS_TOKEN} for tenant in tenants],
+    }
+
+
+def bamboohr_source(tenant: str, tenants: Sequence[str]) -> str:
+    """`bamboohr`, `bamboohr-globex`: the name of a tenant's HR system at the gateway."""
+    return "bamboohr" if tenant == tenants[0] else f"bamboohr-{tenant}"
+
+
+def connectors(tenant: str, ports: Ports) -> dict[str, Any]:
+    """Where the systems of a tenant are, with its credentials by reference."""
+    mail = ports["sandbox-mail"]
+    return {
+        "identity": {
+            "base_url": f"{_http(ports, 'sandbox-identity')}/{tenant}/v2",
+            "token": SCHEME + credentials.IDENTITY_TOKEN,
+        },
+        "hr": {
+            "base_url": f"{_http(ports, 'sandbox-hr')}/api/gateway.php/{tenant}/v1",
+            "api_key": SCHEME + credentials.HR_API_KEY,
+        },
+        "mail": {
+            "host": HOST,
+            "port": mail["smtp"],
+            "sender": f"People Team <people@{tenant}.example>",
+            "archive_url": f"http://{HOST}:{mail['archive']}/{tenant}",
+            "archive_token": SCHEME + credentials.MAIL_ARCHIVE_TOKEN,
+        },
+        "calendar": {
+            "base_url": f"{_http(ports, 'sandbox-calendar')}/{tenant}/",
+            "username": tenant,
+            "password": SCHEME + credentials.CALENDAR_PASSWORD,
+        },
+    }
+
+
+def sandbox(tenant: str, secrets: SecretDirectory, tenants: Sequence[str], ports: Ports) -> dict[str, Any]:
+    """What the sandbox asks of a tenant, and where its HR system tells of changes."""
+
+    def value(name: str) -> str:
+        return secrets.resolve(tenant, SCHEME + name)
+
+    hook = f"{_http(ports, 'gateway')}/hooks/{bamboohr_source(tenant, tenants)}"
+    return {
+        "identity_token": value(credentials.IDENTITY_TOKEN),
+        "hr_api_key": value(credentials.HR_API_KEY),
+        "calendar_password": value(credentials.CALENDAR_PASSWORD),
+        "mail_archive_token": value(credentials.MAIL_ARCHIVE_TOKEN),
+        "webhooks": [{"name": "gateway", "url": hook, "secret": value(credentials.BAMBOOHR_WEBHOOK)}],
+    }
+
+
+def _http(ports: Ports, part: str) -> str:
+    return f"http://{HOST}:{ports[part]['http']}"

@@ -1,0 +1,27 @@
+"""When a part that died is started again, and when it is given up on."""
+
+from __future__ import annotations
+
+FIRST_SECONDS = 0.2
+LONGEST_SECONDS = 5.0
+MOST_RESTARTS = 5
+# A part that lived this long was well: what came before is forgotten.
+WELL_SECONDS = 60.0
+
+
+class Restarts:
+    """Counts the deaths of one part. The pauses grow evenly from the first to the longest."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def after_death(self, lived_seconds: float) -> float | None:
+        """The seconds to wait before it is started again; None: it is given up on."""
+        if lived_seconds > WELL_SECONDS:
+            self.count = 0
+        if self.count == MOST_RESTARTS:
+            return None
+        growth: float = (LONGEST_SECONDS / FIRST_SECONDS) ** (1 / (MOST_RESTARTS - 1))
+        pause: float = FIRST_SECONDS * growth**self.count
+        self.count += 1
+        return pause

@@ -13,6 +13,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, TypeVar
+from xml.etree import ElementTree
 
 import httpx2
 import icalendar
@@ -168,7 +169,8 @@ class World:
     async def trainings(self, attendee: str) -> list[icalendar.Event]:
         """The events to which somebody is invited, by start."""
         query = (
-            '<c:calendar-query xmlns:c="urn:ietf:params:xml:ns:caldav" xmlns:d="DAV:"><d:prop><c:calendar-data/></d:prop>'
+            '<c:calendar-query xmlns:c="urn:ietf:params:xml:ns:caldav" xmlns:d="DAV:">'
+            '<d:prop><c:calendar-data/></d:prop>'
             '<c:filter><c:comp-filter name="VCALENDAR"/></c:filter></c:calendar-query>'
         )
         response = await self._http.request(
@@ -185,14 +187,12 @@ class World:
 
 
 def _calendar_data(multistatus: bytes) -> list[str]:
-    from xml.etree import ElementTree
-
     tree = ElementTree.fromstring(multistatus)
     return [element.text or "" for element in tree.iter("{urn:ietf:params:xml:ns:caldav}calendar-data")]
 
 
 def _events(text: str) -> list[icalendar.Event]:
-    return [event for event in icalendar.Calendar.from_ical(text).walk("VEVENT")]
+    return list(icalendar.Calendar.from_ical(text).walk("VEVENT"))
 
 
 async def eventually(

@@ -25,14 +25,22 @@ def tampered(original: Connector[Any]) -> Connector[Any]:
 
 def _with_levers(tool: Tool[Any, Any, Any], hold: Path, crash: Path) -> Tool[Any, Any, Any]:
     async def function(arguments: Any, context: ToolContext[Any]) -> Any:
-        while hold.exists():
+        while _set(hold):
             await asyncio.sleep(0.05)
         output = await tool.function(arguments, context)
-        if crash.exists():
-            crash.unlink()
-            os.kill(os.getpid(), signal.SIGKILL)
+        if _set(crash):
+            _die(crash)
         return output
 
     made = Tool(tool.spec, function, tool.arguments, tool.output)
     made.reconciler = tool.reconciler
     return made
+
+
+def _set(lever: Path) -> bool:
+    return lever.exists()
+
+
+def _die(lever: Path) -> None:
+    lever.unlink()
+    os.kill(os.getpid(), signal.SIGKILL)

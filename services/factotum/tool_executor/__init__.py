@@ -1,0 +1,1 @@
+"""The tool executor: carries out one call of one tool, its effect once."""

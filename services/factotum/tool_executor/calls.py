@@ -1,0 +1,74 @@
+"""A call on its way through the wrappers, and what comes back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias, TypeVar
+
+from pydantic import BaseModel
+
+from factotum.sdk.context import ToolContext
+from factotum.sdk.errors import ToolError
+from factotum.tool_executor.registry import AnyTool
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What asked for the call; all empty for one made by hand."""
+
+    run_id: str = ""
+    step: str = ""
+    iteration: str = ""
+    procedure: str = ""
+    event_source: str = ""
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call as it came in. `arguments_json` is not looked into yet."""
+
+    tenant: str
+    tool: AnyTool
+    arguments_json: str
+    key: str
+    origin: Origin
+    started_at: datetime
+
+    @property
+    def arguments_sha256(self) -> str:
+        return hashlib.sha256(self.arguments_json.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call whose arguments the tool's model accepts, with the tool's surroundings."""
+
+    call: Call
+    arguments: BaseModel
+    context: ToolContext[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a call: the output's JSON text, or an error, never both.
+
+    `recorded` says that the ledger has seen to the observation, or that there is none to make.
+    """
+
+    tool_version: str
+    started_at: datetime
+    ended_at: datetime
+    output_json: str | None = None
+    error: ToolError | None = None
+    replayed: bool = False
+    recorded: bool = False
+
+
+T = TypeVar("T")
+
+# Carries out, or asks about, a prepared call. Raises `ToolError`.
+Handler: TypeAlias = Callable[[Prepared], Awaitable[T]]

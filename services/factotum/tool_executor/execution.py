@@ -1,0 +1,113 @@
+"""How one call is carried out: which behaviour stands around a tool, in which order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import datetime
+
+from factotum.events.envelope import TENANT_PATTERN
+from factotum.runtime.secrets import SecretDirectory
+from factotum.sdk.spec import Effect
+from factotum.tool_executor import observations
+from factotum.tool_executor.calls import Answer, Call, Origin
+from factotum.tool_executor.errors import CallRefused
+from factotum.tool_executor.ledger_sqlite import SqliteLedger
+from factotum.tool_executor.registry import Registry
+from factotum.tool_executor.tenants import Tenants
+from factotum.tool_executor.wrappers import invoked
+from factotum.tool_executor.wrappers.contained import Contained
+from factotum.tool_executor.wrappers.ledgered import Ledgered
+from factotum.tool_executor.wrappers.observed import Observed
+from factotum.tool_executor.wrappers.timed import Timed
+from factotum.tool_executor.wrappers.validated import Validated
+
+MAX_KEY_LENGTH = 512
+MAX_ORIGIN_LENGTH = 1024
+
+# What the attributes of a CloudEvent may not hold either.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class Executor:
+    """Carries out calls.
+
+    Args:
+        lease_seconds: how long an attempt that was killed keeps the next one waiting.
+        ambiguous_retry_seconds: between looks whether a person decided.
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        tenants: Tenants,
+        secrets: SecretDirectory,
+        ledger: SqliteLedger,
+        lease_seconds: float,
+        ambiguous_retry_seconds: float,
+        now: Callable[[], datetime],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._registry = registry
+        self._now = now
+        # From the inside out. What decides whether a call may be made belongs between validated and
+        # ledgered; what decides how it is made, inside ledgered.
+        self._ledgered = Ledgered(
+            Contained(Timed(invoked.act)),
+            Contained(Timed(invoked.ask)),
+            ledger=ledger,
+            observe=lambda call, answer, attempt: observations.publication(call, answer, attempt=attempt),
+            lease_seconds=lease_seconds,
+            ambiguous_retry_seconds=ambiguous_retry_seconds,
+            now=now,
+            new_id=new_id,
+        )
+        validated = Validated(self._ledgered, tenants=tenants, secrets=secrets, now=now)
+        self._handle: Callable[[Call], Awaitable[Answer]] = Observed(
+            validated,
+            ledger=ledger,
+            observe=lambda call, answer: observations.publication(call, answer, attempt=None),
+            now=now,
+        )
+
+    async def execute(self, *, tenant: str, tool: str, arguments_json: str, key: str, origin: Origin) -> Answer:
+        """What came of the call; an effect is carried out once per tenant and key.
+
+        Raises `CallRefused`, `UnknownTool`, `LedgerUnavailable`.
+        """
+        check_tenant(tenant)
+        found = self._registry.tool(tool)
+        check_key(key)
+        check_origin(origin)
+        if not key and found.spec.effect is not Effect.NONE:
+            raise CallRefused(f"{tool} has an effect: give an idempotency_key")
+        return await self._handle(Call(tenant, found, arguments_json, key, origin, self._now()))
+
+    async def drained(self) -> None:
+        """Returns when no effect is under way."""
+        await self._ledgered.drained()
+
+
+def check_tenant(tenant: str) -> None:
+    """Raises `CallRefused`."""
+    if not re.fullmatch(TENANT_PATTERN.strip("^$"), tenant):
+        raise CallRefused(f"tenant must match {TENANT_PATTERN}")
+
+
+def check_key(key: str) -> None:
+    """Raises `CallRefused`. Tools put the key into headers and ids, so it holds no control character."""
+    if len(key) > MAX_KEY_LENGTH:
+        raise CallRefused(f"idempotency_key must be at most {MAX_KEY_LENGTH} characters")
+    if _CONTROL.search(key):
+        raise CallRefused("idempotency_key must not hold control characters")
+
+
+def check_origin(origin: Origin) -> None:
+    """Raises `CallRefused`. What is accepted here can be told in an observation later."""
+    for name, value in asdict(origin).items():
+        if len(value) > MAX_ORIGIN_LENGTH:
+            raise CallRefused(f"origin.{name} must be at most {MAX_ORIGIN_LENGTH} characters")
+        if _CONTROL.search(value):
+            raise CallRefused(f"origin.{name} must not hold control characters")

@@ -1,0 +1,287 @@
+"""The ledger and the outbox in one SQLite file, so that an effect and its observation settle together.
+
+Write-ahead log, synchronous=FULL: what a method has returned survives a loss of power. One thread
+does all of it, one transaction a method. Each raises `LedgerUnavailable` if SQLite refuses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from factotum.tool_executor.calls import Origin
+from factotum.tool_executor.errors import LedgerUnavailable, NotAmbiguous, UnknownEffect
+from factotum.tool_executor.ledger import (
+    Claim,
+    Decision,
+    Entry,
+    Granted,
+    Publication,
+    Settlement,
+    State,
+    StoredObservation,
+    decide,
+)
+
+T = TypeVar("T")
+
+# Times are seconds since the epoch: SQLite compares them as numbers.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS effects (
+    tenant TEXT NOT NULL,
+    key TEXT NOT NULL,
+    tool TEXT NOT NULL,
+    tool_version TEXT NOT NULL,
+    arguments_sha256 TEXT NOT NULL,
+    run_id TEXT NOT NULL, step TEXT NOT NULL, iteration TEXT NOT NULL, procedure TEXT NOT NULL,
+    event_source TEXT NOT NULL, event_id TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('started', 'done', 'failed', 'ambiguous')),
+    attempts INTEGER NOT NULL,
+    started_at REAL NOT NULL,
+    updated_at REAL NOT NULL,
+    reason TEXT NOT NULL DEFAULT '',
+    observation BLOB,
+    reconciled INTEGER NOT NULL DEFAULT 0,
+    lease_owner TEXT,
+    lease_until REAL,
+    PRIMARY KEY (tenant, key),
+    CHECK ((state = 'done') = (observation IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS effects_by_time ON effects (tenant, started_at);
+CREATE TABLE IF NOT EXISTS outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    message_key TEXT NOT NULL,
+    value BLOB NOT NULL,
+    traceparent TEXT NOT NULL
+) STRICT;
+"""
+
+
+class SqliteLedger:
+    """Use as an async context manager: entering opens the file and makes what is missing of it."""
+
+    def __init__(self, path: Path, *, ambiguous_retry_seconds: float) -> None:
+        self._path = path
+        self._ambiguous_retry = ambiguous_retry_seconds
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+        self._connection: sqlite3.Connection | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._on_thread(self._open)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._on_thread(self._close)
+        self._thread.shutdown()
+
+    async def claim(self, claim: Claim) -> Decision:
+        """Decides and, where it grants, has written `started` with the claim's lease."""
+        return await self._transaction(lambda db: self._claim(db, claim))
+
+    async def renew(self, tenant: str, key: str, owner: str, *, lease_until: datetime) -> bool:
+        """False if the lease is not the owner's any more."""
+        return await self._transaction(
+            lambda db: bool(
+                db.execute(
+                    "UPDATE effects SET lease_until = ? WHERE tenant = ? AND key = ? AND lease_owner = ?",
+                    (lease_until.timestamp(), tenant, key, owner),
+                ).rowcount
+            )
+        )
+
+    async def settle(self, settlement: Settlement) -> bool:
+        """Writes what came of a claim, and its publications. False, and nothing written, if the lease
+        went to another owner meanwhile."""
+        return await self._transaction(lambda db: _settle(db, settlement))
+
+    async def resolve(self, tenant: str, key: str, *, output_json: str | None, reason: str, now: datetime) -> Entry:
+        """Makes an ambiguous effect done with this output or, with None, failed, so that the next
+        retry calls. Raises `UnknownEffect`, `NotAmbiguous`."""
+        return await self._transaction(lambda db: _resolve(db, tenant, key, output_json, reason, now))
+
+    async def entry(self, tenant: str, key: str) -> Entry | None:
+        return await self._transaction(lambda db: _find(db, tenant, key))
+
+    async def entries(self, tenant: str, *, states: Sequence[State], limit: int, run_id: str) -> list[Entry]:
+        """Newest first; no states: all, empty run id: all."""
+        chosen = [state.value for state in states or State]
+        marks = ", ".join("?" * len(chosen))
+        query = (
+            f"SELECT * FROM effects WHERE tenant = ? AND state IN ({marks}) AND (? = '' OR run_id = ?) "  # noqa: S608
+            "ORDER BY started_at DESC, key LIMIT ?"
+        )
+        values = (tenant, *chosen, run_id, run_id, limit)
+        return await self._transaction(lambda db: [_entry(row) for row in db.execute(query, values)])
+
+    async def publish_later(self, publication: Publication) -> None:
+        """Puts an observation into the outbox that belongs to no effect."""
+        await self._transaction(lambda db: _put(db, publication))
+
+    async def unpublished(self, limit: int) -> list[tuple[int, Publication]]:
+        """The oldest of the outbox, each with its number."""
+        query = "SELECT id, message_key, value, traceparent FROM outbox ORDER BY id LIMIT ?"
+        return await self._transaction(
+            lambda db: [(row[0], Publication(row[1], row[2], row[3])) for row in db.execute(query, (limit,))]
+        )
+
+    async def published(self, numbers: Sequence[int]) -> None:
+        """Takes these out of the outbox."""
+        await self._transaction(
+            lambda db: db.executemany("DELETE FROM outbox WHERE id = ?", [(number,) for number in numbers])
+        )
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(self._path, isolation_level=None, timeout=5.0)
+        try:
+            db.row_factory = sqlite3.Row
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.executescript(_SCHEMA)
+        except sqlite3.Error:
+            db.close()
+            raise
+        self._connection = db
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def _claim(self, db: sqlite3.Connection, claim: Claim) -> Decision:
+        entry = _find(db, claim.tenant, claim.key)
+        decision = decide(entry, claim, ambiguous_retry_seconds=self._ambiguous_retry)
+        if isinstance(decision, Granted):
+            lease = (decision.attempt, claim.tool_version, claim.owner, claim.lease_until.timestamp())
+            if entry is None:
+                _insert(db, claim)
+            db.execute(
+                "UPDATE effects SET state = 'started', attempts = ?, tool_version = ?, lease_owner = ?, "
+                "lease_until = ?, updated_at = ? WHERE tenant = ? AND key = ?",
+                (*lease, claim.now.timestamp(), claim.tenant, claim.key),
+            )
+        return decision
+
+    async def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        def transact() -> T:
+            db = self._connection
+            if db is None:
+                raise LedgerUnavailable("the ledger is not open")
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(db)
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+            return result
+
+        return await self._on_thread(transact)
+
+    async def _on_thread(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except (sqlite3.Error, OSError) as error:
+            raise LedgerUnavailable(f"the ledger {self._path} cannot be used: {error}") from error
+
+
+def _find(db: sqlite3.Connection, tenant: str, key: str) -> Entry | None:
+    row = db.execute("SELECT * FROM effects WHERE tenant = ? AND key = ?", (tenant, key)).fetchone()
+    return None if row is None else _entry(row)
+
+
+def _insert(db: sqlite3.Connection, claim: Claim) -> None:
+    origin, now = claim.origin, claim.now.timestamp()
+    db.execute(
+        "INSERT INTO effects (tenant, key, tool, tool_version, arguments_sha256, run_id, step, iteration, procedure, "
+        "event_source, event_id, state, attempts, started_at, updated_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'started', 1, ?, ?)",
+        (
+            *(claim.tenant, claim.key, claim.tool, claim.tool_version, claim.arguments_sha256),
+            *(origin.run_id, origin.step, origin.iteration, origin.procedure, origin.event_source, origin.event_id),
+            *(now, now),
+        ),
+    )
+
+
+def _settle(db: sqlite3.Connection, settlement: Settlement) -> bool:
+    changed = db.execute(
+        "UPDATE effects SET state = ?, reason = ?, observation = ?, reconciled = ?, updated_at = ?, "
+        "lease_owner = NULL, lease_until = NULL WHERE tenant = ? AND key = ? AND lease_owner = ?",
+        (
+            *(settlement.state.value, settlement.reason, settlement.observation, settlement.reconciled),
+            *(settlement.now.timestamp(), settlement.tenant, settlement.key, settlement.owner),
+        ),
+    ).rowcount
+    if changed:
+        for publication in settlement.publications:
+            _put(db, publication)
+    return bool(changed)
+
+
+def _resolve(
+    db: sqlite3.Connection, tenant: str, key: str, output_json: str | None, reason: str, now: datetime
+) -> Entry:
+    entry = _find(db, tenant, key)
+    if entry is None:
+        raise UnknownEffect(f"tenant {tenant} has no effect under the key {key!r}")
+    if entry.state is not State.AMBIGUOUS:
+        raise NotAmbiguous(f"the effect is {entry.state.value}; only an ambiguous one can be resolved")
+    observation = None
+    if output_json is not None:
+        stored = StoredObservation(
+            tool_version=entry.tool_version, output_json=output_json, started_at=entry.started_at, ended_at=now
+        )
+        observation = stored.model_dump_json().encode()
+    state = State.FAILED if observation is None else State.DONE
+    db.execute(
+        "UPDATE effects SET state = ?, reason = ?, observation = ?, updated_at = ? WHERE tenant = ? AND key = ?",
+        (state.value, reason, observation, now.timestamp(), tenant, key),
+    )
+    resolved = _find(db, tenant, key)
+    if resolved is None:
+        raise UnknownEffect(key)
+    return resolved
+
+
+def _put(db: sqlite3.Connection, publication: Publication) -> None:
+    db.execute(
+        "INSERT INTO outbox (message_key, value, traceparent) VALUES (?, ?, ?)",
+        (publication.message_key, publication.value, publication.traceparent),
+    )
+
+
+def _entry(row: sqlite3.Row) -> Entry:
+    origin = Origin(
+        row["run_id"], row["step"], row["iteration"], row["procedure"], row["event_source"], row["event_id"]
+    )
+    lease: Any = row["lease_until"]
+    return Entry(
+        tenant=row["tenant"],
+        key=row["key"],
+        tool=row["tool"],
+        tool_version=row["tool_version"],
+        arguments_sha256=row["arguments_sha256"],
+        origin=origin,
+        state=State(row["state"]),
+        attempts=row["attempts"],
+        started_at=_moment(row["started_at"]),
+        updated_at=_moment(row["updated_at"]),
+        reason=row["reason"],
+        observation=row["observation"],
+        reconciled=bool(row["reconciled"]),
+        lease_owner=row["lease_owner"],
+        lease_until=None if lease is None else _moment(lease),
+    )
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,83 @@
+"""The tool executor's composition root: `python -m factotum.tool_executor.main`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from uuid import uuid4
+
+import structlog
+
+from factotum.api.tools.v1.tools_pb2_grpc import add_ToolExecutorServiceServicer_to_server
+from factotum.events.producer import EventProducer
+from factotum.runtime import clock, lifespan, telemetry
+from factotum.runtime.grpc_server import GrpcServer
+from factotum.runtime.secrets import SecretDirectory
+from factotum.tool_executor import registry, tenants
+from factotum.tool_executor.errors import ConnectorsInvalid, LedgerUnavailable
+from factotum.tool_executor.execution import Executor
+from factotum.tool_executor.grpc import SERVICE, ToolExecutorServicer
+from factotum.tool_executor.ledger_sqlite import SqliteLedger
+from factotum.tool_executor.outbox import Outbox
+from factotum.tool_executor.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+# Beyond the seconds that the server gives to calls under way; together less than lifespan's grace.
+DRAIN_SECONDS = 2.0
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Runs the tool executor until `stop` is set. Raises `ConnectorsInvalid`, `LedgerUnavailable`, or
+    `RuntimeError` if the port is taken."""
+    catalog = registry.load(settings.connectors)
+    kafka = settings.kafka
+    async with (
+        SqliteLedger(settings.ledger_path, ambiguous_retry_seconds=settings.ambiguous_retry_seconds) as ledger,
+        EventProducer(
+            kafka.bootstrap_servers, client_id="tool-executor", timeout_seconds=kafka.publish_timeout_seconds
+        ) as producer,
+    ):
+        executor = Executor(
+            registry=catalog,
+            tenants=tenants.load(settings.connectors_file, catalog),
+            secrets=SecretDirectory(settings.secrets.directory),
+            ledger=ledger,
+            lease_seconds=settings.lease_seconds,
+            ambiguous_retry_seconds=settings.ambiguous_retry_seconds,
+            now=clock.now,
+            new_id=lambda: uuid4().hex,
+        )
+        servicer = ToolExecutorServicer(executor=executor, registry=catalog, ledger=ledger, now=clock.now)
+        server = GrpcServer(
+            settings.grpc, [SERVICE], [lambda server: add_ToolExecutorServiceServicer_to_server(servicer, server)]
+        )
+        publishing = asyncio.create_task(Outbox(ledger, producer).run(stop))
+        try:
+            await server.start()
+            log.info("tool-executor listens", host=settings.grpc.host, port=server.port, tools=len(catalog.tools))
+            await asyncio.wait({asyncio.ensure_future(stop.wait()), publishing}, return_when=asyncio.FIRST_COMPLETED)
+            if publishing.done() and not stop.is_set():
+                await publishing  # raises what it died of: a process that forgets observations must not seem well
+        finally:
+            await server.stop()
+            # Effects whose callers are gone. One that takes longer is found `started` by its retry.
+            await asyncio.wait({asyncio.ensure_future(executor.drained())}, timeout=DRAIN_SECONDS)
+            publishing.cancel()
+            await asyncio.gather(publishing, return_exceptions=True)
+
+
+def main() -> None:
+    settings = Settings()
+    provider = telemetry.setup("tool-executor", settings.telemetry)
+    try:
+        lifespan.run(lambda stop: serve(settings, stop))
+    except (ConnectorsInvalid, LedgerUnavailable, RuntimeError) as error:
+        log.error("tool-executor cannot start", reason=str(error))
+        sys.exit(1)
+    finally:
+        provider.shutdown()
+
+
+if __name__ == "__main__":
+    main()

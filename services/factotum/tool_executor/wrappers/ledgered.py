@@ -1,0 +1,235 @@
+"""An effect happens once per tenant and idempotency key, whatever is killed, cancelled or sent twice.
+
+What an error says of the effect decides what becomes of the key:
+
+    certainly none                                   failed: the next attempt starts afresh
+    possible, a retry can help                       started, lease released: the next attempt asks first
+    possible, no retry will come, RECONCILE          the system is asked at once: done, or failed with that error;
+                                                     if it cannot be asked, a retryable Unavailable
+    possible, NATIVE                                 started, lease released: the next attempt acts again
+    possible, NONE; or the tool cannot tell          ambiguous: a person decides
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from factotum.sdk.errors import Ambiguous, ToolError, Unavailable
+from factotum.sdk.spec import Effect, Idempotency
+from factotum.tool_executor.calls import Answer, Call, Handler, Prepared
+from factotum.tool_executor.errors import EffectAmbiguous, LedgerUnavailable
+from factotum.tool_executor.ledger import (
+    Claim,
+    Granted,
+    Publication,
+    Refused,
+    Replay,
+    Settlement,
+    State,
+    Step,
+    StoredObservation,
+)
+from factotum.tool_executor.ledger_sqlite import SqliteLedger
+
+log = structlog.get_logger(__name__)
+
+# Of a lease: renewed well before it ends, however late the event loop is.
+RENEWAL = 0.3
+
+Observe = Callable[[Call, Answer, int], Publication]
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What is known of the effect after an attempt."""
+
+    state: State
+    output_json: str | None = None
+    error: ToolError | None = None
+    reconciled: bool = False
+    reason: str = ""
+
+
+class Ledgered:
+    """Reads pass through; effects are entered before and after. Raises `LedgerUnavailable`.
+
+    An attempt goes to its end even if its caller is gone; `drained` waits for those.
+
+    Args:
+        act: carries out.
+        ask: asks whether it was carried out; None: it certainly was not.
+        observe: makes the observation of an attempt, settled together with the effect.
+        new_id: gives an owner of a lease, never the same twice.
+    """
+
+    def __init__(
+        self,
+        act: Handler[str],
+        ask: Handler[str | None],
+        *,
+        ledger: SqliteLedger,
+        observe: Observe,
+        lease_seconds: float,
+        ambiguous_retry_seconds: float,
+        now: Callable[[], datetime],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._act = act
+        self._ask = ask
+        self._ledger = ledger
+        self._observe = observe
+        self._lease = timedelta(seconds=lease_seconds)
+        self._ambiguous_retry = ambiguous_retry_seconds
+        self._now = now
+        self._new_id = new_id
+        self._held: set[tuple[str, str]] = set()
+        self._attempts: set[asyncio.Task[Answer]] = set()
+
+    async def __call__(self, prepared: Prepared) -> Answer:
+        call = prepared.call
+        if call.tool.spec.effect is Effect.NONE:
+            output = await self._act(prepared)
+            return Answer(call.tool.spec.version, call.started_at, self._now(), output_json=output)
+        attempt = asyncio.create_task(self._attempt(prepared))
+        self._attempts.add(attempt)
+        attempt.add_done_callback(self._ended)
+        return await asyncio.shield(attempt)
+
+    async def drained(self) -> None:
+        """Returns when no attempt is under way."""
+        while self._attempts:
+            await asyncio.wait(self._attempts)
+
+    def _ended(self, attempt: asyncio.Task[Answer]) -> None:
+        self._attempts.discard(attempt)
+        # Nobody else hears of it where the caller is gone.
+        if not attempt.cancelled() and (error := attempt.exception()) is not None:
+            log.error("an attempt ended without being settled", reason=f"{type(error).__name__}: {error}")
+
+    async def _attempt(self, prepared: Prepared) -> Answer:
+        call, spec = prepared.call, prepared.call.tool.spec
+        key, owner, now = (call.tenant, call.key), self._new_id(), self._now()
+        decision = await self._ledger.claim(
+            Claim(
+                tenant=call.tenant,
+                key=call.key,
+                tool=spec.name,
+                tool_version=spec.version,
+                arguments_sha256=call.arguments_sha256,
+                origin=call.origin,
+                idempotency=spec.idempotency,
+                owner=owner,
+                held=key in self._held,
+                now=now,
+                lease_until=now + self._lease,
+            )
+        )
+        match decision:
+            case Replay(stored):
+                return _replayed(stored)
+            case Refused(error):
+                return Answer(spec.version, call.started_at, self._now(), error=error, recorded=True)
+            case Granted(step, number):
+                self._held.add(key)
+                try:
+                    async with self._lease_kept(call, owner):
+                        verdict = await self._verdict(prepared, step)
+                    return await self._settled(call, verdict, owner, number)
+                finally:
+                    self._held.discard(key)
+
+    async def _verdict(self, prepared: Prepared, step: Step) -> _Verdict:
+        if step is Step.GIVE_UP:
+            return self._ambiguous(prepared.call, "an earlier attempt was interrupted and the system cannot be asked")
+        if step is Step.ASK and (found := await self._asked(prepared)) is not None:
+            return found
+        try:
+            return _Verdict(State.DONE, output_json=await self._act(prepared))
+        except ToolError as error:
+            return await self._after(error, prepared)
+
+    async def _after(self, error: ToolError, prepared: Prepared) -> _Verdict:
+        idempotency = prepared.call.tool.spec.idempotency
+        if not error.effect_possible:
+            return _Verdict(State.FAILED, error=error, reason=error.message)
+        if isinstance(error, Ambiguous) or idempotency is Idempotency.NONE:
+            return self._ambiguous(prepared.call, error.message)
+        if error.retryable or idempotency is Idempotency.NATIVE:
+            return _Verdict(State.STARTED, error=error, reason=error.message)
+        found = await self._asked(prepared)
+        return found or _Verdict(State.FAILED, error=error, reason=error.message)
+
+    async def _asked(self, prepared: Prepared) -> _Verdict | None:
+        """None if the effect certainly is not there."""
+        try:
+            output = await self._ask(prepared)
+        except Ambiguous as error:
+            return self._ambiguous(prepared.call, error.message)
+        except ToolError as error:
+            # Whatever keeps the system from being asked, a refused credential too: the effect may be
+            # there, so the run must come back rather than take it for failed.
+            reason = f"whether an earlier attempt had its effect could not be asked: {error.message}"
+            return _Verdict(State.STARTED, error=Unavailable(reason), reason=reason)
+        return None if output is None else _Verdict(State.DONE, output_json=output, reconciled=True)
+
+    def _ambiguous(self, call: Call, why: str) -> _Verdict:
+        error = EffectAmbiguous(call.key, why, retry_after=self._ambiguous_retry)
+        return _Verdict(State.AMBIGUOUS, error=error, reason=why)
+
+    async def _settled(self, call: Call, verdict: _Verdict, owner: str, number: int) -> Answer:
+        now, version = self._now(), call.tool.spec.version
+        answer = Answer(version, call.started_at, now, verdict.output_json, verdict.error, recorded=True)
+        stored = None
+        if verdict.output_json is not None:
+            stored = StoredObservation(
+                tool_version=version, output_json=verdict.output_json, started_at=call.started_at, ended_at=now
+            )
+        settlement = Settlement(
+            tenant=call.tenant,
+            key=call.key,
+            owner=owner,
+            state=verdict.state,
+            now=now,
+            reason=verdict.reason,
+            observation=None if stored is None else stored.model_dump_json().encode(),
+            reconciled=verdict.reconciled,
+            publications=(self._observe(call, answer, number),),
+        )
+        if await self._ledger.settle(settlement):
+            return answer
+        # Only where this process was stopped for longer than a lease: what the other found counts.
+        log.error("a lease was lost during a call", tenant=call.tenant, key=call.key, tool=call.tool.spec.name)
+        return replace(answer, output_json=None, error=Unavailable("another attempt took this call over"))
+
+    @asynccontextmanager
+    async def _lease_kept(self, call: Call, owner: str) -> AsyncIterator[None]:
+        async def renew() -> None:
+            while True:
+                await asyncio.sleep(self._lease.total_seconds() * RENEWAL)
+                try:
+                    await self._ledger.renew(call.tenant, call.key, owner, lease_until=self._now() + self._lease)
+                except LedgerUnavailable as error:
+                    log.warning("a lease could not be renewed", key=call.key, reason=str(error))
+
+        renewal = asyncio.create_task(renew())
+        try:
+            yield
+        finally:
+            renewal.cancel()
+
+
+def _replayed(stored: StoredObservation) -> Answer:
+    return Answer(
+        tool_version=stored.tool_version,
+        started_at=stored.started_at,
+        ended_at=stored.ended_at,
+        output_json=stored.output_json,
+        replayed=True,
+        recorded=True,
+    )

@@ -1,0 +1,61 @@
+"""Every call is a span and an observation; from here on an error is an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime
+
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, Status, StatusCode
+
+from factotum.runtime.telemetry import RUN_ID, TENANT
+from factotum.sdk.errors import ToolError
+from factotum.tool_executor.calls import Answer, Call
+from factotum.tool_executor.ledger import Publication
+from factotum.tool_executor.ledger_sqlite import SqliteLedger
+
+tracer = trace.get_tracer(__name__)
+
+
+class Observed:
+    """Turns a `ToolError` into an answer and puts the observation of what the ledger has not recorded
+    into the outbox: reads, and calls that were refused before they reached it.
+
+    Args:
+        observe: makes the observation of a call that is not counted in attempts.
+    """
+
+    def __init__(
+        self,
+        inner: Callable[[Call], Awaitable[Answer]],
+        *,
+        ledger: SqliteLedger,
+        observe: Callable[[Call, Answer], Publication],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._inner = inner
+        self._ledger = ledger
+        self._observe = observe
+        self._now = now
+
+    async def __call__(self, call: Call) -> Answer:
+        name = call.tool.spec.name
+        # OpenTelemetry's conventions for generative AI: "execute tool span".
+        with tracer.start_as_current_span(f"execute_tool {name}", kind=SpanKind.INTERNAL) as span:
+            span.set_attribute("gen_ai.operation.name", "execute_tool")
+            span.set_attribute("gen_ai.tool.name", name)
+            span.set_attribute(TENANT, call.tenant)
+            span.set_attribute(RUN_ID, call.origin.run_id)
+            try:
+                answer = await self._inner(call)
+            except ToolError as error:
+                answer = Answer(call.tool.spec.version, call.started_at, self._now(), error=error)
+            span.set_attribute("factotum.replayed", answer.replayed)
+            if answer.error is not None:
+                span.set_attribute("error.type", answer.error.kind)
+                span.set_status(Status(StatusCode.ERROR, answer.error.message))
+            if not answer.recorded:
+                await self._ledger.publish_later(self._observe(call, answer))
+                answer = replace(answer, recorded=True)
+            return answer

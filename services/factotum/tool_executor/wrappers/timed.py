@@ -1,0 +1,26 @@
+"""No call takes longer than its tool declares."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Generic, TypeVar
+
+from factotum.sdk.errors import Unavailable
+from factotum.tool_executor.calls import Handler, Prepared
+
+T = TypeVar("T")
+
+
+class Timed(Generic[T]):
+    """Raises `Unavailable`, effect possible, when the time is up."""
+
+    def __init__(self, inner: Handler[T]) -> None:
+        self._inner = inner
+
+    async def __call__(self, prepared: Prepared) -> T:
+        spec = prepared.call.tool.spec
+        try:
+            async with asyncio.timeout(spec.timeout_seconds):
+                return await self._inner(prepared)
+        except TimeoutError as error:  # ours, or one that the tool let through: it means the same
+            raise Unavailable(f"{spec.name} had no answer within {spec.timeout_seconds:g} s") from error

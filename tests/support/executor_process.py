@@ -1,0 +1,99 @@
+"""A real tool-executor process over the fake connector, which can be killed and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import grpc
+
+from factotum.api.tools.v1 import tools_pb2 as pb
+from factotum.api.tools.v1 import tools_pb2_grpc
+from factotum.runtime import grpc_client
+from tests.support.tool_calls import closed_port
+from tests.support.tools import World
+
+ROOT = Path(__file__).parents[2]
+LEASE_SECONDS = 1.0
+
+
+class ExecutorProcess:
+    """`python -m factotum.tool_executor.main` with its state in one folder."""
+
+    def __init__(self, folder: Path, bootstrap_servers: str) -> None:
+        self.folder = folder
+        self.bootstrap_servers = bootstrap_servers
+        self.world = World(folder)
+        self.port = closed_port()
+        self.process: asyncio.subprocess.Process | None = None
+        self.channel = grpc_client.channel(f"127.0.0.1:{self.port}")
+        self.stub = tools_pb2_grpc.ToolExecutorServiceStub(self.channel)
+        settings = {"world": str(folder)}
+        tenants = {"acme": {"fake": settings}, "globex": {"fake": settings}}
+        (folder / "connectors.yaml").write_text(json.dumps({"tenants": tenants}))
+
+    async def start(self) -> None:
+        environment = {
+            "FACTOTUM_GRPC__PORT": str(self.port),
+            "FACTOTUM_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            "FACTOTUM_KAFKA__PUBLISH_TIMEOUT_SECONDS": "2",
+            "FACTOTUM_CONNECTORS": '["tests.support.tools"]',
+            "FACTOTUM_CONNECTORS_FILE": str(self.folder / "connectors.yaml"),
+            "FACTOTUM_LEDGER_PATH": str(self.folder / "ledger.sqlite"),
+            "FACTOTUM_LEASE_SECONDS": str(LEASE_SECONDS),
+            "FACTOTUM_SECRETS__DIRECTORY": str(self.folder / "secrets"),
+        }
+        with (self.folder / "log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "factotum.tool_executor.main"),
+                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment},
+                cwd=ROOT,
+                stderr=log,
+            )
+        async with asyncio.timeout(20):
+            await self.channel.channel_ready()
+
+    async def ended(self) -> int:
+        assert self.process is not None
+        async with asyncio.timeout(15):
+            return await self.process.wait()
+
+    async def stop(self) -> int:
+        assert self.process is not None
+        with suppress(ProcessLookupError):
+            self.process.terminate()
+        return await self.ended()
+
+    async def close(self) -> None:
+        await self.channel.close()
+        if self.process is not None and self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+
+    async def execute(
+        self, tool: str, key: str = "run:/do/0/x:0", arguments: str = '{"name":"ada"}', tenant: str = "acme"
+    ) -> pb.Observation:
+        request = pb.ExecuteRequest(
+            tenant=tenant,
+            tool=f"fake.{tool}",
+            arguments_json=arguments,
+            idempotency_key=key,
+            origin=pb.Origin(run_id="run", step="/do/0/x"),
+        )
+        response = await self.stub.Execute(request, timeout=20)
+        assert isinstance(response, pb.ExecuteResponse)
+        return response.observation
+
+    async def insist(self, tool: str, *, seconds: float = 10.0) -> pb.Observation:
+        """As an activity does: again until the error is not `unavailable`."""
+        async with asyncio.timeout(seconds):
+            while True:
+                with suppress(grpc.aio.AioRpcError):
+                    observation = await self.execute(tool)
+                    if observation.error.kind != pb.ERROR_KIND_UNAVAILABLE:
+                        return observation
+                await asyncio.sleep(0.1)

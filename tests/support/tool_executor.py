@@ -1,0 +1,83 @@
+"""A tool executor over the fake connector, without its gRPC face, whose clock can be moved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from factotum.events.envelope import Event
+from factotum.events.types import ObservationData
+from factotum.runtime import clock
+from factotum.runtime.secrets import SecretDirectory
+from factotum.tool_executor import registry
+from factotum.tool_executor.calls import Answer, Origin
+from factotum.tool_executor.execution import Executor
+from factotum.tool_executor.ledger import Entry
+from factotum.tool_executor.ledger_sqlite import SqliteLedger
+from factotum.tool_executor.tenants import Tenants
+from tests.support import tools
+
+LEASE_SECONDS = 0.6
+AMBIGUOUS_RETRY_SECONDS = 3.0
+
+
+class Bench:
+    """One process's executor; `restarted` gives what a killed one leaves to its successor."""
+
+    def __init__(self, folder: Path, ledger: SqliteLedger) -> None:
+        self.folder = folder
+        self.ledger = ledger
+        self.world = tools.World(folder)
+        self.ahead = timedelta(0)
+        self.registry = registry.Registry([tools.connector])
+        self.executor = self.restarted()
+
+    def now(self) -> datetime:
+        return clock.now() + self.ahead
+
+    def restarted(self) -> Executor:
+        owners = count()
+        tenants = {("acme", "fake"), ("globex", "fake")}
+        self.executor = Executor(
+            registry=self.registry,
+            tenants=Tenants(dict.fromkeys(tenants, tools.FakeSettings(world=self.folder)), {}),
+            secrets=SecretDirectory(self.folder / "secrets"),
+            ledger=self.ledger,
+            lease_seconds=LEASE_SECONDS,
+            ambiguous_retry_seconds=AMBIGUOUS_RETRY_SECONDS,
+            now=self.now,
+            new_id=lambda: f"{id(owners)}-{next(owners)}",
+        )
+        return self.executor
+
+    async def call(self, tool: str, key: str = "run:/do/0/x:0", *, tenant: str = "acme", **arguments: Any) -> Answer:
+        return await self.executor.execute(
+            tenant=tenant,
+            tool=f"fake.{tool}",
+            arguments_json=json.dumps(arguments or {"name": "ada"}),
+            key=key,
+            origin=Origin(run_id="run", step="/do/0/x", procedure="hr/test"),
+        )
+
+    async def entry(self, key: str = "run:/do/0/x:0", *, tenant: str = "acme") -> Entry:
+        entry = await self.ledger.entry(tenant, key)
+        assert entry is not None
+        return entry
+
+    async def events(self) -> list[tuple[Event, ObservationData]]:
+        """What waits in the outbox."""
+        events = [Event.from_bytes(one.value) for _, one in await self.ledger.unpublished(1000)]
+        return [(event, ObservationData.model_validate(event.data)) for event in events]
+
+
+@asynccontextmanager
+async def bench(folder: Path) -> AsyncIterator[Bench]:
+    async with SqliteLedger(folder / "ledger.sqlite", ambiguous_retry_seconds=AMBIGUOUS_RETRY_SECONDS) as ledger:
+        made = Bench(folder, ledger)
+        yield made
+        await made.executor.drained()

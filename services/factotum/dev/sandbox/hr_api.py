@@ -23,8 +23,8 @@ _PREFIX = "/api/gateway.php/{company}/v1"
 Fields = Annotated[dict[str, Any], Body()]
 
 
-def create_app(store: HrStore, keys: Mapping[str, str], changed: Callable[[], None]) -> FastAPI:
-    """`keys` has each company's API key; `changed` is called after a change is on the disk."""
+def create_app(store: HrStore, keys: Mapping[str, str], changed: Callable[[str], None]) -> FastAPI:
+    """`keys` has each company's API key; `changed(company)` is called after a change is on the disk."""
 
     async def authorised(company: str, given: Annotated[HTTPBasicCredentials, Depends(_BASIC)]) -> None:
         if company not in keys:
@@ -41,7 +41,7 @@ def create_app(store: HrStore, keys: Mapping[str, str], changed: Callable[[], No
         fields = hr_fields.writable({"status": "Active", **given})
         hr_fields.complete(fields)
         id = store.create(company, fields)
-        changed()
+        changed(company)
         return Response(
             status_code=201,
             headers={
@@ -71,13 +71,13 @@ def create_app(store: HrStore, keys: Mapping[str, str], changed: Callable[[], No
         changes = hr_fields.writable(given)
         hr_fields.complete({**store.read(company, id), **changes})
         store.update(company, id, changes)
-        changed()
+        changed(company)
         return Response()
 
     @router.delete("/employees/{id}")
     async def delete(company: str, id: str) -> Response:
         store.delete(company, id)
-        changed()
+        changed(company)
         return Response()
 
     app = FastAPI(openapi_url=None, redirect_slashes=False)

@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS outbox (
     attempts INTEGER NOT NULL DEFAULT 0,
     due REAL NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS outbox_by_due ON outbox (due);
+CREATE INDEX IF NOT EXISTS outbox_by_due ON outbox (company, webhook, due);
 """
 
 
@@ -113,21 +113,19 @@ class HrStore:
         rows = self._connection.execute("SELECT id, fields FROM employees WHERE company = ? ORDER BY id", (company,))
         return [(str(row["id"]), json.loads(row["fields"])) for row in rows]
 
-    def due(self, limit: int) -> list[Message]:
-        """Messages to webhooks that there still are, whose time has come, the longest due first."""
+    def due(self, company: str, webhook: str, limit: int) -> list[Message]:
+        """Messages to a webhook whose time has come, the longest due first."""
         rows = self._connection.execute(
             "SELECT id, company, webhook, body, attempts FROM outbox"
-            " WHERE company || '/' || webhook IN (SELECT value FROM json_each(?)) AND due <= ?"
-            " ORDER BY due, id LIMIT ?",
-            (self._known(), self._now().timestamp(), limit),
+            " WHERE company = ? AND webhook = ? AND due <= ? ORDER BY due, id LIMIT ?",
+            (company, webhook, self._now().timestamp(), limit),
         )
         return [Message(**row) for row in rows]
 
-    def next_due(self) -> float | None:
-        """Seconds until the next message is due, None if none waits."""
+    def next_due(self, company: str, webhook: str) -> float | None:
+        """Seconds until the next message to a webhook is due, None if none waits."""
         [due] = self._connection.execute(
-            "SELECT min(due) FROM outbox WHERE company || '/' || webhook IN (SELECT value FROM json_each(?))",
-            (self._known(),),
+            "SELECT min(due) FROM outbox WHERE company = ? AND webhook = ?", (company, webhook)
         ).fetchone()
         return None if due is None else max(0.0, due - self._now().timestamp())
 
@@ -166,9 +164,6 @@ class HrStore:
                 "INSERT INTO outbox (company, webhook, body, due) VALUES (?, ?, ?, ?)",
                 (company, name, body, now.timestamp()),
             )
-
-    def _known(self) -> str:
-        return json.dumps([f"{company}/{name}" for company, names in self._webhooks.items() for name in names])
 
 
 def _number(id: str) -> int:

@@ -34,7 +34,10 @@ def pause_after(attempts: int) -> float:
 
 
 class Deliveries:
-    """Sends what is due until it is taken with 2xx: at least once, in no certain order."""
+    """Sends what is due until it is taken with 2xx: at least once, in no certain order.
+
+    A receiver that hangs or is away keeps no other one's messages waiting.
+    """
 
     def __init__(
         self,
@@ -48,26 +51,34 @@ class Deliveries:
         self._http = http
         self._webhooks = webhooks
         self._now = now
-        self._wake = asyncio.Event()
+        self._wakes = {key: asyncio.Event() for key in webhooks}
 
-    def wake(self) -> None:
-        """Says that there is something new."""
-        self._wake.set()
+    def wake(self, company: str) -> None:
+        """Says that there is something new to tell of a company."""
+        for (owner, _), event in self._wakes.items():
+            if owner == company:
+                event.set()
 
     async def run(self) -> None:
         """Delivers for ever; a delivery that is cancelled is repeated at the next start."""
+        async with asyncio.TaskGroup() as group:
+            for (company, name), webhook in self._webhooks.items():
+                group.create_task(self._run(company, name, webhook))
+            await asyncio.Event().wait()
+
+    async def _run(self, company: str, name: str, webhook: Webhook) -> None:
+        wake = self._wakes[company, name]
         while True:
-            self._wake.clear()
-            messages = self._store.due(AT_ONCE)
+            wake.clear()
+            messages = self._store.due(company, name, AT_ONCE)
             if messages:
-                await asyncio.gather(*map(self._deliver, messages))
+                await asyncio.gather(*(self._deliver(message, webhook) for message in messages))
                 continue
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._store.next_due()):
-                    await self._wake.wait()
+                async with asyncio.timeout(self._store.next_due(company, name)):
+                    await wake.wait()
 
-    async def _deliver(self, message: Message) -> None:
-        webhook = self._webhooks[message.company, message.webhook]
+    async def _deliver(self, message: Message, webhook: Webhook) -> None:
         timestamp = str(int(self._now().timestamp()))
         headers = {
             "Content-Type": "application/json",

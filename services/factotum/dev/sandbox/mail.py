@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import secrets
 from argparse import Namespace
 from collections.abc import Callable, Collection, Mapping
@@ -112,6 +113,8 @@ def _shown(entry: Entry) -> dict[str, Any]:
 
 
 async def serve(options: Namespace, stop: asyncio.Event) -> None:
+    # aiosmtpd writes each command of a conversation, which names people, and each connection.
+    logging.getLogger("mail.log").setLevel(logging.WARNING)
     known = tenants.load(options.tenants)
     smtp_listener = process.listen(options.host, options.port)
     http_listener = process.listen(options.host, options.archive_port)

@@ -16,6 +16,7 @@ import psutil
 
 from factotum.dev import main, probes, state
 from factotum.dev.process import last_lines
+from factotum.dev.restarts import WELL_SECONDS
 from factotum.dev.state import Kafka, NoStack, StackState
 
 POLL_SECONDS = 0.1
@@ -36,12 +37,13 @@ def runs(directory: Path) -> bool:
         return True
 
 
-def start(directory: Path, kafka: Kafka, timeout: float) -> StackState:
+def start(directory: Path, kafka: Kafka, timeout: float, well_seconds: float = WELL_SECONDS) -> StackState:
     """Starts Factotum's stack in a session of its own, unless it runs, and returns once it is ready.
 
     Raises `StartFailed`; a stack that this call started is then gone again.
     """
     command = [sys.executable, "-m", "factotum.dev.main", "--data", str(directory), "--kafka", kafka]
+    command += ["--well-after", str(well_seconds)]
     return start_command(command, directory, timeout)
 
 

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from factotum.dev import cache, configuration, credentials, parts, ports, state, table
 from factotum.dev.part import Part, fill, port_values
+from factotum.dev.restarts import WELL_SECONDS
 from factotum.dev.state import Kafka, NoStack, PartState, ProcessId, StackState
 from factotum.dev.supervisor import Stack
 from factotum.runtime.secrets import SecretDirectory
@@ -43,8 +44,13 @@ def lock(directory: Path) -> Iterator[None]:
         yield
 
 
-def run_factotum(directory: Path, kafka: Kafka, environment: Mapping[str, str]) -> int:
-    """Runs Factotum's local stack in the foreground; returns the exit status."""
+def run_factotum(
+    directory: Path, kafka: Kafka, environment: Mapping[str, str], well_seconds: float = WELL_SECONDS
+) -> int:
+    """Runs Factotum's local stack in the foreground; returns the exit status.
+
+    Raises `AlreadyRuns`, `NoFreePort`.
+    """
 
     def prepare(chosen: ports.Ports) -> None:
         for folder in ("sandbox", "temporal", "kafka", "memory", "tool-executor", "planner"):
@@ -58,7 +64,7 @@ def run_factotum(directory: Path, kafka: Kafka, environment: Mapping[str, str]) 
         declared = parts.stack(kafka)
         chosen = _ports(directory, declared)
         prepare(chosen)
-        return run(declared, directory, kafka, chosen, environment, credentials.TENANTS)
+        return run(declared, directory, kafka, chosen, environment, credentials.TENANTS, well_seconds)
 
 
 def run(
@@ -68,6 +74,7 @@ def run(
     chosen: ports.Ports,
     environment: Mapping[str, str],
     tenants: Sequence[str] = (),
+    well_seconds: float = WELL_SECONDS,
 ) -> int:
     """Runs any parts in the foreground, until a signal; 0 if none of them was given up on."""
     for folder in ("logs", "run"):
@@ -97,7 +104,7 @@ def run(
         console.print(table.make(now), soft_wrap=False)
         say("ready" if now.health == "ready" else "degraded: `factotum dev status` tells which part and why")
 
-    stack = Stack(declared, initial, values=values, environment=environment, say=say)
+    stack = Stack(declared, initial, values=values, environment=environment, say=say, well_seconds=well_seconds)
     stack.save()
     asyncio.run(_until_signal(stack, settled))
     return 1 if any(part.health == "given-up" for part in stack.state.parts.values()) else 0
@@ -141,9 +148,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The supervisor of a local stack; people use `factotum dev`.")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--kafka", choices=["embedded", "apache"], required=True)
+    parser.add_argument("--well-after", type=float, default=WELL_SECONDS)
     arguments = parser.parse_args()
     try:
-        status = run_factotum(arguments.data, arguments.kafka, os.environ)
+        status = run_factotum(arguments.data, arguments.kafka, os.environ, arguments.well_after)
     except (AlreadyRuns, ports.NoFreePort) as error:
         print(error, file=sys.stderr)
         status = 1

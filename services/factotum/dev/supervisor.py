@@ -12,7 +12,7 @@ from typing import Any
 from factotum.dev import probes, state
 from factotum.dev.part import Part, fill
 from factotum.dev.process import Child, last_lines, rotate
-from factotum.dev.restarts import MOST_RESTARTS, Restarts
+from factotum.dev.restarts import MOST_RESTARTS, WELL_SECONDS, Restarts
 from factotum.dev.state import PartHealth, PartState, StackHealth, StackState
 
 PROBE_EVERY = 0.1
@@ -35,12 +35,13 @@ class Stack:
         values: Mapping[str, str],
         environment: Mapping[str, str],
         say: Say,
+        well_seconds: float = WELL_SECONDS,
     ) -> None:
         self.state = stack
         self.values = dict(values)
         self.environment = dict(environment)
         self.say = say
-        self.keepers = {part.name: Keeper(part, self) for part in parts}
+        self.keepers = {part.name: Keeper(part, self, Restarts(well_seconds)) for part in parts}
         self._changed = asyncio.Event()
 
     async def run(self, stop: asyncio.Event, when_settled: Callable[[StackState], None]) -> None:
@@ -136,12 +137,13 @@ class Stack:
 class Keeper:
     """Keeps one part running."""
 
-    def __init__(self, part: Part, stack: Stack) -> None:
+    def __init__(self, part: Part, stack: Stack, restarts: Restarts) -> None:
         self.part = part
         self.child: Child | None = None
         self.healthy = asyncio.Event()
         self._stack = stack
-        self._restarts = Restarts()
+        self._restarts = restarts
+        self._answers_since: float | None = None
         self._started_with: tuple[list[str], dict[str, str]] | None = None
         self._outdated = asyncio.Event()
 
@@ -155,7 +157,7 @@ class Keeper:
         while True:
             for need in self.part.needs:
                 await self._stack.keepers[need].healthy.wait()
-            born = time.monotonic()
+            self._answers_since = None
             reason = await self._live()
             self.healthy.clear()
             self.child = None
@@ -163,7 +165,8 @@ class Keeper:
             if reason is None:
                 continue
             lines = last_lines(self._state.log, LAST_LINES)
-            pause = self._restarts.after_death(time.monotonic() - born)
+            now = time.monotonic()
+            pause = self._restarts.after_death(now - (self._answers_since or now))
             if pause is None:
                 self._say(f"{reason}; given up on after {MOST_RESTARTS} restarts. Its last lines:\n{lines}")
                 self._note("given-up", f"{reason}\n{lines}")
@@ -217,6 +220,7 @@ class Keeper:
                 answers.result()
                 if not ended.done() and not outdated.done():
                     self.healthy.set()
+                    self._answers_since = time.monotonic()
                     self._note("healthy")
                 await asyncio.wait([ended, outdated], return_when=asyncio.FIRST_COMPLETED)
             if ended.done():

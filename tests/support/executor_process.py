@@ -75,7 +75,12 @@ class ExecutorProcess:
             await self.process.wait()
 
     async def execute(
-        self, tool: str, key: str = "run:/do/0/x:0", arguments: str = '{"name":"ada"}', tenant: str = "acme"
+        self,
+        tool: str,
+        key: str = "run:/do/0/x:0",
+        arguments: str = '{"name":"ada"}',
+        tenant: str = "acme",
+        traceparent: str = "",
     ) -> pb.Observation:
         request = pb.ExecuteRequest(
             tenant=tenant,
@@ -84,7 +89,8 @@ class ExecutorProcess:
             idempotency_key=key,
             origin=pb.Origin(run_id="run", step="/do/0/x"),
         )
-        response = await self.stub.Execute(request, timeout=20)
+        metadata = (("traceparent", traceparent),) if traceparent else ()
+        response = await self.stub.Execute(request, timeout=20, metadata=metadata)
         assert isinstance(response, pb.ExecuteResponse)
         return response.observation
 

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from factotum.sdk.context import ToolContext
-from factotum.sdk.errors import Ambiguous, Conflict, Failed, NotPermitted, RateLimited, ToolError, Unavailable
+from factotum.sdk.errors import Ambiguous, Conflict, Failed, NotPermitted, RateLimited, Unavailable
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.sdk.tool import Connector
 
@@ -23,32 +23,36 @@ from factotum.sdk.tool import Connector
 TIMEOUT_SECONDS = 1.0
 SECRET = "hunter2"
 
-_BEFORE: dict[str, ToolError | Exception] = {
+_BEFORE: dict[str, BaseException] = {
     "refuse": Conflict("the system says: taken"),
     "away": Unavailable("connection refused", effect_possible=False),
     "limit": RateLimited("come back later", retry_after=7.0),
     "lost-before": Unavailable("no answer"),
     "fail-before": Failed("the system says: disk full"),
     "raise-before": RuntimeError(f"password {SECRET}"),
+    "die-before": asyncio.CancelledError(),
     "surrogate": Conflict("the system says: \udcff" + "x" * 10_000),
 }
-_AFTER: dict[str, ToolError | Exception] = {
+_AFTER: dict[str, BaseException] = {
     "lost": Unavailable("no answer"),
     "fail": Failed("the system says: 500"),
     "raise": RuntimeError(f"password {SECRET}"),
     "ambiguous": Ambiguous("the system cannot say"),
+    "die": asyncio.CancelledError(),
 }
-_ASKED: dict[str, ToolError | Exception] = {
+_ASKED: dict[str, BaseException] = {
     "away": Unavailable("connection refused"),
     "ambiguous": Ambiguous("there is no archive"),
     "refused": NotPermitted("the token has expired"),
     "raise": RuntimeError(f"password {SECRET}"),
+    "die": asyncio.CancelledError(),
 }
 
 
 class World:
     """The system. Words of a script before the effect: refuse, away, limit, lost-before, fail-before,
     raise-before, slow; after it: lost, fail, raise, ambiguous, hang, bad-output, kill; `ok` is neither.
+    `die` and `die-before` end the attempt as a killed process does: nothing of it runs any more.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -112,7 +116,7 @@ async def _do(thing: Thing, context: ToolContext[FakeSettings]) -> Made:
         await asyncio.sleep(60)
     if word == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
-    return Made.model_construct(id=3) if word == "bad-output" else made
+    return Made.model_construct(id=3, name="ada") if word == "bad-output" else made
 
 
 @connector.tool(effect=Effect.CREATE, idempotency=Idempotency.RECONCILE, timeout_seconds=TIMEOUT_SECONDS)

@@ -232,6 +232,16 @@ async def test_a_cancelled_caller_leaves_a_settled_entry(b: Bench, tool: str) ->
     assert (await b.call(tool)).replayed and len(b.world.effects) == 1
 
 
+async def test_an_attempt_of_this_process_counts_whatever_the_lease_says(b: Bench) -> None:
+    b.world.script("slow")
+    slow = asyncio.ensure_future(b.call("put"))
+    await asyncio.sleep(0.1)
+    b.ahead = timedelta(minutes=1)  # as after an event loop that was blocked
+    error = (await b.call("put")).error
+    assert error is not None and "under way" in error.message
+    assert (await slow).error is None and len(b.world.effects) == 1
+
+
 async def test_an_attempt_that_lost_its_lease_writes_nothing(b: Bench) -> None:
     b.world.script("slow")
     slow = asyncio.ensure_future(b.call("put"))

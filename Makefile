@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := deploy/requirements.lock
 
-.PHONY: help setup demo dev test test-slow test-apache lint format protos lock bench kafka clean
+.PHONY: help setup demo dev down test test-slow test-apache lint format protos lock bench kafka clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -17,3 +17,53 @@ $(VENV)/.installed: $(LOCK) pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LOCK)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+demo: setup ## Start the local stack, onboard an employee, show what stands in each system
+	@$(BIN)/factotum demo
+
+dev: setup ## Run the local stack in the foreground, Ctrl-C ends it
+	@$(BIN)/factotum dev
+
+down: setup ## Stop a local stack that runs detached
+	@$(BIN)/factotum dev down
+
+test: setup ## Run the tests that take seconds
+	$(BIN)/pytest -m "not slow and not apache"
+
+test-slow: setup ## Run the tests that take minutes: crashes, outages, floods
+	$(BIN)/pytest -m "slow and not apache"
+
+test-apache: setup ## Run the tests that need a real Kafka broker (Java 17, Maven)
+	$(BIN)/pytest -m apache
+
+lint: setup ## Check style, types, import contracts and generated code
+	$(BIN)/ruff check services tests
+	$(BIN)/ruff format --check services tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/unit/test_protos.py
+
+format: setup ## Sort imports, mend what can be mended, format
+	$(BIN)/ruff check --fix services tests
+	$(BIN)/ruff format services tests
+
+protos: setup ## Generate services/factotum/api from protos/
+	for name in tools memory planner; do \
+	  PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=services \
+	    --grpc_python_out=services --mypy_out=services --mypy_grpc_out=services \
+	    protos/factotum/api/$$name/v1/$$name.proto || exit 1; \
+	done
+
+lock: setup ## Pin every dependency by hash into the lock
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group check --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --python-version 3.11 -o $(LOCK)
+
+bench: setup ## Measure onboarding beside a hand-written Temporal workflow
+	$(BIN)/python benchmarks/onboarding.py
+
+kafka: setup ## Fetch Apache Kafka with Maven, for `factotum dev --kafka apache`
+	$(BIN)/factotum dev kafka-install
+
+clean: ## Remove .venv, caches and the local stack's data
+	@if [ -x $(BIN)/factotum ] && [ -e .factotum/stack.json ]; then $(BIN)/factotum dev down; fi
+	rm -rf $(VENV) .factotum .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,52 @@
+"""The tools that a document's calls are checked against."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import entry_points
+
+from factotum.api.tools.v1 import tools_pb2 as pb
+from factotum.cli.connection import REQUEST_SECONDS, Connection
+from factotum.cli.errors import CommandError
+from factotum.procedures.check import Catalog
+from factotum.sdk.spec import Effect, Idempotency, ToolSpec
+
+GROUP = "factotum.tools"
+
+
+async def of_stack(connection: Connection) -> Catalog:
+    """The tools of the running stack's executor. Raises `StackNotRunning`."""
+    async with connection.tools() as tools:
+        answer = await tools.ListTools(pb.ListToolsRequest(tenant=connection.tenant), timeout=REQUEST_SECONDS)
+    return {tool.name: _spec(tool) for tool in answer.tools}
+
+
+def installed() -> Catalog:
+    """The tools of every connector installed here, by the entry points of their packages.
+
+    Raises `CommandError` for one that cannot be imported: without its tools their calls would be called wrong.
+    """
+    found: dict[str, ToolSpec] = {}
+    for point in entry_points(group=GROUP):
+        try:
+            connector = point.load().connector
+        except ImportError as error:
+            raise CommandError(
+                f"the tools of {point.name} cannot be imported here ({error}): install factotum[tool-executor], "
+                "or start the stack with `factotum dev`"
+            ) from error
+        found |= {name: tool.spec for name, tool in connector.tools.items()}
+    return found
+
+
+def _spec(tool: pb.Tool) -> ToolSpec:
+    return ToolSpec(
+        name=tool.name,
+        version=tool.version,
+        description=tool.description,
+        effect=Effect(pb.Effect.Name(tool.effect).removeprefix("EFFECT_").lower()),
+        idempotency=Idempotency(pb.Idempotency.Name(tool.idempotency).removeprefix("IDEMPOTENCY_").lower()),
+        input_schema=json.loads(tool.input_schema_json),
+        output_schema=json.loads(tool.output_schema_json),
+        timeout_seconds=tool.timeout_seconds,
+    )

@@ -1,0 +1,131 @@
+"""How runs are shown while they are followed."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from factotum.cli import output
+from factotum.cli.following import Display, changes
+
+Json = dict[str, Any]
+
+
+class Lines:
+    """One line a change, for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._seen: dict[str, Json] = {}
+
+    def show(self, run: Json) -> None:
+        for line in changes(self._seen.get(run["id"]), run):
+            now = datetime.now().strftime("%H:%M:%S")
+            self._console.print(output.printable(f"{now} {line}"), markup=False)
+        self._seen[run["id"]] = run
+
+
+class JsonLines:
+    """The whole run as one line of JSON, at every change."""
+
+    def show(self, run: Json) -> None:
+        output.print_json_line(run)
+
+
+class Silent:
+    def show(self, run: Json) -> None:
+        """Shows nothing: the result says it all."""
+
+
+class LiveTables:
+    """Tables that change in place on a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._runs: dict[str, Json] = {}
+        # Durations of running steps count on, so the tables are drawn anew at each refresh.
+        self._live = Live(get_renderable=self._tables, console=console, refresh_per_second=8)
+
+    def __enter__(self) -> Self:
+        self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.__exit__(kind, error, trace)
+
+    def show(self, run: Json) -> None:
+        self._runs[run["id"]] = run
+
+    def _tables(self) -> RenderableType:
+        now = datetime.now(UTC)
+        return Group(*(part for run in self._runs.values() for part in (_title(run, now), steps_table(run, now))))
+
+
+def display(*, as_json: bool = False) -> AbstractContextManager[Display]:
+    """The display that suits standard output."""
+    if as_json:
+        return nullcontext(JsonLines())
+    if sys.stdout.isatty():
+        return LiveTables(output.console())
+    return nullcontext(Lines(output.console()))
+
+
+def quiet() -> AbstractContextManager[Display]:
+    return nullcontext(Silent())
+
+
+def _title(run: Json, now: datetime) -> Text:
+    spent = output.duration(run["started_at"], run["ended_at"], now)
+    return Text.assemble(
+        (output.printable(run["procedure"]), "bold"),
+        f" {output.printable(run['id'])}  ",
+        (run["status"], output.COLOURS.get(run["status"], "")),
+        f"  {spent}",
+    )
+
+
+def steps_table(run: Json, now: datetime) -> Table:
+    """Every call of a run, in the order in which it was made."""
+    table = output.table("step", "tool", "what", "status", "tries", "time", "last error")
+    for step in run["steps"]:
+        place = step["pointer"] + (f" [{step['iteration']}]" if step["iteration"] else "")
+        table.add_row(
+            output.cell(place),
+            output.cell(step["tool"]),
+            output.cell(("undo: " if step["compensation"] else "") + step["summary"]),
+            output.coloured(step["status"]),
+            str(step["attempts"] or ""),
+            output.duration(step["started_at"], step["ended_at"], now),
+            output.cell(step["last_error"]),
+        )
+    return table
+
+
+def run_details(run: Json, now: datetime) -> Table:
+    """What is to be said of a run as a whole."""
+    table = Table.grid(padding=(0, 2))
+    rows: list[tuple[str, str]] = [
+        ("run", run["id"]),
+        ("procedure", f"{run['procedure']} {run['procedure_version']}"),
+        ("event", run["event_type"]),
+        ("started", output.local_time(run["started_at"])),
+        ("ended", output.local_time(run["ended_at"])),
+        ("duration", output.duration(run["started_at"], run["ended_at"], now)),
+        ("failure", run["failure"]),
+        ("trace", run["trace_id"]),
+        ("Temporal UI", run["ui_url"]),
+    ]
+    table.add_row(Text("status", style="bold"), output.coloured(run["status"]))
+    for name, value in rows:
+        if value:
+            table.add_row(Text(name, style="bold"), output.cell(value))
+    return table

@@ -1,0 +1,160 @@
+"""What commands print: tables for people, JSON for programs.
+
+The JSON of a message is its proto under three rules: an enum value is its name in lower case without
+the enum's prefix (`running`), a timestamp is RFC 3339 text or null, and a field `x_json` that holds
+JSON text becomes the value `x`, null where the text is empty. The gateway's answers keep the same.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_JSON_SUFFIX = "_json"
+_NOT_PRINTABLE = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+COLOURS = {
+    "completed": "green",
+    "done": "green",
+    "running": "cyan",
+    "started": "cyan",
+    "waiting": "yellow",
+    "ambiguous": "yellow",
+    "failed": "red",
+    "terminated": "red",
+    "timed_out": "red",
+    "cancelled": "magenta",
+}
+
+
+def console() -> Console:
+    """Standard output. Made anew each time, so that it is the stream of the moment."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def errors() -> Console:
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """One line on standard output."""
+    console().print(printable(text), markup=False)
+
+
+def note(text: str) -> None:
+    """One line on standard error, which leaves standard output to the result."""
+    errors().print(printable(text), markup=False)
+
+
+def print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def print_json_line(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def printable(text: str) -> str:
+    """The text without control characters: what systems answer must not steer the terminal."""
+    return text.translate(_NOT_PRINTABLE)
+
+
+def to_json(message: Message) -> dict[str, Any]:
+    """A message as JSON values, every field present, by the rules above.
+
+    Of a oneof only the member that is set is non-null.
+    """
+    found: dict[str, Any] = {}
+    for field in message.DESCRIPTOR.fields:
+        absent = field.has_presence and not message.HasField(field.name)
+        value = None if absent else getattr(message, field.name)
+        name = field.name
+        if name.endswith(_JSON_SUFFIX) and field.type == FieldDescriptor.TYPE_STRING:
+            name = name.removesuffix(_JSON_SUFFIX)
+            value = json.loads(value) if value else None
+        elif value is not None and field.is_repeated:
+            value = [_value(field, item) for item in value]
+        elif value is not None:
+            value = _value(field, value)
+        found[name] = value
+    return found
+
+
+def _value(field: Any, value: Any) -> Any:
+    if field.type == FieldDescriptor.TYPE_ENUM:
+        return _enum_name(field, value)
+    if isinstance(value, Timestamp):
+        return moment(value).isoformat().replace("+00:00", "Z")
+    if isinstance(value, Message):
+        return to_json(value)
+    return value
+
+
+def _enum_name(field: Any, number: int) -> str:
+    """`completed` for RUN_STATUS_COMPLETED; an unknown number, of a newer server, is itself."""
+    known = field.enum_type.values_by_number
+    if number not in known:
+        return str(number)
+    prefix = known[0].name.removesuffix("UNSPECIFIED")
+    return str(known[number].name).removeprefix(prefix).lower()
+
+
+def moment(stamp: Timestamp) -> datetime:
+    return stamp.ToDatetime(tzinfo=UTC)
+
+
+def local_time(text: str | None) -> str:
+    """An RFC 3339 moment in the reader's time zone, to the second; empty for none."""
+    if not text:
+        return ""
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def duration(started: str | None, ended: str | None, now: datetime) -> str:
+    """How long something took, or has taken so far; empty if it has not begun."""
+    if not started:
+        return ""
+    end = datetime.fromisoformat(ended) if ended else now
+    return seconds_text(end - datetime.fromisoformat(started))
+
+
+def seconds_text(span: timedelta) -> str:
+    """`812 ms`, `3.21 s`, `4 min 05 s`, `2 h 07 min`."""
+    seconds = max(0.0, span.total_seconds())
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def coloured(state: str) -> str:
+    """A state as rich markup in its colour. Only for our own words, never for foreign text."""
+    colour = COLOURS.get(state)
+    return f"[{colour}]{state}[/]" if colour else state
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def cell(text: object) -> Text:
+    """Foreign text for a table: neither markup nor control characters act."""
+    return Text(printable(str(text)))

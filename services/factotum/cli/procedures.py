@@ -1,0 +1,109 @@
+"""`factotum procedures`: what events start, and whether a document may run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from factotum.cli.errors import BadInput, ExitStatus
+from factotum.cli.options import DEFAULT_DATA, DEFAULT_TENANT, DataOption, JsonOption, TenantOption
+
+if TYPE_CHECKING:
+    from factotum.cli.connection import Connection
+    from factotum.procedures.check import Catalog
+    from factotum.procedures.fault import Fault
+
+app = typer.Typer(help="The procedures that events start.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("list")
+def list_procedures(
+    as_json: JsonOption = False, data: DataOption = DEFAULT_DATA, tenant: TenantOption = DEFAULT_TENANT
+) -> None:
+    """List the procedures that the planner knows. JSON: `{procedures: [Procedure]}`."""
+    from factotum.api.planner.v1 import planner_pb2 as pb
+    from factotum.cli import output
+    from factotum.cli.connection import REQUEST_SECONDS, Connection, run
+
+    async def ask() -> pb.ListProceduresResponse:
+        async with Connection(data, tenant, os.environ).planner() as planner:
+            return await planner.ListProcedures(pb.ListProceduresRequest(tenant=tenant), timeout=REQUEST_SECONDS)
+
+    answer = output.to_json(run(ask()))
+    if as_json:
+        output.print_json(answer)
+        return
+    table = output.table("procedure", "version", "starts on", "what it does")
+    for found in answer["procedures"]:
+        events = ", ".join(found["event_types"])
+        table.add_row(*map(output.cell, (found["procedure"], found["version"], events, found["summary"])))
+    output.console().print(table)
+
+
+@app.command()
+def lint(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Documents in YAML or JSON.")],
+    as_json: JsonOption = False,
+    data: DataOption = DEFAULT_DATA,
+    tenant: TenantOption = DEFAULT_TENANT,
+) -> None:
+    """Check documents as the planner does before it runs one. Exit status 1 if there are faults.
+
+    Calls are checked against the tools of the running stack, or else against the installed ones.
+
+    JSON: `{catalog: "stack"|"installed", files: [{file, faults: [{pointer, line, column, message, advice}]}]}`.
+    """
+    from dataclasses import asdict
+
+    from factotum.cli import output
+    from factotum.cli.connection import Connection
+
+    texts = {path: _text(path) for path in files}
+    origin, catalog = _catalog(Connection(data, tenant, os.environ))
+    faults = {path: faults_of(text, catalog) for path, text in texts.items()}
+    if as_json:
+        found: list[dict[str, Any]] = [
+            {"file": str(path), "faults": [asdict(fault) for fault in of_file]} for path, of_file in faults.items()
+        ]
+        output.print_json({"catalog": origin, "files": found})
+    else:
+        for path, of_file in faults.items():
+            for fault in of_file:
+                output.say(f"{path}:{fault}")
+        count = sum(map(len, faults.values()))
+        output.note(f"{len(files)} checked against the tools of the {origin}, {count} faults")
+    raise typer.Exit(ExitStatus.FAILED if any(faults.values()) else ExitStatus.OK)
+
+
+def faults_of(text: str, catalog: Catalog) -> list[Fault]:
+    """Everything that is wrong with one document."""
+    from factotum.procedures.check import check
+    from factotum.procedures.fault import FaultyDocument
+    from factotum.procedures.parse import parse
+
+    try:
+        return check(parse(text), catalog)
+    except FaultyDocument as error:
+        return error.faults
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _catalog(connection: Connection) -> tuple[str, Catalog]:
+    """Whose tools, and the tools by name."""
+    from factotum.cli import catalog
+    from factotum.cli.connection import run
+    from factotum.cli.errors import StackNotRunning
+
+    try:
+        return "stack", run(catalog.of_stack(connection))
+    except StackNotRunning:
+        return "installed", catalog.installed()

@@ -61,6 +61,7 @@ class MemoryStore:
         self._executor = ThreadPoolExecutor(THREADS, "milvus")
         self._connecting = threading.Lock()
         self._client: MilvusClient | None = None
+        self._filled = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -90,6 +91,8 @@ class MemoryStore:
 
         def look(field: str, data: Any, metric: str) -> Callable[[MilvusClient], list[Record]]:
             def search(client: MilvusClient) -> list[Record]:
+                if self._empty(client):
+                    return []
                 (hits,) = client.search(
                     COLLECTION,
                     data=[data],
@@ -113,11 +116,25 @@ class MemoryStore:
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._do, work)
 
     def _do(self, work: Callable[[MilvusClient], T]) -> T:
+        client: MilvusClient | None = None
         try:
-            return work(self._connected())
+            client = self._connected()
+            return work(client)
         except MilvusException as error:
-            self._drop()
+            self._drop(client)
             raise StoreUnavailable(f"Milvus at {self._uri}: {error.message or error}") from error
+        except ValueError as error:
+            if client is self._client:
+                raise
+            # gRPC's way to say that another call, which failed before, has closed the connection.
+            raise StoreUnavailable(f"Milvus at {self._uri}: {error}") from error
+
+    def _empty(self, client: MilvusClient) -> bool:
+        """Whether nothing was ever kept: Milvus Lite fails there (a mean length of 0/0) instead of finding nothing."""
+        if not self._filled:
+            (row,) = client.query(COLLECTION, filter="", output_fields=["count(*)"], timeout=self._timeout)
+            self._filled = row["count(*)"] > 0
+        return not self._filled
 
     def _connected(self) -> MilvusClient:
         with self._connecting:
@@ -129,14 +146,16 @@ class MemoryStore:
                 self._client = client
             return self._client
 
-    def _drop(self) -> None:
+    def _drop(self, client: MilvusClient | None) -> None:
+        """Closes the connection, unless it is no longer the one in use."""
         with self._connecting:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
+            if client is None or client is not self._client:
+                return
+            self._client = None
+        client.close()
 
     def _close(self) -> None:
-        self._drop()
+        self._drop(self._client)
         if self._lite is not None:
             self._lite.stop()
 
@@ -165,7 +184,14 @@ def _schema(client: MilvusClient, partitioned: bool) -> Any:
     schema.add_field("tenant", DataType.VARCHAR, max_length=63, is_partition_key=partitioned)
     schema.add_field("id", DataType.VARCHAR, max_length=_BYTES * records.MAX_ID_CHARACTERS)
     schema.add_field("kind", DataType.VARCHAR, max_length=16)
-    schema.add_field("text", DataType.VARCHAR, max_length=records.MAX_TEXT_BYTES, enable_analyzer=True)
+    schema.add_field(
+        "text",
+        DataType.VARCHAR,
+        max_length=records.MAX_TEXT_BYTES,
+        enable_analyzer=True,
+        # Stems words and leaves out those like "on" and "the", which would outvote the meaning.
+        analyzer_params={"type": "english"},
+    )
     schema.add_field("dense", DataType.FLOAT_VECTOR, dim=DIMENSION)
     schema.add_field("sparse", DataType.SPARSE_FLOAT_VECTOR)
     schema.add_field("run_id", DataType.VARCHAR, max_length=256)

@@ -1,0 +1,137 @@
+"""What an event is remembered as."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factotum.api.memory.v1.memory_pb2 import KIND_EPISODE, KIND_OBSERVATION, Record
+from factotum.events.envelope import Event
+from factotum.events.types import ObservedError
+from factotum.memory.errors import NotAMemory
+from factotum.memory.ingest import CUT_MARK, cut, memory_of
+from factotum.memory.records import MAX_TEXT_BYTES
+from tests.support.memory import ENDED, observation, outcome
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=5),
+    max_leaves=30,
+)
+
+
+def kept(event: Event) -> Record:
+    record = memory_of(event)
+    assert record is not None
+    return record
+
+
+def test_an_outcome_tells_the_story_of_its_run() -> None:
+    record = kept(outcome())
+    assert record.kind == KIND_EPISODE
+    assert record.run_id == "acme.employee-onboarding.ab12"
+    assert record.origin == "acme.employee-onboarding.ab12:outcome"
+    assert record.created_at.ToDatetime(tzinfo=ENDED.tzinfo) == ENDED
+    assert record.text == (
+        "Employee onboarding of Ada Lovelace completed on 2026-11-24 09:30 UTC (event com.bamboohr.employee.created)."
+        " Given: employee id 123, employee first name Ada, employee last name Lovelace,"
+        " employee work email ada.lovelace@acme.example, employee department Engineering, action Created."
+    )
+    attributes = json.loads(record.attributes_json)
+    assert attributes["procedure"] == "employee-onboarding"
+    assert attributes["status"] == "completed"
+
+
+def test_a_failed_run_says_why_and_what_was_undone() -> None:
+    record = kept(
+        outcome(status="failed", failure="409: the name is taken.", compensated=["/do/3/addGroup", "createAccount"])
+    )
+    assert "failed on" in record.text
+    assert "Reason: 409: the name is taken." in record.text
+    assert "Undone: add group, create account." in record.text
+
+
+def test_the_name_is_found_in_the_output_where_the_input_has_none() -> None:
+    record = kept(outcome(input=None, output={"account": {"displayName": "Grace Hopper"}}))
+    assert record.text.startswith("Employee onboarding of Grace Hopper completed")
+
+
+def test_an_observation_tells_the_call_and_its_answer() -> None:
+    record = kept(observation("o1"))
+    assert record.kind == KIND_OBSERVATION
+    assert record.origin == "o1"
+    assert record.text == (
+        "identity.create_user with user name ada.lovelace. Answered: id 99. A step of employee onboarding."
+    )
+
+
+def test_a_failed_call_tells_its_error() -> None:
+    record = kept(observation("o1", error=ObservedError(kind="conflict", message="taken", retryable=False)))
+    assert "Failed (conflict): taken." in record.text
+    assert "Answered" not in record.text
+
+
+def test_a_note_of_the_planner_is_kept_as_it_is() -> None:
+    record = kept(observation("o1", tool="", run_id="", procedure="", note="No procedure matches the event 7."))
+    assert record.text == "No procedure matches the event 7."
+    assert record.run_id == ""
+
+
+def test_what_was_recalled_is_not_kept_again() -> None:
+    assert memory_of(observation("o1", tool="memory.recall")) is None
+
+
+@pytest.mark.parametrize("name", ["password", "apiKey", "api_key", "accessToken", "clientSecret", "Authorization"])
+def test_secrets_are_not_told(name: str) -> None:
+    record = kept(outcome(input={name: "hunter2", "deep": [{name: {"value": "hunter2"}}], "city": "London"}))
+    assert "hunter2" not in record.text + record.attributes_json
+    assert "city London" in record.text
+
+
+def test_ids_follow_the_event_and_a_run_has_one_episode() -> None:
+    assert kept(observation("o1")).id == kept(observation("o1")).id
+    assert kept(observation("o1")).id != kept(observation("o2")).id
+    assert kept(outcome("r1")).id == kept(outcome("r1", status="failed")).id
+    assert kept(outcome("r1")).id != kept(outcome("r2")).id
+    assert kept(outcome("r1")).id != kept(outcome("r1", tenant="globex")).id
+
+
+def test_a_long_text_is_cut_between_characters_and_marked() -> None:
+    text = cut("é" * 5000)
+    assert len(text.encode()) <= MAX_TEXT_BYTES
+    assert text.endswith(CUT_MARK)
+    assert set(text.removesuffix(CUT_MARK)) == {"é"}
+    record = kept(observation("o1", note="x" * 20_000))
+    assert record.text.endswith(CUT_MARK)
+    assert json.loads(record.attributes_json)["cut"] is True
+    assert cut("x" * MAX_TEXT_BYTES) == "x" * MAX_TEXT_BYTES
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"type": "other"}, "not remembered"),
+        ({"data": None}, "data"),
+        ({"data": {"run_id": "r"}}, "procedure"),
+    ],
+)
+def test_what_is_not_a_memory_is_refused_with_the_reason(change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(NotAMemory, match=reason):
+        memory_of(outcome().model_copy(update=change))
+
+
+def test_a_run_id_that_could_hold_a_filter_and_a_time_without_offset_are_refused() -> None:
+    with pytest.raises(NotAMemory, match="run_id"):
+        memory_of(outcome('r" or tenant != "'))
+    with pytest.raises(NotAMemory, match="offset"):
+        memory_of(outcome(ended_at=datetime(2026, 1, 1)))
+
+
+@given(value=JSON)
+def test_any_data_makes_a_record_that_can_be_kept(value: Any) -> None:
+    for record in (kept(outcome(input=value, output=value)), kept(observation("o", output=value))):
+        assert record.text.strip()
+        assert len(record.text.encode()) <= MAX_TEXT_BYTES

@@ -72,7 +72,7 @@ async def test_without_a_mail_archive_a_person_decides(house: House, happened: b
                 lambda: house.effects(run_id, tools_pb2.EFFECT_STATE_AMBIGUOUS), bool, what="the ambiguous effect"
             )
             assert entry.tool == "mail.send"
-            listed = house.cli_json("effects", "list", "--state", "ambiguous")
+            listed = house.cli_json("effects", "list", "--state", "ambiguous")["effects"]
             assert entry.idempotency_key in [effect["idempotency_key"] for effect in listed]
             await asyncio.sleep(7)  # the run asks again in the meantime
             assert len(await world.mails(email)) == 1

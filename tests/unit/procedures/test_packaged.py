@@ -37,7 +37,7 @@ EMPLOYEE = {
     "onboardingStatus": None,
 }
 ACCOUNT = {"id": "u1", "userName": "ada@acme.example", "externalId": "123", "displayName": None, "active": True}
-OUTPUT = {"employee": "123", "name": "Ada Lovelace", "account": "u1", "userName": "ada@acme.example"}
+OUTPUT = {"employee": "123", "displayName": "Ada Lovelace", "account": "u1", "userName": "ada@acme.example"}
 EVENT = [{"specversion": "1.0", "id": "e1", "data": {"employee": {"id": "123"}, "action": "Created"}}]
 
 

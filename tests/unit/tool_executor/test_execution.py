@@ -171,6 +171,13 @@ async def test_what_can_never_be_asked_is_ambiguous(b: Bench) -> None:
     assert (await b.entry()).state is State.AMBIGUOUS
 
 
+async def test_a_tool_that_cannot_tell_is_ambiguous_at_once(b: Bench) -> None:
+    b.world.script("ambiguous")
+    error = (await b.call("create")).error
+    assert error is not None and error.kind == "ambiguous" and "effects resolve" in error.message
+    assert (await b.entry()).state is State.AMBIGUOUS
+
+
 async def test_resolved_as_happened_is_done(b: Bench) -> None:
     b.world.script("lost")
     await b.call("send")

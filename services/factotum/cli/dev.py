@@ -117,7 +117,8 @@ def kafka_install() -> None:
 def _directory(context: typer.Context, data: Path) -> Path:
     """`dev --data DIR status` means the same as `dev status --data DIR`."""
     given: Path = context.obj
-    return given if data == DEFAULT_DATA else data
+    source = context.get_parameter_source("data")
+    return data if source is not None and source.name == "COMMANDLINE" else given
 
 
 def _foreground(data: Path, kafka: KafkaChoice, well_after: float) -> int:

@@ -13,10 +13,11 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -29,6 +30,7 @@ from factotum.events import topics
 # As many as the embedded Kafka gives a topic, so that both order events alike.
 PARTITIONS = 4
 START_SECONDS = 90.0
+_PAUSE_SECONDS = 0.1
 
 _LOGGING = """\
 rootLogger.level = warn
@@ -57,6 +59,9 @@ def properties(port: int, controller_port: int, data: Path) -> str:
         **{f"{name}.num.partitions": str(PARTITIONS) for name in one},
         "transaction.state.log.min.isr": "1",
         "share.coordinator.state.topic.min.isr": "1",
+        # A broker that was killed is let in again once its former self counts as gone.
+        "broker.session.timeout.ms": "4000",
+        "broker.heartbeat.interval.ms": "1000",
         # A group need not wait for members that will not come.
         "group.initial.rebalance.delay.ms": "0",
     }
@@ -73,16 +78,10 @@ def format_storage(java: list[str], config: Path, data: Path) -> None:
 
 
 def create_topics(address: str, seconds: float) -> None:
-    """Makes the topics that are missing, as soon as the broker answers. Raises `KafkaException`."""
+    """Makes the topics that are missing; returns once all can be used. Raises `KafkaException` after the time."""
     admin = AdminClient({"bootstrap.servers": address, "log_level": 2})
     deadline = time.monotonic() + seconds
-    while True:
-        try:
-            admin.list_topics(timeout=1.0)
-            break
-        except KafkaException:
-            if time.monotonic() > deadline:
-                raise
+    _until(deadline, lambda: admin.list_topics(timeout=1.0))
     made = admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in topics.ALL])
     for future in made.values():
         try:
@@ -90,6 +89,26 @@ def create_topics(address: str, seconds: float) -> None:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
+    # A new partition refuses clients until the broker has learnt that it leads it.
+    partitions = [TopicPartition(name, number) for name in topics.ALL for number in range(PARTITIONS)]
+
+    client = Consumer({"bootstrap.servers": address, "group.id": "factotum-dev", "log_level": 2})
+    try:
+        for partition in partitions:
+            _until(deadline, partial(client.get_watermark_offsets, partition, timeout=2.0))
+    finally:
+        client.close()
+
+
+def _until(deadline: float, works: Callable[[], object]) -> None:
+    while True:
+        try:
+            works()
+            return
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE_SECONDS)
 
 
 def run(port: int, controller_port: int, data: Path, address_file: Path, environment: Mapping[str, str]) -> int:

@@ -139,8 +139,14 @@ def _initial(part: Part, directory: Path, values: Mapping[str, str], chosen: por
 async def _until_signal(stack: Stack, settled: Callable[[StackState], None]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        if stop.is_set():
+            stack.kill()  # who asks twice does not want to wait
+        stop.set()
+
     for number in _SIGNALS:
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, end)
     await stack.run(stop, settled)
 
 

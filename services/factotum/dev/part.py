@@ -27,6 +27,7 @@ class Part:
         publishes: a part whose address only it can choose writes it, `host:port`, into this file.
         volatile: it keeps nothing when it stops, and the supervisor says so when it starts it.
         start_seconds: how long it may take to answer its probe.
+        stop_seconds: how long it may take to end when it is asked to; then it is killed.
     """
 
     name: str
@@ -41,6 +42,8 @@ class Part:
     publishes: str = ""
     volatile: bool = False
     start_seconds: float = 120.0
+    # Longer than the eight seconds that a service gives itself, see factotum.runtime.lifespan.
+    stop_seconds: float = 12.0
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:

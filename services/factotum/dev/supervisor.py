@@ -17,8 +17,6 @@ from factotum.dev.state import PartHealth, PartState, StackHealth, StackState
 
 PROBE_EVERY = 0.1
 PROBE_TIMEOUT = 2.0
-# Longer than the eight seconds that a service gives itself, see factotum.runtime.lifespan.
-STOP_GRACE = 12.0
 LAST_LINES = 15
 
 Say = Callable[[str], None]
@@ -59,10 +57,10 @@ class Stack:
                 if health != self.state.health:
                     self._say_health(health)
                     self.state.health = health
+                    if not settled and health in ("ready", "degraded"):
+                        settled = True
+                        when_settled(self.state)
                     self.save()
-                if not settled and health in ("ready", "degraded"):
-                    settled = True
-                    when_settled(self.state)
                 waiting = asyncio.ensure_future(changed.wait())
                 running: list[asyncio.Future[Any]] = [task for task in tasks if not task.done()]
                 await asyncio.wait([stopping, waiting, *running], return_when=asyncio.FIRST_COMPLETED)
@@ -77,6 +75,12 @@ class Stack:
             await self._stop(tasks)
             self.state.health = "stopped"
             self.save()
+
+    def kill(self) -> None:
+        """Ends all processes at once."""
+        for keeper in self.keepers.values():
+            if keeper.child is not None:
+                keeper.child.kill()
 
     def note(self, name: str, health: PartHealth, *, reason: str = "") -> None:
         """Writes down how a part is."""
@@ -129,9 +133,7 @@ class Stack:
         try:
             await asyncio.gather(*(end(keeper) for keeper in self.keepers.values()))
         finally:
-            for keeper in self.keepers.values():
-                if keeper.child is not None:
-                    keeper.child.kill()
+            self.kill()
 
 
 class Keeper:
@@ -188,7 +190,7 @@ class Keeper:
     async def end(self) -> None:
         """Ends the process, if there is one."""
         if self.child is not None:
-            await self.child.stop(STOP_GRACE)
+            await self.child.stop(self.part.stop_seconds)
             self.child = None
         self._state.process = None
         if self._state.health != "given-up":
@@ -214,7 +216,7 @@ class Keeper:
                 [ended, outdated, answers], timeout=self.part.start_seconds, return_when=asyncio.FIRST_COMPLETED
             )
             if not done:
-                await self.child.stop(STOP_GRACE)
+                await self.child.stop(self.part.stop_seconds)
                 return f"did not answer within {self.part.start_seconds:.0f} s"
             if answers in done:
                 answers.result()
@@ -225,7 +227,7 @@ class Keeper:
                 await asyncio.wait([ended, outdated], return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
                 return ended.result()
-            await self.child.stop(STOP_GRACE)
+            await self.child.stop(self.part.stop_seconds)
             return None
         finally:
             for waiting in (ended, outdated, answers):

@@ -14,12 +14,13 @@ _COLOURS = {"healthy": "green", "given-up": "red", "not-answering": "red", "rest
 def make(stack: StackState) -> Table:
     """One row a part: its name, where it is, how it is, and what one should know of it."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("part", "address", "health", "note"):
-        table.add_column(column, overflow="fold")
+    for column in ("part", "address", "health"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("note", overflow="fold")
     for name, part in stack.parts.items():
         health = Text(part.health, style=_COLOURS.get(part.health, ""))
-        if part.restarts:
-            health.append(f", restarts: {part.restarts}")
         note = part.note if part.health == "healthy" or not part.reason else part.reason.splitlines()[0]
+        if part.restarts:
+            note += f" (restarts: {part.restarts})"
         table.add_row(name, Text("\n".join(part.addresses.values())), health, Text(note))
     return table

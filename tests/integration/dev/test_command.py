@@ -1,0 +1,43 @@
+"""`factotum dev` where no stack runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from factotum.dev import main
+from tests.support.stack import Stack
+
+
+@pytest.fixture
+def nothing(tmp_path: Path) -> Stack:
+    return Stack(tmp_path / "none")
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["status", "--json"]])
+def test_the_status_of_nothing_is_advice(nothing: Stack, arguments: list[str]) -> None:
+    asked = nothing.cli(*arguments)
+    assert (asked.returncode, asked.stdout) == (1, "")
+    assert "start it with `factotum dev`" in asked.stderr and "Traceback" not in asked.stderr
+
+
+def test_down_where_nothing_runs_is_no_error(nothing: Stack) -> None:
+    asked = nothing.cli("down")
+    assert (asked.returncode, asked.stderr) == (0, "")
+
+
+def test_the_log_of_an_unknown_part_is_bad_input(nothing: Stack) -> None:
+    logs = nothing.directory / "logs"
+    logs.mkdir(parents=True)
+    (logs / "planner.log").write_text("".join(f"line {number}\n" for number in range(5)))
+    assert nothing.cli("logs", "planner", "-n", "2").stdout == "line 3\nline 4\n"
+    asked = nothing.cli("logs", "plamer")
+    assert asked.returncode == 2 and "there are planner" in asked.stderr
+
+
+def test_a_second_one_in_the_foreground_says_that_one_runs(nothing: Stack) -> None:
+    with main.lock(nothing.directory):
+        asked = nothing.cli()
+    assert asked.returncode == 1
+    assert "runs in" in asked.stderr and "factotum dev down" in asked.stderr

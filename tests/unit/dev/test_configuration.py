@@ -1,0 +1,96 @@
+"""The files that a stack makes for its parts."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from random import Random
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from factotum.connectors.calendar import CalendarSettings
+from factotum.connectors.hr import HrSettings
+from factotum.connectors.identity import IdentitySettings
+from factotum.connectors.mail import MailSettings
+from factotum.dev import configuration, credentials, parts
+from factotum.dev.sandbox import tenants as sandbox_tenants
+from factotum.gateway import sources
+from factotum.runtime.secrets import SecretDirectory
+
+TENANTS = ("acme", "globex")
+CONNECTORS: dict[str, type[BaseModel]] = {
+    "calendar": CalendarSettings,
+    "hr": HrSettings,
+    "identity": IdentitySettings,
+    "mail": MailSettings,
+}
+PORTS = {part.name: dict(part.ports) for part in parts.stack("embedded")}
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    credentials.provide(tmp_path / "secrets", TENANTS, Random(7).randbytes)
+    configuration.write(tmp_path, SecretDirectory(tmp_path / "secrets"), TENANTS, PORTS)
+    return tmp_path
+
+
+def values(directory: Path) -> dict[str, str]:
+    found = (path for path in (directory / "secrets").rglob("*") if path.is_file())
+    return {str(path.relative_to(directory)): path.read_text() for path in found}
+
+
+def test_every_tenant_has_every_secret_and_no_two_are_the_same(directory: Path) -> None:
+    found = values(directory)
+    assert len(found) == len(TENANTS) * len(credentials.NAMES)
+    assert len(set(found.values())) == len(found)
+    assert min(map(len, found.values())) >= 32
+
+
+def test_secrets_are_made_once(directory: Path) -> None:
+    before = values(directory)
+    credentials.provide(directory / "secrets", (*TENANTS, "third"), Random(8).randbytes)
+    after = values(directory)
+    assert {name: after[name] for name in before} == before
+    assert len(after) == len(before) + len(credentials.NAMES)
+
+
+def test_only_the_owner_reads_secrets_and_the_files_made_of_them(directory: Path) -> None:
+    for path in (*(directory / "secrets").rglob("*"), *(directory / "config").iterdir()):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+    for folder in ("secrets", "config"):
+        assert stat.S_IMODE((directory / folder).stat().st_mode) == 0o700
+
+
+def test_the_gateway_takes_its_sources(directory: Path) -> None:
+    secrets = SecretDirectory(directory / "secrets")
+    known = sources.load(directory / "config" / "sources.yaml", secrets, tolerance_seconds=300)
+    assert {name: known.source(name).tenant for name in ("bamboohr", "bamboohr-globex", "billing")} == {
+        "bamboohr": "acme",
+        "bamboohr-globex": "globex",
+        "billing": "acme",
+    }
+    for tenant in TENANTS:
+        assert known.tenant_of(secrets.resolve(tenant, "secret://events-token").encode()) == tenant
+
+
+def test_the_connectors_take_their_settings(directory: Path) -> None:
+    written = yaml.safe_load((directory / "config" / "connectors.yaml").read_text())["tenants"]
+    for tenant in TENANTS:
+        assert written[tenant].keys() == CONNECTORS.keys()
+        for system, model in CONNECTORS.items():
+            model.model_validate(written[tenant][system])
+        assert f"/{tenant}/" in written[tenant]["identity"]["base_url"]
+    assert not set(values(directory).values()) & set(str(written).split("'"))
+
+
+def test_the_sandbox_takes_its_tenants_and_tells_the_right_source(directory: Path) -> None:
+    path = directory / "config" / "tenants.yaml"
+    sandbox_tenants.load(path)
+    written = yaml.safe_load(path.read_text())["tenants"]
+    hooks = [written[tenant]["webhooks"][0]["url"] for tenant in TENANTS]
+    assert hooks == ["http://127.0.0.1:8080/hooks/bamboohr", "http://127.0.0.1:8080/hooks/bamboohr-globex"]
+    for tenant in TENANTS:
+        secret = (directory / "secrets" / tenant / "bamboohr-webhook").read_text()
+        assert written[tenant]["webhooks"][0]["secret"] == secret

@@ -1,22 +1,20 @@
 """The ledger and the outbox in one SQLite file, so that an effect and its observation settle together.
 
-Write-ahead log, synchronous=FULL: what a method has returned survives a loss of power. One thread
-does all of it, one transaction a method. Each raises `LedgerUnavailable` if SQLite refuses.
+What a method has returned survives a loss of power. Each raises `LedgerUnavailable` if SQLite refuses.
 """
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from factotum.tool_executor.calls import Origin
-from factotum.tool_executor.errors import LedgerUnavailable, NotAmbiguous, UnknownEffect
+from factotum.tool_executor.errors import NotAmbiguous, UnknownEffect
+from factotum.tool_executor.group_commit import GroupCommit
 from factotum.tool_executor.ledger import (
     Claim,
     Decision,
@@ -28,8 +26,6 @@ from factotum.tool_executor.ledger import (
     StoredObservation,
     decide,
 )
-
-T = TypeVar("T")
 
 # Times are seconds since the epoch: SQLite compares them as numbers.
 _SCHEMA = """
@@ -67,28 +63,25 @@ class SqliteLedger:
     """Use as an async context manager: entering opens the file and makes what is missing of it."""
 
     def __init__(self, path: Path, *, ambiguous_retry_seconds: float) -> None:
-        self._path = path
+        self._file = GroupCommit(path, _SCHEMA)
         self._ambiguous_retry = ambiguous_retry_seconds
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
-        self._connection: sqlite3.Connection | None = None
 
     async def __aenter__(self) -> Self:
-        await self._on_thread(self._open)
+        await self._file.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._on_thread(self._close)
-        self._thread.shutdown()
+        await self._file.close()
 
     async def claim(self, claim: Claim) -> Decision:
         """Decides and, where it grants, has written `started` with the claim's lease."""
-        return await self._transaction(lambda db: self._claim(db, claim))
+        return await self._file.run(lambda db: self._claim(db, claim))
 
     async def renew(self, tenant: str, key: str, owner: str, *, lease_until: datetime) -> bool:
         """False if the lease is not the owner's any more."""
-        return await self._transaction(
+        return await self._file.run(
             lambda db: bool(
                 db.execute(
                     "UPDATE effects SET lease_until = ? WHERE tenant = ? AND key = ? AND lease_owner = ?",
@@ -100,15 +93,15 @@ class SqliteLedger:
     async def settle(self, settlement: Settlement) -> bool:
         """Writes what came of a claim, and its publications. False, and nothing written, if the lease
         went to another owner meanwhile."""
-        return await self._transaction(lambda db: _settle(db, settlement))
+        return await self._file.run(lambda db: _settle(db, settlement))
 
     async def resolve(self, tenant: str, key: str, *, output_json: str | None, reason: str, now: datetime) -> Entry:
         """Makes an ambiguous effect done with this output or, with None, failed, so that the next
         retry calls. Raises `UnknownEffect`, `NotAmbiguous`."""
-        return await self._transaction(lambda db: _resolve(db, tenant, key, output_json, reason, now))
+        return await self._file.run(lambda db: _resolve(db, tenant, key, output_json, reason, now))
 
     async def entry(self, tenant: str, key: str) -> Entry | None:
-        return await self._transaction(lambda db: _find(db, tenant, key))
+        return await self._file.run(lambda db: _find(db, tenant, key))
 
     async def entries(self, tenant: str, *, states: Sequence[State], limit: int, run_id: str) -> list[Entry]:
         """Newest first; no states: all, empty run id: all."""
@@ -119,41 +112,24 @@ class SqliteLedger:
             "ORDER BY started_at DESC, key LIMIT ?"
         )
         values = (tenant, *chosen, run_id, run_id, limit)
-        return await self._transaction(lambda db: [_entry(row) for row in db.execute(query, values)])
+        return await self._file.run(lambda db: [_entry(row) for row in db.execute(query, values)])
 
     async def publish_later(self, publication: Publication) -> None:
         """Puts an observation into the outbox that belongs to no effect."""
-        await self._transaction(lambda db: _put(db, publication))
+        await self._file.run(lambda db: _put(db, publication))
 
     async def unpublished(self, limit: int) -> list[tuple[int, Publication]]:
         """The oldest of the outbox, each with its number."""
         query = "SELECT id, message_key, value, traceparent FROM outbox ORDER BY id LIMIT ?"
-        return await self._transaction(
+        return await self._file.run(
             lambda db: [(row[0], Publication(row[1], row[2], row[3])) for row in db.execute(query, (limit,))]
         )
 
     async def published(self, numbers: Sequence[int]) -> None:
         """Takes these out of the outbox."""
-        await self._transaction(
+        await self._file.run(
             lambda db: db.executemany("DELETE FROM outbox WHERE id = ?", [(number,) for number in numbers])
         )
-
-    def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(self._path, isolation_level=None, timeout=5.0)
-        try:
-            db.row_factory = sqlite3.Row
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            db.executescript(_SCHEMA)
-        except sqlite3.Error:
-            db.close()
-            raise
-        self._connection = db
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
 
     def _claim(self, db: sqlite3.Connection, claim: Claim) -> Decision:
         entry = _find(db, claim.tenant, claim.key)
@@ -168,29 +144,6 @@ class SqliteLedger:
                 (*lease, claim.now.timestamp(), claim.tenant, claim.key),
             )
         return decision
-
-    async def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        def transact() -> T:
-            db = self._connection
-            if db is None:
-                raise LedgerUnavailable("the ledger is not open")
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                result = work(db)
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
-            return result
-
-        return await self._on_thread(transact)
-
-    async def _on_thread(self, work: Callable[[], T]) -> T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except (sqlite3.Error, OSError) as error:
-            raise LedgerUnavailable(f"the ledger {self._path} cannot be used: {error}") from error
 
 
 def _find(db: sqlite3.Connection, tenant: str, key: str) -> Entry | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from factotum.sdk.spec import Idempotency
 from factotum.tool_executor.calls import Origin
 from factotum.tool_executor.errors import LedgerUnavailable, NotAmbiguous, UnknownEffect
-from factotum.tool_executor.ledger import Claim, Granted, Publication, Settlement, State, Step
+from factotum.tool_executor.ledger import Claim, Granted, Publication, Refused, Settlement, State, Step
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
@@ -53,10 +55,8 @@ async def test_what_was_claimed_is_there_after_reopening(tmp_path: Path) -> None
 
 async def test_it_is_written_through(tmp_path: Path) -> None:
     async with opened(tmp_path) as ledger:
-        db = ledger._connection
-        assert db is not None
-        pragmas = await ledger._on_thread(
-            lambda: [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
+        pragmas = await ledger._file.run(
+            lambda db: [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
         )
     assert pragmas == ["wal", 2]
 
@@ -130,12 +130,37 @@ async def test_a_file_that_is_no_ledger(tmp_path: Path) -> None:
 
 async def test_a_locked_file_is_said_to_be_unavailable(tmp_path: Path) -> None:
     async with opened(tmp_path) as ledger:
-        db = ledger._connection
-        assert db is not None
-        await ledger._on_thread(lambda: db.execute("PRAGMA busy_timeout = 50"))
+        await ledger._file.run(lambda db: db.execute("PRAGMA busy_timeout = 50").fetchone())
         other = sqlite3.connect(tmp_path / "deep" / "ledger.sqlite", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(LedgerUnavailable, match="locked"):
             await ledger.claim(CLAIM)
         other.close()
         assert await ledger.claim(CLAIM) == Granted(Step.CALL, 1)
+
+
+async def test_what_is_committed_together_fails_apart(tmp_path: Path) -> None:
+    async with opened(tmp_path) as ledger:
+        release = threading.Event()
+        blocker = asyncio.ensure_future(ledger._file.run(lambda _: release.wait(5)))
+        await asyncio.sleep(0.05)
+        broken = replace(CLAIM, key="broken", tool=None)  # type: ignore[arg-type]
+        claims = [replace(CLAIM, key="first"), broken, replace(CLAIM, key="last"), replace(CLAIM, key="last")]
+        waiting = [asyncio.ensure_future(ledger.claim(claim)) for claim in claims]
+        waiting.append(asyncio.ensure_future(ledger.resolve("acme", "none", output_json=None, reason="", now=NOW)))
+        await asyncio.sleep(0.05)
+        release.set()
+        first, refused, last, again, unknown = await asyncio.gather(*waiting, return_exceptions=True)
+        await blocker
+        assert first == last == Granted(Step.CALL, 1)
+        assert isinstance(refused, LedgerUnavailable) and isinstance(unknown, UnknownEffect)
+        assert isinstance(again, Refused)
+        entries = await ledger.entries("acme", states=[], limit=9, run_id="")
+        assert [entry.key for entry in entries] == ["first", "last"]
+
+
+async def test_a_closed_ledger_says_so(tmp_path: Path) -> None:
+    async with opened(tmp_path) as ledger:
+        pass
+    with pytest.raises(LedgerUnavailable, match="not open"):
+        await ledger.claim(CLAIM)

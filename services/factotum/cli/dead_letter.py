@@ -37,7 +37,7 @@ def list_letters(
     if not letters:
         output.note("no open letters")
         return
-    table = output.table("letter", "tenant", "when", "from", "reason", "begins with")
+    table = output.table("letter", "tenant", "when", "from", "reason", "begins with", whole=("letter",))
     for letter in letters:
         source = f"{letter.data.topic}/{letter.data.partition}@{letter.data.offset}"
         when = output.local_time(letter.time.isoformat()) if letter.time else ""

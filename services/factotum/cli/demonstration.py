@@ -27,6 +27,8 @@ PROCEDURE = "hr/employee-onboarding"
 PAUSE_SECONDS = 0.2
 # Memory takes outcomes in batches, a moment after the run has ended.
 MEMORY_SECONDS = 30.0
+# Characters of an episode that the table shows.
+EXCERPT = 120
 
 
 async def demonstrate(data: Path, tenant: str, *, timeout: float, as_json: bool) -> ExitStatus:
@@ -101,7 +103,7 @@ async def remembered(
             answer = await memory.Recall(request, timeout=REQUEST_SECONDS)
             for found in answer.recollections:
                 if found.record.run_id == run_id:
-                    text = found.record.text.partition("\n")[0]
+                    text = f"“{request.query}”: {output.excerpt(found.record.text, EXCERPT)}"
                     return Finding(system="Memory", protocol="gRPC Recall", there=True, found=text)
             if monotonic() >= deadline:
                 missing = f"no episode of {run_id} for “{request.query}”"
@@ -158,7 +160,7 @@ def _show(hire: Hire, run: Json, findings: list[Finding], *, ok: bool) -> None:
         table.add_row(mark, finding.system, finding.protocol, output.cell(finding.found))
     console.print()
     console.print(table)
-    console.print(displays.run_details(run, datetime.now(UTC)))
+    console.print(displays.run_details(run, datetime.now(UTC)), soft_wrap=True)
     console.print()
     if ok:
         console.print(output.printable(f"{hire.name} is onboarded."), markup=False, style="green")

@@ -29,7 +29,7 @@ class Lines:
     def show(self, run: Json) -> None:
         for line in changes(self._seen.get(run["id"]), run):
             now = datetime.now().strftime("%H:%M:%S")
-            self._console.print(output.printable(f"{now} {line}"), markup=False)
+            self._console.print(output.printable(f"{now} {line}"), markup=False, soft_wrap=True)
         self._seen[run["id"]] = run
 
 
@@ -67,7 +67,9 @@ class LiveTables:
 
     def _tables(self) -> RenderableType:
         now = datetime.now(UTC)
-        return Group(*(part for run in self._runs.values() for part in (_title(run, now), steps_table(run, now))))
+        return Group(
+            *(part for run in self._runs.values() for part in (_title(run, now), steps_table(run, now, places=False)))
+        )
 
 
 def display(*, as_json: bool = False) -> AbstractContextManager[Display]:
@@ -93,27 +95,29 @@ def _title(run: Json, now: datetime) -> Text:
     )
 
 
-def steps_table(run: Json, now: datetime) -> Table:
-    """Every call of a run, in the order in which it was made."""
-    table = output.table("step", "tool", "what", "status", "tries", "time", "last error")
+def steps_table(run: Json, now: datetime, *, places: bool = True) -> Table:
+    """Every call of a run, in the order in which it was made; `places`: with its JSON pointer."""
+    whole = ("status", "tool", "tries", "time")
+    last = ("step", "last error") if places else ("last error",)
+    table = output.table("status", "tool", "what", "tries", "time", *last, whole=whole)
     for step in run["steps"]:
         place = step["pointer"] + (f" [{step['iteration']}]" if step["iteration"] else "")
         table.add_row(
-            output.cell(place),
+            output.coloured(step["status"]),
             output.cell(step["tool"]),
             output.cell(("undo: " if step["compensation"] else "") + step["summary"]),
-            output.coloured(step["status"]),
             str(step["attempts"] or ""),
             output.duration(step["started_at"], step["ended_at"], now),
+            *([output.cell(place)] if places else []),
             output.cell(step["last_error"]),
         )
     return table
 
 
-def run_details(run: Json, now: datetime) -> Table:
-    """What is to be said of a run as a whole."""
-    table = Table.grid(padding=(0, 2))
-    rows: list[tuple[str, str]] = [
+def run_details(run: Json, now: datetime) -> Text:
+    """What is to be said of a run as a whole, one thing a line; addresses stay in one piece."""
+    rows = [
+        ("status", run["status"]),
         ("run", run["id"]),
         ("procedure", f"{run['procedure']} {run['procedure_version']}"),
         ("event", run["event_type"]),
@@ -124,8 +128,12 @@ def run_details(run: Json, now: datetime) -> Table:
         ("trace", run["trace_id"]),
         ("Temporal UI", run["ui_url"]),
     ]
-    table.add_row(Text("status", style="bold"), output.coloured(run["status"]))
-    for name, value in rows:
-        if value:
-            table.add_row(Text(name, style="bold"), output.cell(value))
-    return table
+    lines = [
+        Text.assemble(
+            (f"{name:<13}", "bold"),
+            (output.printable(value), output.COLOURS.get(value, "") if name == "status" else ""),
+        )
+        for name, value in rows
+        if value
+    ]
+    return Text("\n").join(lines)

@@ -10,6 +10,9 @@ import typer
 
 from factotum.cli.options import DEFAULT_DATA, DEFAULT_TENANT, DataOption, JsonOption, TenantOption
 
+# Characters of a record that the table shows; --json has all.
+EXCERPT = 200
+
 app = typer.Typer(help="What is remembered.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -65,7 +68,7 @@ def search(
         table.add_row(
             f"{found['score']:.3f}",
             record["kind"],
-            output.cell(record["text"]),
+            output.cell(output.excerpt(record["text"], EXCERPT)),
             output.cell(record["run_id"]),
             output.local_time(record["created_at"]),
         )

@@ -8,7 +8,9 @@ JSON text becomes the value `x`, null where the text is empty. The gateway's ans
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +24,8 @@ from rich.text import Text
 
 _JSON_SUFFIX = "_json"
 _NOT_PRINTABLE = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+PIPE_WIDTH = 1000
 
 COLOURS = {
     "completed": "green",
@@ -38,8 +42,12 @@ COLOURS = {
 
 
 def console() -> Console:
-    """Standard output. Made anew each time, so that it is the stream of the moment."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    """Standard output, made anew each time, so that it is the stream of the moment.
+
+    A pipe has no width of its own, and its reader wants ids in one piece.
+    """
+    narrow = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(highlight=False, width=None if narrow else PIPE_WIDTH)
 
 
 def errors() -> Console:
@@ -48,7 +56,7 @@ def errors() -> Console:
 
 def say(text: str) -> None:
     """One line on standard output."""
-    console().print(printable(text), markup=False)
+    console().print(printable(text), markup=False, soft_wrap=True)
 
 
 def note(text: str) -> None:
@@ -148,11 +156,17 @@ def coloured(state: str) -> str:
     return f"[{colour}]{state}[/]" if colour else state
 
 
-def table(*columns: str, title: str | None = None) -> Table:
-    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+def table(*columns: str, whole: Collection[str] = ()) -> Table:
+    """Where it is narrow, cells are folded, except those of the columns that must stay `whole`."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        made.add_column(column, overflow="fold")
+        made.add_column(column, overflow="fold", no_wrap=column in whole)
     return made
+
+
+def excerpt(text: str, limit: int) -> str:
+    """The text, or its first words with an ellipsis if it is longer than `limit` characters."""
+    return text if len(text) <= limit else f"{text[:limit].rpartition(' ')[0]} …"
 
 
 def cell(text: object) -> Text:

@@ -46,7 +46,7 @@ def runs(
     if not answer["runs"]:
         output.note(f"tenant {tenant} has no runs yet: `factotum publish` an event, or try `factotum demo`")
         return
-    table = output.table("run", "procedure", "status", "started", "duration", "failure")
+    table = output.table("run", "procedure", "status", "started", "duration", "event", whole=("run", "status"))
     for entry in answer["runs"]:
         table.add_row(
             output.cell(entry["id"]),
@@ -54,7 +54,7 @@ def runs(
             output.coloured(entry["status"]),
             output.local_time(entry["started_at"]),
             output.duration(entry["started_at"], entry["ended_at"], datetime.now(UTC)),
-            output.cell(entry["failure"]),
+            output.cell(entry["event_type"]),
         )
     output.console().print(table)
 
@@ -83,7 +83,7 @@ def show(
         return
     now = datetime.now(UTC)
     console = output.console()
-    console.print(displays.run_details(found, now))
+    console.print(displays.run_details(found, now), soft_wrap=True)
     console.print(displays.steps_table(found, now))
     if found["output"] is not None:
         console.print_json(data=found["output"])

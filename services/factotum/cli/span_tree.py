@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +12,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from factotum.cli.output import printable, seconds_text
+
+_METHOD = re.compile(r"^/?(?:[a-z_][A-Za-z0-9_]*\.)+([A-Za-z0-9_]+/[A-Za-z0-9_]+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,14 @@ def tree(title: str, spans: Iterable[Span]) -> Tree:
     return root
 
 
+def _short(name: str) -> str:
+    """A gRPC method without the package of its service."""
+    return _METHOD.sub(r"\1", name)
+
+
 def _label(span: Span, begin: int) -> Text:
     label = Text.assemble(
-        (printable(span.name), "bold red" if span.error else "bold"),
+        (printable(_short(span.name)), "bold red" if span.error else "bold"),
         f"  {printable(span.service)}",
         (f"  {seconds_text(timedelta(microseconds=(span.end - span.start) / 1000))}", "cyan"),
     )

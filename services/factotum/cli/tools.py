@@ -36,7 +36,7 @@ def list_tools(
     if as_json:
         output.print_json(answer)
         return
-    table = output.table("tool", "version", "effect", "once by", "what it does")
+    table = output.table("tool", "version", "effect", "once by", "what it does", whole=("tool",))
     for tool in answer["tools"]:
         once = tool["idempotency"] if tool["effect"] != "none" else ""
         table.add_row(*map(output.cell, (tool["name"], tool["version"], tool["effect"], once, tool["description"])))
@@ -108,11 +108,10 @@ def call(
     if as_json:
         output.print_json(observation)
         raise typer.Exit(1 if error else 0)
-    again = f"; the same call again, and no second effect: --key {request.idempotency_key}"
     if error:
-        raise CommandError(f"{error['kind']}: {error['message']}{again}")
+        raise CommandError(f"{error['kind']}: {error['message']} (key {request.idempotency_key})")
     output.console().print_json(data=observation["output"])
-    output.note(f"{'already done before' if observation['replayed'] else 'done'}{again}")
+    output.note(f"{'already done before' if observation['replayed'] else 'done'}, key {request.idempotency_key}")
 
 
 def read_arguments(given: str) -> str:

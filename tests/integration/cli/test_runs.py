@@ -30,7 +30,7 @@ def _step(status: Any, tool: str = "identity.create_user", **fields: Any) -> pb.
 
 
 def test_runs_as_a_table_and_as_json(runner: CliRunner, parts: Stubs) -> None:
-    parts.planner.answers["ListRuns"] = pb.ListRunsResponse(runs=[_run(pb.RUN_STATUS_FAILED, failure="taken [red]")])
+    parts.planner.answers["ListRuns"] = pb.ListRunsResponse(runs=[_run(pb.RUN_STATUS_FAILED, event_type="taken [red]")])
     table = _invoke(runner, "runs", "--limit", "7", "--procedure", "hr/employee-onboarding", "--tenant", "globex")
     assert table.exit_code == 0
     for words in (RUN, "hr/employee-onboarding 1.0.0", "failed", "taken [red]"):
@@ -131,7 +131,7 @@ def test_watch_gives_up_after_its_time(runner: CliRunner, parts: Stubs) -> None:
 
 
 def test_watch_as_json_is_one_run_a_line(runner: CliRunner, parts: Stubs) -> None:
-    parts.planner.streams[RUN] = [[_run(), _run(pb.RUN_STATUS_COMPLETED, output_json='{"a": 1}')]]
+    parts.planner.streams[RUN] = [[_run(), _run(), _run(pb.RUN_STATUS_COMPLETED, output_json='{"a": 1}')]]
     lines = [json.loads(line) for line in _invoke(runner, "watch", RUN, "--json").stdout.splitlines()]
     assert [line["status"] for line in lines] == ["running", "completed"]
     assert lines[-1]["output"] == {"a": 1}

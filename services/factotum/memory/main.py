@@ -63,8 +63,11 @@ def main() -> None:
     provider = telemetry.setup("memory", settings.telemetry)
     try:
         lifespan.run(lambda stop: serve(settings, stop))
-    except (ModelMissing, UnknownSecret, RuntimeError, OSError) as error:
+    except (ModelMissing, UnknownSecret) as error:
         log.error("memory cannot start", reason=str(error))
+        sys.exit(1)
+    except (RuntimeError, OSError):  # the port is taken, the cache cannot be written, and what nobody foresaw
+        log.exception("memory ends")
         sys.exit(1)
     finally:
         provider.shutdown()

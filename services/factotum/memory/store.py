@@ -121,7 +121,8 @@ class MemoryStore:
             client = self._connected()
             return work(client)
         except MilvusException as error:
-            self._drop(client)
+            if client is not None:
+                self._drop(client)
             raise StoreUnavailable(f"Milvus at {self._uri}: {error.message or error}") from error
         except ValueError as error:
             if client is self._client:
@@ -146,16 +147,17 @@ class MemoryStore:
                 self._client = client
             return self._client
 
-    def _drop(self, client: MilvusClient | None) -> None:
+    def _drop(self, client: MilvusClient) -> None:
         """Closes the connection, unless it is no longer the one in use."""
         with self._connecting:
-            if client is None or client is not self._client:
+            if client is not self._client:
                 return
             self._client = None
         client.close()
 
     def _close(self) -> None:
-        self._drop(self._client)
+        if self._client is not None:
+            self._drop(self._client)
         if self._lite is not None:
             self._lite.stop()
 

@@ -68,7 +68,7 @@ async def test_the_episode_of_a_run_is_found_by_whom_it_was_about(
 
 
 async def test_killed_in_the_middle_again_and_again_all_is_there_once(model_cache: Path, tmp_path: Path) -> None:
-    chance = random.Random(7)  # noqa: S311
+    chance = random.Random(7)
     events: list[Event] = []
     with embedded_kafka() as kafka:
         for kill in range(3):

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pymilvus import MilvusClient
 
 from factotum.api.memory.v1.memory_pb2 import KIND_DOCUMENT, KIND_THOUGHT, Kind, Record
-from factotum.memory import store as store_module
 from factotum.memory.errors import InvalidRequest, StoreUnavailable
 from factotum.memory.recall import Scope
 from factotum.memory.records import completed
@@ -142,10 +142,10 @@ async def test_any_words_can_be_searched(store: MemoryStore, words: str) -> None
 
 async def test_an_engine_that_died_is_started_anew(store: MemoryStore) -> None:
     await store.upsert([entry("dies", "hello before")])
-    engine = store._lite and store._lite._process
-    assert engine is not None
-    engine.kill()
-    engine.wait()
+    assert store._lite is not None
+    assert store._lite._process is not None
+    store._lite._process.kill()
+    store._lite._process.wait()
     with pytest.raises(StoreUnavailable):
         await store.search(Scope("dies"), vector(), "hello", 10)
     assert await texts(store, Scope("dies")) == ({"hello before"}, {"hello before"})
@@ -192,12 +192,28 @@ async def test_a_file_in_use_is_said_to_be(tmp_path: Path, monkeypatch: pytest.M
         await first.connect()
 
 
+async def test_a_file_that_is_about_to_be_let_go_of_is_waited_for(tmp_path: Path) -> None:
+    """As after a kill -9, while the killed process's engine still ends."""
+    code = (
+        "import fcntl, sys, time\nlock = open(sys.argv[1], 'a')\nfcntl.lockf(lock, fcntl.LOCK_EX)\n"
+        "print('held', flush=True)\ntime.sleep(1)\n"
+    )
+    holder = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, str(tmp_path / ".memory.db.lock"), stdout=asyncio.subprocess.PIPE
+    )
+    assert holder.stdout is not None
+    assert await holder.stdout.readline() == b"held\n"
+    async with MemoryStore(str(tmp_path / "memory.db")) as store:
+        await store.upsert([entry("acme", "hello")])
+        assert holder.returncode == 0 or await holder.wait() == 0
+
+
 async def test_a_killed_creation_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The collection is there, its indexes are not."""
     path = str(tmp_path / "memory.db")
     with monkeypatch.context() as patched:
-        patched.setattr(store_module.MilvusClient, "list_indexes", lambda *_, **__: ["dense", "sparse"])
-        patched.setattr(store_module.MilvusClient, "load_collection", lambda *_, **__: None)
+        patched.setattr(MilvusClient, "list_indexes", lambda *_, **__: ["dense", "sparse"])
+        patched.setattr(MilvusClient, "load_collection", lambda *_, **__: None)
         async with MemoryStore(path) as store:
             await store.connect()
     async with MemoryStore(path) as store:

@@ -60,7 +60,7 @@ class MemoryStore:
         self._lite = None if uri.startswith(("http://", "https://")) else LiteServer(Path(uri))
         self._executor = ThreadPoolExecutor(THREADS, "milvus")
         self._connecting = threading.Lock()
-        self._client: MilvusClient | None = None
+        self._client: Any = None
         self._filled = False
 
     async def __aenter__(self) -> Self:

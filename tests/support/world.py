@@ -170,7 +170,7 @@ class World:
         """The events to which somebody is invited, by start."""
         query = (
             '<c:calendar-query xmlns:c="urn:ietf:params:xml:ns:caldav" xmlns:d="DAV:">'
-            '<d:prop><c:calendar-data/></d:prop>'
+            "<d:prop><c:calendar-data/></d:prop>"
             '<c:filter><c:comp-filter name="VCALENDAR"/></c:filter></c:calendar-query>'
         )
         response = await self._http.request(

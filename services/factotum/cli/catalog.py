@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from importlib.metadata import entry_points
 
 from factotum.api.tools.v1 import tools_pb2 as pb
 from factotum.cli.connection import REQUEST_SECONDS, Connection
 from factotum.cli.errors import CommandError
+from factotum.planner.catalog import spec_of
 from factotum.procedures.check import Catalog
-from factotum.sdk.spec import Effect, Idempotency, ToolSpec
+from factotum.sdk.spec import ToolSpec
 
 GROUP = "factotum.tools"
 
@@ -18,7 +18,7 @@ async def of_stack(connection: Connection) -> Catalog:
     """The tools of the running stack's executor. Raises `StackNotRunning`."""
     async with connection.tools() as tools:
         answer = await tools.ListTools(pb.ListToolsRequest(tenant=connection.tenant), timeout=REQUEST_SECONDS)
-    return {tool.name: _spec(tool) for tool in answer.tools}
+    return {tool.name: spec_of(tool) for tool in answer.tools}
 
 
 def installed() -> Catalog:
@@ -37,16 +37,3 @@ def installed() -> Catalog:
             ) from error
         found |= {name: tool.spec for name, tool in connector.tools.items()}
     return found
-
-
-def _spec(tool: pb.Tool) -> ToolSpec:
-    return ToolSpec(
-        name=tool.name,
-        version=tool.version,
-        description=tool.description,
-        effect=Effect(pb.Effect.Name(tool.effect).removeprefix("EFFECT_").lower()),
-        idempotency=Idempotency(pb.Idempotency.Name(tool.idempotency).removeprefix("IDEMPOTENCY_").lower()),
-        input_schema=json.loads(tool.input_schema_json),
-        output_schema=json.loads(tool.output_schema_json),
-        timeout_seconds=tool.timeout_seconds,
-    )

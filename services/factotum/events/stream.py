@@ -19,6 +19,7 @@ from typing import Any
 import faust
 import structlog
 
+from factotum.events.embedded import EmbeddedTransport
 from factotum.runtime.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -55,7 +56,7 @@ def make_app(app_id: str, kafka: KafkaSettings, data_dir: Path) -> faust.App:
 
     It takes over neither signals nor logging: those belong to the worker class, which is not used.
     """
-    return faust.App(
+    app = faust.App(
         app_id,
         broker=";".join(f"kafka://{server.strip()}" for server in kafka.bootstrap_servers.split(",")),
         datadir=str(data_dir),
@@ -74,6 +75,9 @@ def make_app(app_id: str, kafka: KafkaSettings, data_dir: Path) -> faust.App:
         # A stop or a rebalance must not wait for a batch that waits for something else.
         stream_wait_empty=False,
     )
+    if kafka.embedded:
+        app.transport = EmbeddedTransport(app.conf.broker_consumer, app)
+    return app
 
 
 class Consumer:

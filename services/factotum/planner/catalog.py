@@ -42,12 +42,13 @@ class ToolCatalog:
             if kept is not None:
                 return kept[1]
             raise CatalogUnavailable(f"tool-executor: {error.code().name} {error.details()}") from error
-        specs = {tool.name: _spec(tool) for tool in answer.tools}
+        specs = {tool.name: spec_of(tool) for tool in answer.tools}
         self._kept[tenant] = (self._monotonic(), specs)
         return specs
 
 
-def _spec(tool: tools_pb2.Tool) -> ToolSpec:
+def spec_of(tool: tools_pb2.Tool) -> ToolSpec:
+    """A tool of the contract as the SDK has it."""
     return ToolSpec(
         name=tool.name,
         version=tool.version,

@@ -370,7 +370,7 @@ def assert_no_fault(received: bytes, sent: bytes) -> None:
 
 async def on_the_wire(served: Gateway, count: int) -> int:
     """Bytes that are hardly HTTP."""
-    chance = random.Random(2)  # noqa: S311 - to be repeated, not to be secret
+    chance = random.Random(2)
     requests = list(RAW)
     for _ in range(count):
         mutated = bytearray(UNSIGNED)

@@ -59,7 +59,7 @@ def memory_of(event: Event) -> Record | None:
 
 
 def _episode(tenant: str, outcome: OutcomeData) -> Record:
-    name = _words(outcome.procedure)
+    name = _procedure(outcome.procedure)
     told = [f"{name[:1].upper()}{name[1:]}"]
     if subject := _name_in(outcome.input) or _name_in(outcome.output):
         told.append(f"of {subject}")
@@ -71,7 +71,7 @@ def _episode(tenant: str, outcome: OutcomeData) -> Record:
         sentences.append(f"Reason: {_shortened(outcome.failure, MAX_FAILURE_CHARACTERS)}.")
     if outcome.compensated:
         sentences.append(f"Undone: {', '.join(_step(step) for step in outcome.compensated)}.")
-    for title, value in (("Given", outcome.input), ("Result", outcome.output)):
+    for title, value in (("Given", _without_envelopes(outcome.input)), ("Result", outcome.output)):
         if details := _details(value):
             sentences.append(f"{title}: {details}.")
     return _record(
@@ -100,7 +100,7 @@ def _observation(event: Event, observation: ObservationData) -> Record:
         else:
             sentences.append(f"Answered: {_details(observation.output) or 'nothing'}.")
     if observation.procedure:
-        sentences.append(f"A step of {_words(observation.procedure)}.")
+        sentences.append(f"A step of {_procedure(observation.procedure)}.")
     return _record(
         KIND_OBSERVATION,
         derived_id(event.tenant, "observation", event.source, event.id),
@@ -193,6 +193,18 @@ def _shortened(text: str, longest: int) -> str:
 def _words(name: str) -> str:
     """`workEmail`, `work_email` and `work-email` as `work email`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", re.sub(r"[-_:]+", " ", name)).lower().strip()
+
+
+def _procedure(full_name: str) -> str:
+    """`employee onboarding` of `hr/employee-onboarding`."""
+    return _words(full_name.rpartition("/")[2])
+
+
+def _without_envelopes(value: Any) -> Any:
+    """The input of a run that events started: what they say, without their ids, sources and types."""
+    if isinstance(value, list):
+        return [item.get("data") if isinstance(item, dict) and "specversion" in item else item for item in value]
+    return value
 
 
 def _step(pointer: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from factotum.api.memory.v1.memory_pb2 import RecallRequest, Recollection, Record
+from factotum.api.memory.v1.memory_pb2 import KIND_EPISODE, RecallRequest, Recollection, Record
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.records import checked_run_id, checked_tenant, checked_text, kind_name
 
@@ -56,18 +56,24 @@ def understand(request: RecallRequest) -> Query:
 def fuse(by_meaning: Sequence[Record], by_words: Sequence[Record], limit: int) -> list[Recollection]:
     """The best of two rankings of one tenant's records, best first, each record once.
 
-    The score is the sum of 1 / (60 + rank) over the lists that a record is in; of two with the same
-    score the newer comes first.
+    The score is the sum of 1 / (60 + rank) over the lists that a record is in. An episode stands where
+    the best observation of its run stands, if that is higher: what a part answers, the whole
+    answers too, and tells the rest. Of two with the same score the episode comes first, then the newer.
     """
-    scores: dict[str, float] = {}
-    records: dict[str, Record] = {}
+    records = {record.id: record for ranking in (by_meaning, by_words) for record in ranking}
+    episodes = {record.run_id: record.id for record in records.values() if record.kind == KIND_EPISODE}
+    scores = dict.fromkeys(records, 0.0)
     for ranking in (by_meaning, by_words):
+        best: dict[str, int] = {}
         for rank, record in enumerate(ranking, start=1):
-            records.setdefault(record.id, record)
-            scores[record.id] = scores.get(record.id, 0.0) + 1 / (RANK_CONSTANT + rank)
+            for identity in {record.id, episodes.get(record.run_id, record.id)}:
+                best.setdefault(identity, rank)
+        for identity, rank in best.items():
+            scores[identity] += 1 / (RANK_CONSTANT + rank)
 
-    def order(identity: str) -> tuple[float, int, str]:
-        return -scores[identity], -records[identity].created_at.ToMicroseconds(), identity
+    def order(identity: str) -> tuple[float, bool, int, str]:
+        record = records[identity]
+        return -scores[identity], record.kind != KIND_EPISODE, -record.created_at.ToMicroseconds(), identity
 
     best = sorted(scores, key=order)[:limit]
     return [Recollection(record=records[identity], score=scores[identity]) for identity in best]

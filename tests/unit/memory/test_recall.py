@@ -32,6 +32,13 @@ def test_of_two_with_the_same_score_the_newer_comes_first() -> None:
     assert [recollection.record.id for recollection in found] == ["new", "old"]
 
 
+def test_an_episode_stands_before_the_observations_of_its_run() -> None:
+    part, other = Record(id="part", run_id="r"), Record(id="other", run_id="s")
+    episode = Record(id="whole", run_id="r", kind=KIND_EPISODE)
+    found = fuse([part, other, episode], [other, part], 10)
+    assert [recollection.record.id for recollection in found] == ["whole", "other", "part"]
+
+
 @given(
     by_meaning=st.lists(st.sampled_from("abcdefgh"), unique=True),
     by_words=st.lists(st.sampled_from("abcdefgh"), unique=True),

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := deploy/requirements.lock
 
-.PHONY: help setup demo dev down test test-slow test-apache lint format protos lock bench kafka clean
+.PHONY: help setup demo dev down test test-slow lint format protos lock bench kafka clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -27,25 +27,22 @@ dev: setup ## Run the local stack in the foreground, Ctrl-C ends it
 down: setup ## Stop a local stack that runs detached
 	@$(BIN)/factotum dev down
 
-test: setup ## Run the tests that take seconds
-	$(BIN)/pytest -m "not slow and not apache"
+test: setup ## Run the tests on real servers; those on Apache Kafka need Java 17 and Maven, else they are skipped
+	$(BIN)/pytest -m "not slow"
 
-test-slow: setup ## Run the tests that take minutes: crashes, outages, floods
-	$(BIN)/pytest -m "slow and not apache"
-
-test-apache: setup ## Run the tests that need a real Kafka broker (Java 17, Maven)
-	$(BIN)/pytest -m apache
+test-slow: setup ## Run the suites that take many minutes: floods of wrong requests, long histories
+	$(BIN)/pytest -m slow
 
 lint: setup ## Check style, types, import contracts and generated code
-	$(BIN)/ruff check services tests
-	$(BIN)/ruff format --check services tests
+	$(BIN)/ruff check services tests benchmarks
+	$(BIN)/ruff format --check services tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/unit/test_protos.py
 
 format: setup ## Sort imports, mend what can be mended, format
-	$(BIN)/ruff check --fix services tests
-	$(BIN)/ruff format services tests
+	$(BIN)/ruff check --fix services tests benchmarks
+	$(BIN)/ruff format services tests benchmarks
 
 protos: setup ## Generate services/factotum/api from protos/
 	for name in tools memory planner; do \
@@ -59,7 +56,7 @@ lock: setup ## Pin every dependency by hash into the lock
 	  --no-emit-find-links --no-header --python-version 3.11 -o $(LOCK)
 
 bench: setup ## Measure onboarding beside a hand-written Temporal workflow
-	$(BIN)/python benchmarks/onboarding.py
+	$(BIN)/python -m benchmarks.onboarding
 
 kafka: setup ## Fetch Apache Kafka with Maven, for `factotum dev --kafka apache`
 	$(BIN)/factotum dev kafka-install

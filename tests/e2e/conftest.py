@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.house import House
+from tests.support.machine import needs
 from tests.support.stack import Stack
 from tests.support.tampered.levers import VARIABLE
 
@@ -24,7 +23,7 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """A ready stack whose tools have levers; ended, with everything it started, after the last test on it."""
     kafka = request.param
     if kafka == "apache":
-        _needs("java", "mvn")
+        needs("java", "mvn", what="a real Kafka")
     levers = tmp_path_factory.mktemp("levers")
     stack = Stack(tmp_path_factory.mktemp(kafka))
     environment = {
@@ -46,12 +45,3 @@ async def undisturbed(house: House) -> AsyncIterator[None]:
     await house.ready()
     yield
     house.release_all()
-
-
-def _needs(*commands: str) -> None:
-    missing = [command for command in commands if shutil.which(command) is None]
-    if missing:
-        reason = f"a real Kafka needs {' and '.join(missing)} on PATH"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)

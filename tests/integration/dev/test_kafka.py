@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from factotum.dev import kafka_jars, ports
 from factotum.events import topics
 from factotum.events.producer import EventProducer
 from tests.support.kafka import read_all
+from tests.support.machine import needs
 
 WITHIN = 90.0
 
@@ -61,10 +61,7 @@ async def test_the_embedded_kafka_takes_events_and_gives_them_back(tmp_path: Pat
 
 @pytest.fixture(scope="session")
 def jars() -> Path:
-    if shutil.which("java") is None or shutil.which("mvn") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("a real Kafka needs java and mvn on PATH")
-        pytest.skip("a real Kafka needs java and mvn on PATH")
+    needs("java", "mvn", what="a real Kafka")
     return kafka_jars.install(os.environ)
 
 

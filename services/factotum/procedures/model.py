@@ -7,7 +7,7 @@ in `TASKS`, and a method of `workflows.interpreter.Interpreter`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -17,13 +17,13 @@ from pydantic import (
     Field,
     PlainSerializer,
     SerializeAsAny,
-    ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 from factotum.procedures.duration import Duration
+from factotum.procedures.items import single_items
 
 NAME = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
 SEMVER = r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?$"
@@ -101,49 +101,9 @@ class NamedTask(Closed):
     task: SerializeAsAny[Task]
 
 
-def _single_items(
-    value: object, example: str, make: Callable[[str, object], BaseModel], kept: type[BaseModel]
-) -> list[Any]:
-    """The items `- name: {…}` of a list, made typed; every fault of every item, at its pointer."""
-    if not isinstance(value, list | tuple):
-        raise PydanticCustomError("items", "must be a list, each item `{example}`", {"example": example})
-    found: list[Any] = []
-    faults: list[InitErrorDetails] = []
-    for index, item in enumerate(value):
-        if isinstance(item, kept):
-            found.append(item)
-            continue
-        if not isinstance(item, Mapping) or len(item) != 1:
-            error = PydanticCustomError("items", "must hold exactly one entry, `{example}`", {"example": example})
-            faults.append(InitErrorDetails(type=error, loc=(index,), input=item))
-            continue
-        ((name, body),) = item.items()
-        try:
-            found.append(make(str(name), body))
-        except ValidationError as error:
-            faults += [_moved(dict(fault), (index, str(name))) for fault in error.errors()]
-        except PydanticCustomError as error:
-            faults.append(InitErrorDetails(type=error, loc=(index, str(name)), input=body))
-    if faults:
-        raise ValidationError.from_exception_data("items", faults)
-    names = [entry.name for entry in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise PydanticCustomError("items", "two entries of one list are named {name}", {"name": name})
-    return found
-
-
-def _moved(fault: dict[str, Any], prefix: tuple[int | str, ...]) -> InitErrorDetails:
-    """A fault of an inner model as one of the outer, at its place."""
-    kind = PydanticCustomError(fault["type"], "{message}", {"message": fault["msg"]})
-    return InitErrorDetails(type=kind, loc=(*prefix, *fault["loc"]), input=fault["input"])
-
-
 def _named_tasks(value: object) -> object:
     return tuple(
-        _single_items(
-            value, "- name: {call: …}", lambda name, body: NamedTask(name=name, task=task_of(body)), NamedTask
-        )
+        single_items(value, "- name: {call: …}", lambda name, body: NamedTask(name=name, task=task_of(body)), NamedTask)
     )
 
 
@@ -206,7 +166,7 @@ class NamedCase(Closed):
 
 
 def _named_cases(value: object) -> object:
-    found = _single_items(
+    found = single_items(
         value,
         "- name: {when: …, then: …}",
         lambda name, body: NamedCase(name=name, case=Case.model_validate(body)),

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import stamina
 import structlog
-from opentelemetry import trace
+from opentelemetry import metrics, trace
 
 from factotum.events.dead_letter import UNKNOWN_TENANT, send_to_dead_letter
 from factotum.events.envelope import Event, MalformedEvent
@@ -30,6 +30,9 @@ from factotum.runtime import telemetry
 
 logger = structlog.get_logger(__name__)
 tracer = trace.get_tracer(__name__)
+events_counter = metrics.get_meter(__name__).create_counter(
+    "factotum.planner.events", description="events dealt with, by what became of them"
+)
 
 # What passes by itself: waited for as long as it takes, never skipped.
 PASSING = (TemporalUnavailable, CatalogUnavailable, BrokerUnavailable)
@@ -105,6 +108,7 @@ class Intake:
             return
         if not plans:
             await self._note_no_match(event)
+        events_counter.add(1, {"outcome": "run" if plans else "no-match", "tenant": event.tenant})
 
     async def _start(self, made: Plan) -> None:
         with tracer.start_as_current_span("start run") as span:
@@ -114,6 +118,7 @@ class Intake:
             logger.info("run started" if started else "run was started before", run_id=made.run_id)
 
     async def _refuse(self, message: Message, tenant: str, reason: str) -> None:
+        events_counter.add(1, {"outcome": "dead-letter", "tenant": tenant})
         logger.error("dead letter", topic=message.topic, offset=message.offset, reason=reason)
         await send_to_dead_letter(
             self._producer,

@@ -39,6 +39,7 @@ class GrpcSettings(Part):
 
 class TelemetrySettings(Part):
     otlp_endpoint: str = Field(default="", description="base URL of an OTLP/HTTP collector; empty: no export")
+    otlp_metrics: bool = Field(default=False, description="export metrics too; the local stack's collector takes none")
     log_level: str = "INFO"
     log_json: bool = True
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from opentelemetry import propagate, trace
+from opentelemetry import metrics, propagate, trace
 from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -21,17 +24,22 @@ TENANT = "factotum.tenant"
 
 
 def setup(service: str, settings: TelemetrySettings) -> TracerProvider:
-    """Sets up logs and traces of this process. Call once, in `main.py`, before anything is traced.
+    """Sets up logs, traces and metrics of this process. Call once, in `main.py`, before anything is traced.
 
     Spans are exported in batches, every half second, if an endpoint is configured; the returned
     provider's `shutdown()` flushes them.
     """
     logs.setup(service, settings)
-    provider = TracerProvider(resource=Resource.create({"service.name": service, "service.namespace": "factotum"}))
-    if settings.otlp_endpoint:
-        exporter = OTLPSpanExporter(endpoint=f"{settings.otlp_endpoint.rstrip('/')}/v1/traces", timeout=5)
+    resource = Resource.create({"service.name": service, "service.namespace": "factotum"})
+    provider = TracerProvider(resource=resource)
+    endpoint = settings.otlp_endpoint.rstrip("/")
+    if endpoint:
+        exporter = OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces", timeout=5)
         provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=500))
     trace.set_tracer_provider(provider)
+    if endpoint and settings.otlp_metrics:
+        reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=f"{endpoint}/v1/metrics", timeout=5))
+        metrics.set_meter_provider(MeterProvider([reader], resource=resource))
     # A stranger may continue a trace; his baggage would travel on to every process and message.
     propagate.set_global_textmap(TraceContextTextMapPropagator())
     return provider

@@ -64,11 +64,11 @@ def fuse(by_meaning: Sequence[Record], by_words: Sequence[Record], limit: int) -
     episodes = {record.run_id: record.id for record in records.values() if record.kind == KIND_EPISODE}
     scores = dict.fromkeys(records, 0.0)
     for ranking in (by_meaning, by_words):
-        best: dict[str, int] = {}
+        places: dict[str, int] = {}
         for rank, record in enumerate(ranking, start=1):
             for identity in {record.id, episodes.get(record.run_id, record.id)}:
-                best.setdefault(identity, rank)
-        for identity, rank in best.items():
+                places.setdefault(identity, rank)
+        for identity, rank in places.items():
             scores[identity] += 1 / (RANK_CONSTANT + rank)
 
     def order(identity: str) -> tuple[float, bool, int, str]:

@@ -80,6 +80,12 @@ class Ambiguous(ToolError):
     kind, retryable, effect_possible = "ambiguous", True, True
 
 
+class NotDone(ToolError):
+    """Answer to the question what became of an effect: it certainly did not happen."""
+
+    kind, retryable, effect_possible = "not_done", False, False
+
+
 class Failed(ToolError):
     """The system tried and failed for a reason that a retry does not mend."""
 

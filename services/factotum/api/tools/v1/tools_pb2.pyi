@@ -85,6 +85,8 @@ class _ErrorKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorKind.V
     ERROR_KIND_UNAVAILABLE: _ErrorKind.ValueType  # 6
     ERROR_KIND_AMBIGUOUS: _ErrorKind.ValueType  # 7
     ERROR_KIND_FAILED: _ErrorKind.ValueType  # 8
+    ERROR_KIND_NOT_DONE: _ErrorKind.ValueType  # 9
+    """Answer to a request to settle: the effect certainly did not happen."""
 
 class ErrorKind(_ErrorKind, metaclass=_ErrorKindEnumTypeWrapper): ...
 
@@ -97,6 +99,8 @@ ERROR_KIND_RATE_LIMITED: ErrorKind.ValueType  # 5
 ERROR_KIND_UNAVAILABLE: ErrorKind.ValueType  # 6
 ERROR_KIND_AMBIGUOUS: ErrorKind.ValueType  # 7
 ERROR_KIND_FAILED: ErrorKind.ValueType  # 8
+ERROR_KIND_NOT_DONE: ErrorKind.ValueType  # 9
+"""Answer to a request to settle: the effect certainly did not happen."""
 Global___ErrorKind: _TypeAlias = ErrorKind  # noqa: Y015
 
 class _EffectState:
@@ -169,6 +173,7 @@ class ExecuteRequest(_message.Message):
     ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
+    SETTLE_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     tool: _builtins.str
     """Catalog name, e.g. identity.create_user."""
@@ -176,6 +181,11 @@ class ExecuteRequest(_message.Message):
     """JSON text of the arguments: these very bytes are hashed, approved and validated."""
     idempotency_key: _builtins.str
     """At most 512 characters; required for every effect other than NONE."""
+    settle: _builtins.bool
+    """Find out what became of the effect of an earlier request with this key, and do nothing new: a stored
+    observation is answered, a system that can be asked is asked, a call that may be repeated without a second
+    effect (NATIVE) is repeated if it was started. An effect that did not happen is a NOT_DONE error.
+    """
     @_builtins.property
     def origin(self) -> Global___Origin: ...
     def __init__(
@@ -186,10 +196,11 @@ class ExecuteRequest(_message.Message):
         arguments_json: _builtins.str = ...,
         idempotency_key: _builtins.str = ...,
         origin: Global___Origin | None = ...,
+        settle: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["origin", b"origin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "idempotency_key", b"idempotency_key", "origin", b"origin", "tenant", b"tenant", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "idempotency_key", b"idempotency_key", "origin", b"origin", "settle", b"settle", "tenant", b"tenant", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -203,6 +214,7 @@ class ToolError(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     RETRYABLE_FIELD_NUMBER: _builtins.int
     RETRY_AFTER_SECONDS_FIELD_NUMBER: _builtins.int
+    EFFECT_POSSIBLE_FIELD_NUMBER: _builtins.int
     kind: Global___ErrorKind.ValueType
     message: _builtins.str
     """One sentence with the system's own message."""
@@ -210,6 +222,8 @@ class ToolError(_message.Message):
     """Whether the same call can succeed later."""
     retry_after_seconds: _builtins.float
     """Seconds to wait before a retry; 0 if the system did not say."""
+    effect_possible: _builtins.bool
+    """The effect may have happened all the same: the system was reached, its answer was not."""
     def __init__(
         self,
         *,
@@ -217,10 +231,11 @@ class ToolError(_message.Message):
         message: _builtins.str = ...,
         retryable: _builtins.bool = ...,
         retry_after_seconds: _builtins.float = ...,
+        effect_possible: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "message", b"message", "retry_after_seconds", b"retry_after_seconds", "retryable", b"retryable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect_possible", b"effect_possible", "kind", b"kind", "message", b"message", "retry_after_seconds", b"retry_after_seconds", "retryable", b"retryable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from factotum.workflows.interpreter import Step
+from factotum.workflows.step import Step
 
 Answer = Callable[[Step], Any]
 

@@ -53,6 +53,7 @@ class ToolCalls:
                 event_source=call.event.source,
                 event_id=call.event.id,
             ),
+            settle=call.settle,
         )
         response = await _to_its_end(self._execute(request))
         if response.observation.HasField("error"):
@@ -61,13 +62,13 @@ class ToolCalls:
 
     async def _execute(self, request: tools_pb2.ExecuteRequest) -> tools_pb2.ExecuteResponse:
         try:
-            return await self._stub.Execute(request)
+            return await self._stub.Execute(request, timeout=_deadline_seconds())
         except grpc.aio.AioRpcError as error:
             message = f"tool-executor: {error.code().name} {error.details()}"
             if error.code() in _PASSING:
                 raise ApplicationError(message, type=EXECUTOR_UNAVAILABLE) from error
             kind = "not_found" if error.code() is grpc.StatusCode.NOT_FOUND else "invalid_argument"
-            raise ApplicationError(message, type=kind, non_retryable=True) from error
+            raise ApplicationError(message, False, type=kind, non_retryable=True) from error
 
 
 async def _to_its_end(work: Any) -> Any:
@@ -87,4 +88,12 @@ async def _to_its_end(work: Any) -> Any:
 def _tool_error(error: tools_pb2.ToolError) -> ApplicationError:
     kind = tools_pb2.ErrorKind.Name(error.kind).removeprefix("ERROR_KIND_").lower()
     delay = timedelta(seconds=error.retry_after_seconds) if error.retry_after_seconds > 0 else None
-    return ApplicationError(error.message, type=kind, non_retryable=not error.retryable, next_retry_delay=delay)
+    return ApplicationError(
+        error.message, error.effect_possible, type=kind, non_retryable=not error.retryable, next_retry_delay=delay
+    )
+
+
+def _deadline_seconds() -> float | None:
+    """Before Temporal gives the attempt up: an executor that has vanished must not hold this worker's slot."""
+    limit = activity.info().start_to_close_timeout
+    return None if limit is None else max(1.0, limit.total_seconds() - HEARTBEAT_SECONDS)

@@ -56,6 +56,7 @@ class ToolCall(Contract):
     step: str
     iteration: str = ""
     compensation: bool = False
+    settle: bool = False
     procedure: str = ""
     event: EventReference = EventReference()
 

@@ -12,8 +12,8 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 
 from factotum.workflows import problem
 from factotum.workflows.contract import RunInput, ToolCall
-from factotum.workflows.interpreter import Step
 from factotum.workflows.problem import Problem
+from factotum.workflows.step import Step
 
 # How soon a dead worker is noticed: the activity is then given to another.
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
@@ -51,6 +51,7 @@ class TemporalEffects:
                     step=step.pointer,
                     iteration=step.iteration,
                     compensation=step.compensation,
+                    settle=step.settle,
                     procedure=self._procedure,
                     event=self._run.event,
                 ),
@@ -80,9 +81,12 @@ def _translated(error: ActivityError, step: Step) -> BaseException:
     if isinstance(cause, CancelledError):
         return asyncio.CancelledError()
     if isinstance(cause, ApplicationError):
-        found = problem.of_tool_error(cause.type or "failed", cause.message)
+        # The executor says whether the effect may stand; an error that is not its own cannot know.
+        effect_possible = bool(cause.details[0]) if cause.details else True
+        found = problem.of_tool_error(cause.type or "failed", cause.message, effect_possible=effect_possible)
     elif isinstance(cause, TimeoutError):
-        found = Problem(problem.TIMEOUT, 408, "timeout", f"{step.tool} did not end in time")
+        detail = f"{step.tool} did not end in time"
+        found = Problem(problem.TIMEOUT, 408, "timeout", detail, effect_possible=True)
     else:
-        found = Problem(problem.RUNTIME, 500, "failed", str(cause or error))
+        found = Problem(problem.RUNTIME, 500, "failed", str(cause or error), effect_possible=True)
     return found.at(step.pointer)

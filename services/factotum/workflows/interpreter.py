@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -35,33 +35,16 @@ from factotum.procedures.model import (
 )
 from factotum.workflows import problem
 from factotum.workflows.catching import catches, retry_delay
-from factotum.workflows.compensation import Done, Journal
+from factotum.workflows.compensation import Done, Doubt, Journal
 from factotum.workflows.problem import Problem
 from factotum.workflows.scope import Abort, Aborted, Scope
+from factotum.workflows.step import Step
 
 Json = Any
 
 # How often one task of a list may be reached again by `then` before the run faults: a loop that calls
 # nothing would otherwise hold its worker for ever.
 MAX_ROUNDS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One call as the interpreter asks for it.
-
-    Attributes:
-        patient: retried until it succeeds, as long as its error is retryable; False inside a `try`,
-            whose author decides.
-    """
-
-    pointer: str
-    iteration: str
-    tool: str
-    arguments: dict[str, Json]
-    summary: str
-    patient: bool
-    compensation: bool = False
 
 
 class Effects(Protocol):
@@ -120,19 +103,32 @@ class Interpreter:
         _validate(self._document.output, output, "/output/schema")
         return output
 
+    async def settle(self, doubt: Doubt) -> None:
+        """Finds out what became of a doubtful effect: if it happened, it is in the journal afterwards.
+
+        Raises `Problem` if that cannot be found out.
+        """
+        step = replace(doubt.step, settle=True, patient=True, summary=f"find out about {_name(doubt.step)}")
+        try:
+            output = await self._effects.call(step)
+        except Problem as error:
+            if error.title == problem.NOT_DONE:
+                return
+            raise error.at(step.pointer) from None
+        self.journal.done(doubt.step, doubt.compensate, output, doubt.arguments)
+
     async def undo(self, done: Done) -> None:
         """Carries out one compensation. Raises `Problem`."""
-        pointer = f"{done.pointer}/metadata/compensate"
+        pointer = f"{done.step.pointer}/metadata/compensate"
         try:
             arguments = expressions.evaluate(done.compensate.with_, done.output, done.arguments)
         except expressions.ExpressionError as error:
             raise Problem(problem.EXPRESSION, 400, "expression", str(error), pointer) from error
-        step = Step(
-            pointer=done.pointer,
-            iteration=done.iteration,
+        step = replace(
+            done.step,
             tool=done.compensate.call,
             arguments=arguments,
-            summary=f"undo {done.pointer.rpartition('/')[2]}",
+            summary=f"undo {_name(done.step)}",
             patient=True,
             compensation=True,
         )
@@ -229,9 +225,17 @@ class Interpreter:
             summary=str(expressions.evaluate(task.summary, value, arguments)),
             patient=not scope.in_try,
         )
-        output = await self._effects.call(step)
-        if (undo := task.compensate) is not None:
-            self.journal.add(Done(pointer, step.iteration, undo, output, dict(arguments)))
+        surroundings = dict(arguments)
+        try:
+            output = await self._effects.call(step)
+        except Problem as error:
+            if error.effect_possible:
+                self.journal.doubt(step, task.compensate, surroundings)
+            raise
+        except asyncio.CancelledError:
+            self.journal.doubt(step, task.compensate, surroundings)
+            raise
+        self.journal.done(step, task.compensate, output, surroundings)
         return output
 
     async def _for(self, task: ForTask, pointer: str, value: Json, arguments: dict[str, Json], scope: Scope) -> Json:
@@ -316,6 +320,10 @@ def _validate(holder: Input | Output, value: Json, pointer: str) -> None:
         at = "/".join(map(str, error.absolute_path)) or "the value"
         detail = f"{at} breaks `{error.validator}: {error.validator_value}`"
         raise Problem(problem.VALIDATION, 400, "validation", detail, pointer)
+
+
+def _name(step: Step) -> str:
+    return step.pointer.rpartition("/")[2]
 
 
 def _kind(value: Json) -> str:

@@ -22,19 +22,37 @@ OF_TOOL_ERROR = {
     "unavailable": (COMMUNICATION, 503),
     "ambiguous": (RUNTIME, 500),
     "failed": (RUNTIME, 500),
+    "not_done": (RUNTIME, 500),
 }
+# Title of the answer to `settle` that says that the effect did not happen.
+NOT_DONE = "not done"
 
 
 class Problem(Exception):
-    """A fault of the run. `instance` is the JSON pointer of the step it comes from."""
+    """A fault of the run.
 
-    def __init__(self, type_: str, status: int, title: str, detail: str = "", instance: str = "") -> None:
+    Attributes:
+        instance: JSON pointer of the step it comes from.
+        effect_possible: the step's effect may stand in the system although the step failed.
+    """
+
+    def __init__(
+        self,
+        type_: str,
+        status: int,
+        title: str,
+        detail: str = "",
+        instance: str = "",
+        *,
+        effect_possible: bool = False,
+    ) -> None:
         super().__init__(title)
         self.type = type_
         self.status = status
         self.title = title
         self.detail = detail
         self.instance = instance
+        self.effect_possible = effect_possible
 
     def at(self, pointer: str) -> Problem:
         """The same problem, at a step, unless it already knows its own."""
@@ -55,7 +73,7 @@ class Problem(Exception):
         return f"{self.instance}: {self.title}{': ' + self.detail if self.detail else ''}"
 
 
-def of_tool_error(kind: str, message: str) -> Problem:
+def of_tool_error(kind: str, message: str, *, effect_possible: bool = False) -> Problem:
     """The problem of a tool's error. `kind` is `ToolError.kind`."""
     type_, status = OF_TOOL_ERROR.get(kind, (RUNTIME, 500))
-    return Problem(type_, status, kind.replace("_", " "), message)
+    return Problem(type_, status, kind.replace("_", " "), message, effect_possible=effect_possible)

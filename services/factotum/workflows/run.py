@@ -6,9 +6,9 @@ Dynamic, so that in the Temporal UI a run's Workflow Type is its procedure's nam
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
@@ -21,6 +21,8 @@ from factotum.workflows.effects import TemporalEffects
 from factotum.workflows.interpreter import Interpreter
 from factotum.workflows.problem import Problem
 from factotum.workflows.scope import Aborted
+
+T = TypeVar("T")
 
 
 @workflow.defn(dynamic=True)
@@ -41,37 +43,56 @@ class Run:
         try:
             output = await asyncio.shield(work)
         except Problem as error:
-            failures = await _compensate(interpreter, teller)
-            await teller.tell("failed", failure="; ".join([str(error), *failures]))
-            raise ApplicationError(
-                "; ".join([str(error), *failures]), error.as_json(), type=error.title, non_retryable=True
-            ) from error
+            failure = await _to_its_end(_fail(interpreter, teller, "failed", str(error)))
+            raise ApplicationError(failure, error.as_json(), type=error.title, non_retryable=True) from error
         except asyncio.CancelledError:
             interpreter.abort()
             work.cancel()
-            await _settled(work)
-            failures = await _compensate(interpreter, teller)
-            await teller.tell("cancelled", failure="; ".join(["cancelled", *failures]))
+            await _to_its_end(_settled(work))
+            await _to_its_end(_fail(interpreter, teller, "cancelled", "cancelled"))
             raise
-        await teller.tell("completed", output=output)
+        await _to_its_end(teller.tell("completed", output=output))
         return output
 
 
+async def _to_its_end(ending: Coroutine[Any, Any, T]) -> T:
+    """Awaits what must not be left half done: a cancel that comes meanwhile changes nothing any more."""
+    task = asyncio.ensure_future(ending)
+    while True:
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.done():
+                raise
+
+
 async def _settled(work: asyncio.Future[Any]) -> None:
-    """Waits for calls under way to end; what they return is in the journal."""
+    """Waits for calls under way to end; what they did is in the journal."""
     try:
         await work
     except (Problem, Aborted, asyncio.CancelledError):
         return
 
 
+async def _fail(interpreter: Interpreter, teller: _Teller, status: Literal["failed", "cancelled"], reason: str) -> str:
+    """Undoes what was done, tells the outcome, and returns the whole failure in one line."""
+    failure = "; ".join([reason, *await _compensate(interpreter, teller)])
+    await teller.tell(status, failure=failure)
+    return failure
+
+
 async def _compensate(interpreter: Interpreter, teller: _Teller) -> list[str]:
-    """Undoes every finished step in reverse; returns what could not be undone."""
+    """Undoes every finished step in reverse; returns what could not be undone, or may stand."""
     failures = []
+    for doubt in interpreter.journal.doubts():
+        try:
+            await interpreter.settle(doubt)
+        except Problem as error:
+            failures.append(f"may stand: {error}")
     for done in interpreter.journal.backwards():
         try:
             await interpreter.undo(done)
-            teller.compensated.append(done.pointer)
+            teller.compensated.append(done.step.pointer)
         except Problem as error:
             failures.append(f"not undone: {error}")
     return failures

@@ -20,8 +20,9 @@ from factotum.connectors import calendar, hr, identity, mail
 from factotum.procedures.parse import parse
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import InvalidArgument, NotFound, NotPermitted, ToolError, Unavailable
-from factotum.workflows.interpreter import Interpreter, Step
+from factotum.workflows.interpreter import Interpreter
 from factotum.workflows.problem import Problem, of_tool_error
+from factotum.workflows.step import Step
 from tests.integration.connectors.conftest import listening
 from tests.support.effects import InMemoryEffects
 from tests.support.tool_calls import closed_port, tool_context

@@ -14,8 +14,9 @@ from factotum.procedures.check import check
 from factotum.procedures.model import CallTask, walk
 from factotum.procedures.parse import Source, parse
 from factotum.sdk.spec import Effect, ToolSpec
-from factotum.workflows.interpreter import Interpreter, Step
+from factotum.workflows.interpreter import Interpreter
 from factotum.workflows.problem import Problem, of_tool_error
+from factotum.workflows.step import Step
 from tests.support.effects import InMemoryEffects
 
 FOLDER = Path(__file__).parents[3] / "procedures"

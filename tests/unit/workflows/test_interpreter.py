@@ -140,7 +140,7 @@ do:
         await made.run(None)
     assert ended == ["asked"]
     assert "x.never" not in [step.tool for step in effects.steps]
-    assert [done.pointer for done in made.journal.backwards()] == ["/do/0/both/fork/branches/0/a/do/0/one"]
+    assert [done.step.pointer for done in made.journal.backwards()] == ["/do/0/both/fork/branches/0/a/do/0/one"]
 
 
 async def test_steps_are_told_apart_by_pointer_and_iteration() -> None:
@@ -226,7 +226,7 @@ do:
     effects = InMemoryEffects(x__a=lambda _: {"id": 7}, x__c=fails("away", "unavailable"))
     made = interpreter(text, effects)
     await made.run({"n": 1})
-    assert [done.pointer for done in made.journal.backwards()] == ["/do/1/t/try/0/b", "/do/0/a"]
+    assert [done.step.pointer for done in made.journal.backwards()] == ["/do/1/t/try/0/b", "/do/0/a"]
     effects.steps.clear()
     for done in made.journal.backwards():
         await made.undo(done)

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 
 from factotum.api.tools.v1 import tools_pb2, tools_pb2_grpc
-from factotum.sdk.errors import RateLimited, ToolError
+from factotum.sdk.errors import NotDone, RateLimited, ToolError
 from factotum.sdk.spec import ToolSpec
 
 Answer = Callable[[dict[str, Any]], Any]
@@ -21,19 +21,25 @@ class ScriptedExecutor(tools_pb2_grpc.ToolExecutorServiceServicer):
 
     def __init__(self, specs: list[ToolSpec] | None = None) -> None:
         self.answers: dict[str, Answer] = {}
+        # What a request to settle is answered with, by tool; none: the effect did not happen.
+        self.settled: dict[str, Answer] = {}
         self.requests: list[tools_pb2.ExecuteRequest] = []
         self.specs = specs or []
         self.address = ""
 
     @property
     def calls(self) -> list[tuple[str, dict[str, Any]]]:
-        return [(request.tool, json.loads(request.arguments_json)) for request in self.requests]
+        """What was asked for, requests to settle left out."""
+        return [(request.tool, json.loads(request.arguments_json)) for request in self.requests if not request.settle]
 
     async def Execute(self, request: tools_pb2.ExecuteRequest, context: Any) -> tools_pb2.ExecuteResponse:
         self.requests.append(request)
         observation = tools_pb2.Observation(tool=request.tool, idempotency_key=request.idempotency_key)
         try:
-            answer = self.answers.get(request.tool, lambda _: {})(json.loads(request.arguments_json))
+            chosen = (
+                self.settled.get(request.tool, _not_done) if request.settle else self.answers.get(request.tool, _empty)
+            )
+            answer = chosen(json.loads(request.arguments_json))
             observation.output_json = json.dumps(await answer if hasattr(answer, "__await__") else answer)
         except ToolError as error:
             observation.error.CopyFrom(
@@ -42,6 +48,7 @@ class ScriptedExecutor(tools_pb2_grpc.ToolExecutorServiceServicer):
                     message=error.message,
                     retryable=error.retryable,
                     retry_after_seconds=(error.retry_after or 0) if isinstance(error, RateLimited) else 0,
+                    effect_possible=error.effect_possible,
                 )
             )
         return tools_pb2.ExecuteResponse(observation=observation)
@@ -62,6 +69,14 @@ class ScriptedExecutor(tools_pb2_grpc.ToolExecutorServiceServicer):
                 for spec in self.specs
             ]
         )
+
+
+def _empty(_: dict[str, Any]) -> Any:
+    return {}
+
+
+def _not_done(_: dict[str, Any]) -> Any:
+    raise NotDone("nothing of the kind happened")
 
 
 @asynccontextmanager

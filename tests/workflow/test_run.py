@@ -14,14 +14,16 @@ from temporalio.client import Client, WorkflowFailureError
 from factotum.activities.outcome import Outcomes
 from factotum.activities.tool_call import ToolCalls
 from factotum.events.envelope import Event
+from factotum.events.errors import BrokerUnavailable
 from factotum.events.producer import EventProducer
 from factotum.events.topics import OUTCOMES
 from factotum.events.types import OutcomeData
+from factotum.procedures import expressions
 from factotum.procedures.parse import parse
 from factotum.runs.client import RunNotFound, Runs
 from factotum.runs.view import RunStatus, StepStatus
 from factotum.runtime.grpc_client import channel
-from factotum.sdk.errors import Ambiguous, Conflict, Unavailable
+from factotum.sdk.errors import Ambiguous, Conflict, Failed, NotPermitted, Unavailable
 from factotum.worker.pool import make_worker
 from factotum.workflows.contract import EventReference, RunInput
 from tests.support.executor import ScriptedExecutor, scripted_executor
@@ -36,9 +38,14 @@ class KeptEvents(EventProducer):
     def __init__(self) -> None:
         super().__init__("127.0.0.1:1", client_id="test")
         self.kept: list[OutcomeData] = []
+        self.asked = 0
+        self.away = False
 
     async def publish(self, topic: str, event: Event) -> None:
         assert topic == OUTCOMES
+        self.asked += 1
+        if self.away:
+            raise BrokerUnavailable("away")
         self.kept.append(OutcomeData.model_validate(event.data))
 
 
@@ -220,6 +227,116 @@ do:
     assert [tool for tool, _ in bench.executor.calls] == ["x.slow", "x.undo"]
     assert (await bench.runs.get("acme", run_id)).status is RunStatus.CANCELLED
     assert bench.outcomes.kept[0].status == "cancelled"
+
+
+UNDO = "metadata: {compensate: {call: x.undo, with: {id: '${ .id }'}}}"
+
+
+async def test_an_effect_in_doubt_is_settled_and_undone(bench: Bench) -> None:
+    began, go = asyncio.Event(), asyncio.Event()
+
+    async def answer_is_lost(_: object) -> Any:
+        began.set()
+        await go.wait()
+        raise Unavailable("the answer is lost")
+
+    async def refused(_: object) -> Any:
+        await began.wait()
+        asyncio.get_running_loop().call_later(1.0, go.set)
+        raise Conflict("no")
+
+    bench.executor.answers |= {"x.lost": answer_is_lost, "x.bad": refused}
+    asked = iter([Unavailable("still away")])
+
+    def settled(_: object) -> Any:
+        for error in asked:
+            raise error
+        return {"id": 7}
+
+    bench.executor.settled["x.lost"] = settled
+    run_id = await bench.start(
+        f"do:\n  - f: {{fork: {{branches: [{{a: {{call: x.lost, {UNDO}}}}}, {{b: {{call: x.bad}}}}]}}}}\n"
+    )
+    with pytest.raises(WorkflowFailureError):
+        await bench.result(run_id)
+    assert [arguments for tool, arguments in bench.executor.calls if tool == "x.undo"] == [{"id": 7}]
+    keys = {request.idempotency_key for request in bench.executor.requests if request.tool == "x.lost"}
+    assert len(keys) == 1
+    assert (await bench.runs.get("acme", run_id)).failure == "/do/0/f/fork/branches/1/b: conflict: no"
+
+
+async def test_an_effect_that_did_not_happen_is_not_undone(bench: Bench) -> None:
+    bench.executor.answers["x.slow"] = refuse(Failed("who knows"))
+    run_id = await bench.start(f"do:\n  - a: {{call: x.slow, {UNDO}}}\n")
+    with pytest.raises(WorkflowFailureError):
+        await bench.result(run_id)
+    assert [request.settle for request in bench.executor.requests] == [False, True]
+
+
+async def test_what_cannot_be_settled_is_told(bench: Bench) -> None:
+    bench.executor.answers["x.slow"] = refuse(Failed("who knows"))
+    bench.executor.settled["x.slow"] = refuse(NotPermitted("the key is gone"))
+    run_id = await bench.start(f"do:\n  - a: {{call: x.slow, {UNDO}}}\n")
+    with pytest.raises(WorkflowFailureError):
+        await bench.result(run_id)
+    failure = (await bench.runs.get("acme", run_id)).failure
+    assert failure == "/do/0/a: failed: who knows; may stand: /do/0/a: not permitted: the key is gone"
+    assert bench.outcomes.kept[0].failure == failure
+
+
+async def test_a_cancel_does_not_stop_the_undoing(bench: Bench) -> None:
+    away = asyncio.Event()
+
+    def undo(arguments: dict[str, Any]) -> Any:
+        if arguments["id"] == 2 and not away.is_set():
+            raise Unavailable("away")
+        return {}
+
+    bench.executor.answers |= {"x.undo": undo, "x.bad": refuse(Conflict("no"))}
+    bench.executor.answers["x.make"] = lambda arguments: {"id": arguments["n"]}
+    run_id = await bench.start(
+        f"""
+do:
+  - one: {{call: x.make, with: {{n: 1}}, {UNDO}}}
+  - two: {{call: x.make, with: {{n: 2}}, {UNDO}}}
+  - bad: {{call: x.bad}}
+"""
+    )
+    while len([call for call in bench.executor.calls if call == ("x.undo", {"id": 2})]) < 2:
+        await asyncio.sleep(0.05)
+    await bench.client.get_workflow_handle(run_id).cancel()
+    await asyncio.sleep(1)
+    away.set()
+    with pytest.raises(WorkflowFailureError):
+        await bench.result(run_id)
+    assert ("x.undo", {"id": 1}) in bench.executor.calls
+    (outcome,) = bench.outcomes.kept
+    assert outcome.compensated == ["/do/1/two", "/do/0/one"]
+
+
+async def test_a_cancel_does_not_lose_the_outcome(bench: Bench) -> None:
+    bench.outcomes.away = True
+    run_id = await bench.start("do:\n  - a: {set: {x: 1}}\n")
+    while not bench.outcomes.asked:
+        await asyncio.sleep(0.05)
+    await bench.client.get_workflow_handle(run_id).cancel()
+    await asyncio.sleep(0.5)
+    bench.outcomes.away = False
+    assert await bench.result(run_id) == {"x": 1}
+    assert [outcome.status for outcome in bench.outcomes.kept] == ["completed"]
+
+
+async def test_a_fault_of_the_interpreter_ends_and_undoes_the_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.executor.answers["x.make"] = lambda _: {"id": 1}
+    # `factotum.procedures` is passed through the sandbox, so the fault planted here is met in the workflow.
+    monkeypatch.setattr(expressions, "truthy", lambda _: 1 / 0)
+    run_id = await bench.start(f"do:\n  - a: {{call: x.make, {UNDO}}}\n  - b: {{if: .x, set: {{}}}}\n")
+    with pytest.raises(WorkflowFailureError):
+        await bench.result(run_id)
+    assert "ZeroDivisionError" in (await bench.runs.get("acme", run_id)).failure
+    assert ("x.undo", {"id": 1}) in bench.executor.calls
 
 
 async def test_branches_run_side_by_side(bench: Bench) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.exceptions import ValidationError
 
-from factotum.procedures import expressions
+from factotum.procedures import expressions, lengths, schemas
 from factotum.procedures.fault import Fault
 from factotum.procedures.model import (
     CallTask,
@@ -34,6 +34,15 @@ from factotum.sdk.spec import Effect, ToolSpec
 Catalog = Mapping[str, ToolSpec]
 
 DIRECTIVES = ("continue", "exit", "end")
+ADVICE = "Expressions are jq, pure and bounded"
+
+# What an expression is given, by where it stands. Source: DSL 1.0.3, "Runtime expression arguments".
+Names = frozenset[str]
+CONSTANT: Names = frozenset(("workflow", "runtime"))
+BEFORE_TASK: Names = CONSTANT | {"context", "task"}
+IN_TASK: Names = BEFORE_TASK | {"input"}
+RESERVED: Names = IN_TASK | {"output", "secrets", "authorization"}
+ERROR_PROPERTIES: Names = frozenset(("type", "status", "title", "detail", "instance"))
 
 
 def check(source: Source, catalog: Catalog | None) -> list[Fault]:
@@ -43,11 +52,12 @@ def check(source: Source, catalog: Catalog | None) -> list[Fault]:
         catalog: the tools there are, by name; None leaves out what needs them.
     """
     document = source.document
-    faults = [*_flow(document.do, "/do"), *_document_expressions(document), *_schemas(document)]
-    for pointer, named in walk(document.do):
-        faults += _task(pointer, named.task, catalog)
-        for relative, inner in children(named.task):
-            faults += _flow(inner, pointer + relative)
+    faults = [
+        *lengths.faults(document),
+        *_document_expressions(document),
+        *_schemas(document),
+        *_tasks(document.do, "/do", frozenset(), catalog),
+    ]
     return [source.locate(fault) for fault in faults]
 
 
@@ -62,24 +72,51 @@ def called_tools(document: Document) -> set[str]:
     return names
 
 
-def _task(pointer: str, task: Task, catalog: Catalog | None) -> Iterator[Fault]:
-    yield from _task_expressions(pointer, task)
+def _tasks(tasks: tuple[NamedTask, ...], pointer: str, bound: Names, catalog: Catalog | None) -> Iterator[Fault]:
+    """The faults of a list of tasks. `bound`: what the loops and catches around it have bound."""
+    yield from _flow(tasks, pointer)
+    for index, named in enumerate(tasks):
+        here = f"{pointer}/{index}/{named.name}"
+        yield from _task(here, named.task, bound, catalog)
+        for relative, inner in children(named.task):
+            yield from _tasks(inner, here + relative, bound | _binds(named.task, relative), catalog)
+
+
+def _binds(task: Task, relative: str) -> Names:
+    """The variables that a task binds for one of its lists."""
+    if isinstance(task, ForTask):
+        return frozenset((task.for_.each, task.for_.at))
+    if isinstance(task, TryTask) and relative == "/catch/do":
+        return frozenset((task.catch.as_,))
+    return frozenset()
+
+
+def _task(pointer: str, task: Task, bound: Names, catalog: Catalog | None) -> Iterator[Fault]:
+    yield from _task_expressions(pointer, task, bound)
+    for relative, _ in children(task):
+        for name in sorted(_binds(task, relative) & RESERVED):
+            yield Fault(pointer, f"`{name}` is the name of an argument of every expression", "Bind another name")
     if isinstance(task, CallTask):
-        yield from _call(pointer, task.call, task.with_, catalog)
+        yield from _call(pointer, task.call, task.with_, bound, catalog)
+    if isinstance(task, TryTask):
+        for name in sorted(task.catch.errors.with_.keys() - ERROR_PROPERTIES):
+            known = ", ".join(sorted(ERROR_PROPERTIES))
+            yield Fault(f"{pointer}/catch/errors/with/{name}", f"an error has no `{name}`", f"It has {known}")
     undo = task.compensate
     if undo is None:
         return
     if not isinstance(task, CallTask):
         yield Fault(f"{pointer}/metadata/compensate", "only a `call` can name its compensation")
         return
-    yield from _call(f"{pointer}/metadata/compensate", undo.call, undo.with_, catalog)
+    yield from _call(f"{pointer}/metadata/compensate", undo.call, undo.with_, bound, catalog)
     if catalog and undo.call in catalog and catalog[undo.call].effect is Effect.NONE:
         yield Fault(f"{pointer}/metadata/compensate/call", f"`{undo.call}` has no effect, so it undoes nothing")
 
 
-def _call(pointer: str, tool: str, arguments: Mapping[str, Any], catalog: Catalog | None) -> Iterator[Fault]:
-    for relative, program in _programs(arguments, f"{pointer}/with"):
-        yield from _expression(relative, program)
+def _call(
+    pointer: str, tool: str, arguments: Mapping[str, Any], bound: Names, catalog: Catalog | None
+) -> Iterator[Fault]:
+    yield from _template(arguments, f"{pointer}/with", IN_TASK | bound)
     if catalog is None:
         return
     spec = catalog.get(tool)
@@ -115,8 +152,8 @@ def _wanted(error: ValidationError, spec: ToolSpec) -> str:
 
 
 def _flow(tasks: tuple[NamedTask, ...], pointer: str) -> Iterator[Fault]:
-    """`then` must name a directive or a task of the same list."""
-    names = [named.name for named in tasks]
+    """`then` must name a directive or a task of the same list; the branches of a fork have no order."""
+    names = [] if pointer.endswith("/fork/branches") else [named.name for named in tasks]
     for index, named in enumerate(tasks):
         here = f"{pointer}/{index}/{named.name}"
         targets = [(f"{here}/then", named.task.then)]
@@ -131,72 +168,74 @@ def _flow(tasks: tuple[NamedTask, ...], pointer: str) -> Iterator[Fault]:
 
 
 def _document_expressions(document: Document) -> Iterator[Fault]:
-    yield from _natural(document.input.from_, "/input/from")
-    yield from _natural(document.output.as_, "/output/as")
+    yield from _natural(document.input.from_, "/input/from", CONSTANT)
+    yield from _natural(document.output.as_, "/output/as", CONSTANT | {"context"})
     if document.schedule is not None:
-        yield from (
-            fault
-            for relative, program in _programs(document.schedule.model_dump(by_alias=True), "/schedule")
-            for fault in _expression(relative, program)
-        )
+        yield from _template(document.schedule.model_dump(by_alias=True), "/schedule", frozenset())
 
 
-def _task_expressions(pointer: str, task: Task) -> Iterator[Fault]:
-    natural: dict[str, Any] = {
-        "/if": task.if_,
-        "/input/from": task.input.from_,
-        "/output/as": task.output.as_,
-        "/export/as": task.export.as_,
-    }
+def _task_expressions(pointer: str, task: Task, bound: Names) -> Iterator[Fault]:
+    before, inside = BEFORE_TASK | bound, IN_TASK | bound
+    natural: list[tuple[str, Any, Names]] = [
+        ("/if", task.if_, before),
+        ("/input/from", task.input.from_, before),
+        ("/output/as", task.output.as_, inside),
+        ("/export/as", task.export.as_, inside | {"output"}),
+    ]
     templates: dict[str, Any] = {"/metadata/summary": task.metadata.get("summary")}
     match task:
         case ForTask():
-            natural |= {"/for/in": task.for_.in_, "/while": task.while_}
+            loop = inside | {task.for_.each, task.for_.at}
+            natural += [("/for/in", task.for_.in_, inside), ("/while", task.while_, loop)]
         case SwitchTask():
-            natural |= {f"/switch/{i}/{c.name}/when": c.case.when for i, c in enumerate(task.switch)}
+            natural += [(f"/switch/{i}/{c.name}/when", c.case.when, inside) for i, c in enumerate(task.switch)]
         case TryTask():
-            natural |= {"/catch/when": task.catch.when, "/catch/exceptWhen": task.catch.except_when}
-            if task.catch.retry is not None:
-                natural |= {
-                    "/catch/retry/when": task.catch.retry.when,
-                    "/catch/retry/exceptWhen": task.catch.retry.except_when,
-                }
+            caught = inside | {task.catch.as_}
+            natural += [("/catch/when", task.catch.when, caught), ("/catch/exceptWhen", task.catch.except_when, caught)]
+            if (retry := task.catch.retry) is not None:
+                natural += [
+                    ("/catch/retry/when", retry.when, caught),
+                    ("/catch/retry/exceptWhen", retry.except_when, caught),
+                ]
         case SetTask():
             templates["/set"] = task.set
         case RaiseTask():
             templates["/raise/error"] = task.raise_.error.model_dump()
-    for relative, expression in natural.items():
-        yield from _natural(expression, pointer + relative)
+    for relative, expression, known in natural:
+        yield from _natural(expression, pointer + relative, known)
     for relative, template in templates.items():
-        for where, program in _programs(template, pointer + relative):
-            yield from _expression(where, program)
+        yield from _template(template, pointer + relative, inside)
 
 
-def _programs(template: Any, pointer: str) -> Iterator[tuple[str, str]]:
+def _template(template: Any, pointer: str, known: Names) -> Iterator[Fault]:
+    """The faults of every `${ … }` in a value."""
     try:
         for relative, program in expressions.programs_in(template):
-            yield pointer + relative, program
-    except expressions.ExpressionError:
-        # An open `${` makes an unparsable program, which is then reported where it stands.
-        yield pointer, "${"
-
-
-def _natural(expression: Any, pointer: str) -> Iterator[Fault]:
-    if isinstance(expression, str):
-        try:
-            yield from _expression(pointer, expressions.program_of(expression))
-        except expressions.ExpressionError as error:
-            yield Fault(pointer, str(error))
-    elif expression is not None:
-        for where, program in _programs(expression, pointer):
-            yield from _expression(where, program)
-
-
-def _expression(pointer: str, program: str) -> Iterator[Fault]:
-    try:
-        expressions.compile_program(program)
+            yield from _program(pointer + relative, program, known)
     except expressions.ExpressionError as error:
-        yield Fault(pointer, str(error), "Expressions are jq, pure and bounded")
+        yield Fault(pointer, str(error), ADVICE)
+
+
+def _natural(expression: Any, pointer: str, known: Names) -> Iterator[Fault]:
+    """The faults of a property that is an expression with or without `${ }`."""
+    if not isinstance(expression, str):
+        yield from _template(expression, pointer, known)
+        return
+    try:
+        yield from _program(pointer, expressions.program_of(expression), known)
+    except expressions.ExpressionError as error:
+        yield Fault(pointer, str(error), ADVICE)
+
+
+def _program(pointer: str, program: str, known: Names) -> Iterator[Fault]:
+    try:
+        _, wanted = expressions.compile_program(program)
+    except expressions.ExpressionError as error:
+        yield Fault(pointer, str(error), ADVICE)
+        return
+    for name in sorted(wanted - known):
+        there = f"Here are {', '.join(f'${each}' for each in sorted(known))}" if known else "Here is only the value"
+        yield Fault(pointer, f"`${name}` is not available here", there)
 
 
 def _schemas(document: Document) -> Iterator[Fault]:
@@ -212,9 +251,5 @@ def _schemas(document: Document) -> Iterator[Fault]:
             (f"{pointer}/export/schema", task.export.schema_),
         ]
     for pointer, schema in found:
-        if schema is None:
-            continue
-        try:
-            Draft202012Validator.check_schema(schema.document)
-        except SchemaError as error:
-            yield Fault(f"{pointer}/document", f"not a JSON Schema: {error.message}")
+        if schema is not None and (fault := schemas.fault_of(schema.document)) is not None:
+            yield Fault(f"{pointer}/document", fault)

@@ -243,7 +243,7 @@ class ErrorDefinition(Closed):
     """An RFC 9457 problem; `title` and `detail` may be expressions."""
 
     type: str
-    status: int
+    status: int = Field(ge=100, le=599)
     title: str | None = None
     detail: str | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -89,7 +90,12 @@ def _scalar(node: yaml.Node) -> Any:
     # JSON has no dates: what YAML would make one stays the text that it is.
     if node.tag == "tag:yaml.org,2002:timestamp":
         return node.value
-    return yaml.CSafeLoader.construct_object(_constructor, node)
+    value = yaml.CSafeLoader.construct_object(_constructor, node)
+    if value is not None and not isinstance(value, str | bool | int | float):
+        raise yaml.MarkedYAMLError(problem=f"JSON has no {node.tag.rpartition(':')[2]}", problem_mark=node.start_mark)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise yaml.MarkedYAMLError(problem="JSON has no infinity and no NaN", problem_mark=node.start_mark)
+    return value
 
 
 _constructor = yaml.CSafeLoader("")

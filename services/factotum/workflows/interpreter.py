@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from jsonschema import Draft202012Validator
 
-from factotum.procedures import expressions
+from factotum.procedures import expressions, schemas
 from factotum.procedures.model import (
     CallTask,
     Document,
@@ -90,6 +90,16 @@ class Interpreter:
 
     async def run(self, raw: Json) -> Json:
         """The run's output. Raises `Problem`, or `Aborted` after `abort()`."""
+        try:
+            return await self._run(raw)
+        except Problem:
+            raise
+        except Exception as error:
+            # A fault of the interpreter. Temporal would try it again until it is mended, and the run would
+            # neither end nor be undone; who waits for it is better served by a failure that says so.
+            raise Problem(problem.RUNTIME, 500, "internal error", f"{type(error).__name__}: {error}") from error
+
+    async def _run(self, raw: Json) -> Json:
         _validate(self._document.input, raw, "/input/schema")
         value = self._shape(self._document.input.from_, raw, self._constants, "/input/from")
         # The specification gives the transformed input as the initial `$context` of a run.
@@ -253,14 +263,14 @@ class Interpreter:
         return value
 
     async def _fork(self, task: ForkTask, pointer: str, value: Json, scope: Scope) -> Json:
-        """The branches' outputs in their order. The first branch to fail ends the others."""
+        """The branches' outputs in their order. The first branch to fail, or to `end`, ends the others."""
         below = replace(scope, abort=Abort(scope.abort))
         branches = [
-            asyncio.ensure_future(self._task(f"{pointer}/fork/branches/{index}/{named.name}", named, value, below))
+            asyncio.ensure_future(self._branch(f"{pointer}/fork/branches/{index}/{named.name}", named, value, below))
             for index, named in enumerate(task.fork.branches)
         ]
         try:
-            return [output for output, _ in await asyncio.gather(*branches)]
+            return list(await asyncio.gather(*branches))
         except BaseException:
             # Calls in flight are asked to end and awaited, so that what they did is known and undone.
             below.abort.set()
@@ -268,6 +278,12 @@ class Interpreter:
                 branch.cancel()
             await asyncio.gather(*branches, return_exceptions=True)
             raise
+
+    async def _branch(self, pointer: str, named: NamedTask, value: Json, scope: Scope) -> Json:
+        output, then = await self._task(pointer, named, value, scope)
+        if then == "end":
+            raise _End(output)
+        return output
 
     def _switch(self, task: SwitchTask, value: Json, arguments: dict[str, Json]) -> str:
         default = task.then
@@ -314,7 +330,8 @@ class Interpreter:
 def _validate(holder: Input | Output, value: Json, pointer: str) -> None:
     if holder.schema_ is None:
         return
-    error = next(Draft202012Validator(holder.schema_.document).iter_errors(value), None)
+    validator = Draft202012Validator(holder.schema_.document, registry=schemas.NOTHING_REMOTE)
+    error = next(validator.iter_errors(value), None)
     if error is not None:
         # The message of jsonschema repeats the value, which may be personal data: say where and what rule.
         at = "/".join(map(str, error.absolute_path)) or "the value"

@@ -35,6 +35,7 @@ class Run:
         try:
             document = parse_raw(run.document).document
         except FaultyDocument as error:
+            await _to_its_end(_Teller(run, "", "").tell("failed", failure=str(error)))
             raise ApplicationError(str(error), type="faulty-document", non_retryable=True) from error
         effects = TemporalEffects(run, document.full_name)
         interpreter = Interpreter(document, effects, descriptor=_descriptor(run))

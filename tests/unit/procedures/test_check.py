@@ -78,6 +78,26 @@ def test_a_sound_document_has_no_fault() -> None:
         ("do:\n  - a: {set: {}, metadata: {compensate: {call: mail.read}}}\n", "3:29", "only a `call` can name"),
         ("do:\n  - a: {set: {}}\n  b: 1\n", "4:3", "not YAML"),
         ("do:\n  - a: {set: {}}\ndo:\n  - b: {set: {}}\n", "4:1", "the key 'do' stands twice"),
+        ("do:\n  - a: {set: {x: '${ $nope }'}}\n", "3:15", "`$nope` is not available here. Here are $context, $input"),
+        ("do:\n  - a: {if: '$input.x', set: {}}\n", "3:9", "`$input` is not available here"),
+        (
+            "do:\n  - a: {call: mail.send, with: {to: a, size: 1}, metadata: {compensate: "
+            "{call: mail.send, with: {to: '${ $g }', size: 1}}}}\n",
+            "3:",
+            "`$g` is not available here",
+        ),
+        ("do:\n  - a: {for: {in: .x, each: context}, do: [{b: {set: {}}}]}\n", "3:5", "the name of an argument"),
+        ("do:\n  - a: {try: [{b: {set: {}}}], catch: {errors: {with: {statu: 1}}}}\n", "3:", "an error has no `statu`"),
+        (
+            "do:\n  - a: {fork: {branches: [{b: {set: {}, then: c}}, {c: {set: {}}}]}}\n",
+            "3:",
+            "`then: c` leads nowhere",
+        ),
+        ("do:\n  - a: {raise: {error: {type: x, status: 99999}}}\n", "3:", "less than or equal to 599"),
+        ("do:\n  - a: {set: {x: .nan}}\n", "3:18", "JSON has no infinity and no NaN"),
+        ("do:\n  - a: {set: {x: !!binary aGk=}}\n", "3:18", "JSON has no binary"),
+        ("input: {schema: {document: {$ref: '#/$defs/no'}}}\ndo:\n  - a: {set: {}}\n", "2:18", "leads nowhere inside"),
+        ("input: {schema: {document: {$ref: 'http://x/y'}}}\ndo:\n  - a: {set: {}}\n", "2:18", "nothing is fetched"),
         ("schedule: {cron: '* * * * *'}\ndo:\n  - a: {set: {}}\n", "2:", "not a property here"),
     ],
 )

@@ -100,6 +100,17 @@ do:
     assert await run(text) == {"done": 1}
 
 
+async def test_end_of_a_branch_ends_the_run() -> None:
+    text = """
+do:
+  - split: {fork: {branches: [{a: {set: {from: a}, then: end}}, {b: {wait: PT1H}}]}}
+  - never: {call: x.never}
+"""
+    effects = InMemoryEffects()
+    assert await run(text, None, effects) == {"from": "a"}
+    assert effects.steps == []
+
+
 async def test_fork_gives_the_outputs_in_the_order_of_the_branches() -> None:
     gate = asyncio.Event()
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from factotum.api.memory.v1.memory_pb2 import KIND_EPISODE, KIND_OBSERVATION, Kind, Record
 from factotum.events.envelope import Event, describe, utc
+from factotum.events.redaction import without_secrets
 from factotum.events.types import OBSERVATION_TYPE, OUTCOME_TYPE, ObservationData, OutcomeData
 from factotum.memory.errors import InvalidRequest, NotAMemory
 from factotum.memory.records import MAX_TEXT_BYTES, completed, derived_id
@@ -23,8 +24,6 @@ MAX_DETAILS = 40
 MAX_DETAIL_CHARACTERS = 200
 MAX_FAILURE_CHARACTERS = 2000
 
-# Names of values that are not to be told, whatever they hold.
-_SECRET = re.compile(r"secret|password|passwd|token|credential|authorization|api_?key|private_?key", re.IGNORECASE)
 _FULL_NAMES = ("displayName", "fullName", "formatted", "display_name", "full_name")
 _PARTS_OF_NAMES = (("firstName", "lastName"), ("givenName", "familyName"), ("first_name", "last_name"))
 
@@ -74,6 +73,8 @@ def _episode(tenant: str, outcome: OutcomeData) -> Record:
     for title, value in (("Given", _without_envelopes(outcome.input)), ("Result", outcome.output)):
         if details := _details(value):
             sentences.append(f"{title}: {details}.")
+    if outcome.note:
+        sentences.append(f"{outcome.note[:1].upper()}{outcome.note[1:]}.")
     return _record(
         KIND_EPISODE,
         derived_id(tenant, "episode", outcome.run_id),
@@ -161,7 +162,7 @@ def _own_name(item: dict[str, Any]) -> str:
 def _details(value: Any) -> str:
     """The scalars in it as `name value, name value`, the first `MAX_DETAILS` of them."""
     told: list[str] = []
-    for path, leaf in _leaves(value, ()):
+    for path, leaf in _leaves(without_secrets(value), ()):
         if len(told) == MAX_DETAILS:
             told.append("…")
             break
@@ -174,8 +175,7 @@ def _details(value: Any) -> str:
 def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
     if isinstance(value, dict):
         for key, inner in value.items():
-            if not _SECRET.search(str(key)):
-                yield from _leaves(inner, (*path, str(key)))
+            yield from _leaves(inner, (*path, str(key)))
     elif isinstance(value, list):
         for inner in value:
             yield from _leaves(inner, path)

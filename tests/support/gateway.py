@@ -30,6 +30,7 @@ BAMBOOHR_SECRET = "bamboo-secret"
 STANDARD_KEY = b"a key of 24 bytes or so.."
 ACME_TOKEN = "acme-events-token"
 GLOBEX_TOKEN = "globex-events-token"
+MAX_EVENTS = 500
 
 _SOURCES = """
 sources:
@@ -112,6 +113,7 @@ async def gateway(
     planner_address: str,
     *,
     publish_timeout_seconds: float = 10.0,
+    body_timeout_seconds: float = 30.0,
     tracer_provider: TracerProvider | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serves on a free port, with sources and secrets written into `directory`, until the context ends."""
@@ -124,10 +126,13 @@ async def gateway(
     ):
         app = create_app(
             sources=sources.load(file, SecretDirectory(secrets), 300),
-            intake=Intake(producer, 1_000_000),
+            intake=Intake(
+                producer, max_events=MAX_EVENTS, max_event_bytes=1_000_000, within_seconds=publish_timeout_seconds
+            ),
             producer=producer,
             planner=PlannerClient(channel, timeout_seconds=2.0),
             max_body_bytes=1024 * 1024,
+            body_timeout_seconds=body_timeout_seconds,
             clock=clock.now,
             tracer_provider=tracer_provider or TracerProvider(),
         )

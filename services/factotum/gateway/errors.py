@@ -10,7 +10,11 @@ class UnknownSource(Refused):
 
 
 class TooLarge(Refused):
-    """The body, or an event in it, is over its limit."""
+    """The body, an event in it, or the number of its events is over its limit."""
+
+
+class TooSlow(Refused):
+    """The body did not come in time."""
 
 
 class SignatureRefused(Refused):
@@ -27,6 +31,10 @@ class Malformed(Refused):
 
 class WrongTenant(Refused):
     """The event names a tenant that the token does not stand for."""
+
+
+class Reserved(Refused):
+    """The event says that it comes from a signed source, or from Factotum itself."""
 
 
 class RunNotFound(Refused):

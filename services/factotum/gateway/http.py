@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from factotum.events.envelope import Event
 from factotum.events.producer import EventProducer
 from factotum.gateway import openapi, problems
-from factotum.gateway.errors import Malformed, NotAuthenticated, NotReady, TooLarge
+from factotum.gateway.errors import Malformed, NotAuthenticated, NotReady, TooLarge, TooSlow
 from factotum.gateway.intake import Intake
 from factotum.gateway.normalise import cloudevents
 from factotum.gateway.runs import MAX_RUNS, PlannerClient, RunList, RunWithSteps
@@ -65,6 +65,7 @@ def create_app(
     producer: EventProducer,
     planner: PlannerClient,
     max_body_bytes: int,
+    body_timeout_seconds: float,
     clock: Callable[[], datetime],
     tracer_provider: TracerProvider,
 ) -> FastAPI:
@@ -101,7 +102,7 @@ def create_app(
         "/hooks/{source}",
         status_code=202,
         response_model=Accepted,
-        responses=problems.responses(400, 401, 404, 413, 503),
+        responses=problems.responses(400, 401, 404, 408, 413, 503),
         dependencies=[Depends(_bamboohr), Depends(_standard)],
         openapi_extra=openapi.WEBHOOK_BODY,
     )
@@ -109,23 +110,24 @@ def create_app(
         """Takes a signed webhook. Each of its events is acknowledged by Kafka before the answer."""
         known = sources.source(source)
         trace.get_current_span().set_attribute(TENANT, known.tenant)
-        body = await _body(request, max_body_bytes)
+        body = await _body(request, max_body_bytes, body_timeout_seconds)
         return _accepted(await intake.webhook(known, _headers(request), body, clock()))
 
     @app.post(
         "/v1/events",
         status_code=202,
         response_model=Accepted,
-        responses=problems.responses(400, 401, 403, 413, 503),
+        responses=problems.responses(400, 401, 403, 408, 413, 503),
         openapi_extra=openapi.CLOUDEVENTS_BODY,
     )
     async def receive_cloudevents(tenant: Tenant, request: Request) -> Accepted:
         """Takes CloudEvents: structured, in a batch, or binary.
 
         Data is kept as JSON, or as text where its content type is another one. Bytes that are not UTF-8,
-        and so data_base64, are refused, and so is an event of a tenant other than the token's.
+        and so data_base64, are refused. So is an event of a tenant other than the token's, one whose source
+        starts with /hooks/, which only signed webhooks have, and one whose type starts with dev.factotum.
         """
-        body = await _body(request, max_body_bytes)
+        body = await _body(request, max_body_bytes, body_timeout_seconds)
         return _accepted(await intake.cloudevents(tenant, _unrepeated(_headers(request), request), body))
 
     @app.get("/v1/runs", response_model=RunList, responses=problems.responses(400, 401, 503))
@@ -167,13 +169,17 @@ async def _kafka_ready(producer: EventProducer) -> bool:
         return False
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def _body(request: Request, limit: int, within_seconds: float) -> bytes:
     """The raw body. What it declares to be its length is not believed; reading stops at the limit."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise TooLarge(f"a body may have {limit} bytes")
+    try:
+        async with asyncio.timeout(within_seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise TooLarge(f"a body may have {limit} bytes")
+    except TimeoutError:
+        raise TooSlow(f"a body has to come within {within_seconds:g} s") from None
     return bytes(body)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from factotum.events.envelope import Event, MalformedEvent, describe
+from factotum.events.errors import BrokerUnavailable
 from factotum.events.producer import EventProducer
 from factotum.events.topics import EVENTS
 from factotum.gateway import json_text
@@ -19,47 +20,76 @@ from factotum.gateway.normalise import bamboohr, cloudevents, standard
 from factotum.gateway.sources import Source
 from factotum.gateway.verification.standard import ID_HEADER
 
+# Events between two turns that others get: some ten milliseconds of reading and writing JSON.
+_EVENTS_A_TURN = 10
+
 
 class Intake:
     """Takes deliveries in. What it returns, Kafka holds; what it raises for, the sender may send again:
     the ids are the same each time.
+
+    Args:
+        max_events: how many events one body may hold.
+        max_event_bytes: how long each may be as JSON.
+        within_seconds: how long Kafka has to acknowledge all events of a body.
     """
 
-    def __init__(self, producer: EventProducer, max_event_bytes: int) -> None:
+    def __init__(
+        self, producer: EventProducer, *, max_events: int, max_event_bytes: int, within_seconds: float
+    ) -> None:
         self._producer = producer
+        self._max_events = max_events
         self._max_event_bytes = max_event_bytes
+        self._within = within_seconds
 
     async def webhook(self, source: Source, headers: Mapping[str, str], body: bytes, now: datetime) -> list[Event]:
         """Raises `SignatureRefused`, `Malformed`, `TooLarge`, `BrokerUnavailable`, in this order."""
         source.verifier.verify(headers, body, now)
-        payload = json_text.parse(body)
-        try:
-            events = _webhook_events(source, headers, payload)
-        except ValidationError as error:
-            raise Malformed(describe(error)) from error
-        return await self._publish(events)
+        return await self._take(_webhook_events(source, headers, json_text.parse(body)))
 
     async def cloudevents(self, tenant: str, headers: Mapping[str, str], body: bytes) -> list[Event]:
-        """Raises `Malformed`, `WrongTenant`, `TooLarge`, `BrokerUnavailable`."""
+        """Raises `Malformed`, `WrongTenant`, `Reserved`, `TooLarge`, `BrokerUnavailable`."""
+        return await self._take(cloudevents.events(headers, body, tenant=tenant))
+
+    async def _take(self, events: Iterator[Event]) -> list[Event]:
+        """Publishes nothing before all of them have been read and found good."""
+        taken: list[Event] = []
+        first: dict[tuple[str, str], Event] = {}
         try:
-            events = cloudevents.events(headers, body, tenant=tenant)
+            for number, event in enumerate(events, 1):
+                if number > self._max_events:
+                    raise TooLarge(f"a body may hold {self._max_events} events: send the rest in bodies of their own")
+                earlier = first.setdefault((event.source, event.id), event)
+                if earlier is event or earlier != event:  # given twice it is one event
+                    self._check(event)
+                    taken.append(event)
+                if number % _EVENTS_A_TURN == 0:
+                    await asyncio.sleep(0)
         except ValidationError as error:
             raise Malformed(describe(error)) from error
-        return await self._publish(events)
+        await self._publish(taken)
+        return taken
 
-    async def _publish(self, events: Sequence[Event]) -> list[Event]:
+    async def _publish(self, events: Sequence[Event]) -> None:
         """Publishes all events, those of one subject in their order, and waits for every acknowledgement."""
-        for event in events:
-            self._check(event)
         by_subject = sorted(events, key=_subject)  # stable
-        results = await asyncio.gather(
-            *(self._publish_in_order(list(group)) for _, group in groupby(by_subject, key=_subject)),
-            return_exceptions=True,
-        )
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return list(events)
+        publications = []
+        try:
+            async with asyncio.timeout(self._within):
+                for _, group in groupby(by_subject, key=_subject):
+                    publications.append(asyncio.ensure_future(self._publish_in_order(list(group))))
+                    if len(publications) % _EVENTS_A_TURN == 0:
+                        await asyncio.sleep(0)
+                await asyncio.gather(*publications)
+        except TimeoutError:
+            raise BrokerUnavailable(
+                f"Kafka did not acknowledge {len(events)} events within {self._within:g} s"
+            ) from None
+        finally:
+            for publication in publications:
+                publication.cancel()
+            # Nothing of this body may reach Kafka after its sender has been answered.
+            await asyncio.gather(*publications, return_exceptions=True)
 
     async def _publish_in_order(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -82,7 +112,7 @@ def _subject(event: Event) -> str:
     return event.subject or event.id
 
 
-def _webhook_events(source: Source, headers: Mapping[str, str], payload: Any) -> list[Event]:
+def _webhook_events(source: Source, headers: Mapping[str, str], payload: Any) -> Iterator[Event]:
     if source.scheme == "bamboohr":
         return bamboohr.events(payload, source=source.uri, tenant=source.tenant)
     return standard.events(payload, source=source.uri, tenant=source.tenant, message_id=headers[ID_HEADER])

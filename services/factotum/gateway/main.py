@@ -33,10 +33,16 @@ async def serve(settings: Settings, tracer_provider: TracerProvider, stop: async
     ):
         app = create_app(
             sources=known,
-            intake=Intake(producer, settings.max_event_bytes),
+            intake=Intake(
+                producer,
+                max_events=settings.max_body_events,
+                max_event_bytes=settings.max_event_bytes,
+                within_seconds=kafka.publish_timeout_seconds,
+            ),
             producer=producer,
             planner=PlannerClient(channel),
             max_body_bytes=settings.max_body_bytes,
+            body_timeout_seconds=settings.body_timeout_seconds,
             clock=clock.now,
             tracer_provider=tracer_provider,
         )

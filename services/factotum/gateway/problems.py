@@ -44,14 +44,18 @@ class _Kind:
 
 
 _RETRY = {"retry-after": str(RETRY_AFTER_SECONDS)}
+# Somebody is misconfigured, or tries what is not his.
+_LOGGED = (401, 403)
 _KINDS: dict[type[Exception], _Kind] = {
     errors.Malformed: _Kind(400, "malformed", "The request is malformed", {}),
     ClientDisconnect: _Kind(400, "cut-off", "The body was cut off", {}),
     errors.SignatureRefused: _Kind(401, "signature", "The signature was refused", {}),
     errors.NotAuthenticated: _Kind(401, "token", "A bearer token is needed", {"www-authenticate": "Bearer"}),
     errors.WrongTenant: _Kind(403, "tenant", "The tenant is another one", {}),
+    errors.Reserved: _Kind(403, "reserved", "The event is not the sender's to make", {}),
     errors.UnknownSource: _Kind(404, "unknown-source", "The source is unknown", {}),
     errors.RunNotFound: _Kind(404, "unknown-run", "The run is unknown", {}),
+    errors.TooSlow: _Kind(408, "too-slow", "The body came too slowly", {"connection": "close"}),
     errors.TooLarge: _Kind(413, "too-large", "The request is too large", {}),
     BrokerUnavailable: _Kind(503, "broker", "Events cannot be taken now", _RETRY),
     errors.PlannerUnavailable: _Kind(503, "planner", "The planner is away", _RETRY),
@@ -111,9 +115,17 @@ async def _ours(request: Request, error: Exception) -> Response:
     kind = _KINDS[type(error)]
     if kind.status >= 500:
         log.warning("request not served", problem=kind.name, reason=str(error))
+    elif kind.status in _LOGGED:
+        # What was sent, signature and token above all, stays out of the log.
+        source = request.path_params.get("source", "")
+        log.warning("request refused", route=_route(request), source=source, problem=kind.name, reason=str(error))
     detail = _DETAILS.get(type(error), str(error))
     name = f"urn:factotum:problem:{kind.name}"
     return _respond(request, kind.status, detail, kind=name, title=kind.title, headers=kind.headers)
+
+
+def _route(request: Request) -> str:
+    return f"{request.method} {request.scope['route'].path}"
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

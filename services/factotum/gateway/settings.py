@@ -23,6 +23,9 @@ class Settings(ProcessSettings):
     planner_address: str = "127.0.0.1:50051"
     sources_file: Path = Field(default=Path("sources.yaml"), description="see factotum.gateway.sources")
     max_body_bytes: int = Field(default=1024 * 1024, gt=0)
+    # All events of a body are acknowledged within one publication's time, and other senders wait meanwhile.
+    max_body_events: int = Field(default=500, gt=0, description="employees of a webhook, events of a batch")
+    body_timeout_seconds: float = Field(default=30.0, gt=0, description="how long a sender may take to send a body")
     # A request to Kafka takes 1 MiB with key and headers; an event may grow when it is written anew.
     max_event_bytes: int = Field(default=1_000_000, gt=0, le=1_000_000)
     tolerance_seconds: int = Field(default=300, gt=0, description="how far a signature's time may be off, either way")

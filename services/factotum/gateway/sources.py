@@ -26,6 +26,9 @@ from factotum.gateway.verification.signature import Verifier
 from factotum.gateway.verification.standard import StandardVerifier
 from factotum.runtime.secrets import SecretDirectory, UnknownSecret
 
+# What the source of every webhook's events starts with; the events of others may not.
+HOOKS = "/hooks/"
+
 SchemeName = Literal["bamboohr", "standard"]
 Tenant = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -78,7 +81,7 @@ class Source:
     @property
     def uri(self) -> str:
         """The `source` attribute of its events."""
-        return f"/hooks/{self.name}"
+        return f"{HOOKS}{self.name}"
 
 
 class Sources:

@@ -84,7 +84,8 @@ entries = st.fixed_dictionaries(
 EVENT = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}
 changes = st.dictionaries(
     st.sampled_from([*EVENT, "tenant", "time", "subject", "datacontenttype", "data", "data_base64", "ext", "Ext", ""]),
-    st.sampled_from(["1.0", "acme", "2026-11-24T09:00:00Z"]) | json_values,
+    st.sampled_from(["1.0", "acme", "2026-11-24T09:00:00Z", "/hooks/bamboohr", "dev.factotum.outcome.v1"])
+    | json_values,
     max_size=3,
 )
 
@@ -399,11 +400,6 @@ async def everything(served: Gateway, kafka: str, count: int) -> None:
     assert on_kafka(kafka) - before == accepted
 
 
-async def test_a_thousand_requests(served: Gateway, kafka: str) -> None:
-    await everything(served, kafka, 1_000)
-
-
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_ten_thousand_requests(served: Gateway, kafka: str) -> None:
     await everything(served, kafka, 10_000)

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from factotum.gateway.errors import Malformed, WrongTenant
+from factotum.gateway.errors import Malformed, Reserved, WrongTenant
 from factotum.gateway.normalise import bamboohr, cloudevents, standard
 
 ENTRY = {
@@ -17,7 +17,7 @@ ENTRY = {
 
 
 def of(*entries: dict[str, Any]) -> list[Any]:
-    return bamboohr.events({"employees": list(entries)}, source="/hooks/hr", tenant="acme")
+    return list(bamboohr.events({"employees": list(entries)}, source="/hooks/hr", tenant="acme"))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,13 @@ def test_bamboohr_id_is_the_entrys() -> None:
     assert event.id == reordered.id and len(event.id) == 32
     [other] = of({**ENTRY, "timestamp": "2026-11-24T09:00:01Z"})
     assert other.id != event.id
-    assert [it.id for it in of(ENTRY, {**ENTRY, "id": "8"}, ENTRY)] == [event.id, of({**ENTRY, "id": "8"})[0].id]
+    assert [it.id for it in of(ENTRY, {**ENTRY, "id": "8"})] == [event.id, of({**ENTRY, "id": "8"})[0].id]
+
+
+@pytest.mark.parametrize("given", ["7", 7, " 7\n"])
+def test_bamboohr_employee_is_text_without_blanks_around_it(given: Any) -> None:
+    [event] = of({**ENTRY, "id": given})
+    assert event.subject == event.data["employee"]["id"] == "7"
 
 
 @pytest.mark.parametrize(
@@ -70,6 +76,13 @@ def test_bamboohr_id_is_the_entrys() -> None:
         {"employees": [{**ENTRY, "id": ""}]},
         {"employees": [{**ENTRY, "id": "a\x00"}]},
         {"employees": [{**ENTRY, "id": None}]},
+        {"employees": [{**ENTRY, "id": True}]},
+        {"employees": [{**ENTRY, "id": 7.0}]},
+        {"employees": [{**ENTRY, "id": "  "}]},
+        {"employees": [{**ENTRY, "timestamp": 1700000000}]},
+        {"employees": [{**ENTRY, "timestamp": "1700000000"}]},
+        {"employees": [{**ENTRY, "timestamp": ""}]},
+        {"employees": [{**ENTRY, "changedFields": [1]}]},
         {"employees": [{**ENTRY, "timestamp": "2026-11-24T09:00:00"}]},
         {"employees": [ENTRY, {**ENTRY, "fields": []}]},
     ],
@@ -77,7 +90,13 @@ def test_bamboohr_id_is_the_entrys() -> None:
 )
 def test_bamboohr_refuses(payload: Any) -> None:
     with pytest.raises(ValidationError):
-        bamboohr.events(payload, source="/hooks/hr", tenant="acme")
+        list(bamboohr.events(payload, source="/hooks/hr", tenant="acme"))
+
+
+def test_bamboohr_fault_names_its_entry() -> None:
+    with pytest.raises(ValidationError) as refused:
+        of(ENTRY, {**ENTRY, "action": "Eaten"})
+    assert refused.value.errors()[0]["loc"][0] == 1
 
 
 def test_standard_event() -> None:
@@ -92,7 +111,7 @@ def test_standard_event() -> None:
 @pytest.mark.parametrize("payload", [None, [], "t", {}, {"type": 1}, {"type": ""}, {"type": None}], ids=repr)
 def test_standard_refuses(payload: Any) -> None:
     with pytest.raises(ValidationError):
-        standard.events(payload, source="/hooks/b", tenant="acme", message_id="msg")
+        list(standard.events(payload, source="/hooks/b", tenant="acme", message_id="msg"))
 
 
 EVENT = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}
@@ -118,6 +137,24 @@ def test_tenant_is_the_tokens() -> None:
             structured(tenant=refused)
     with pytest.raises(WrongTenant):
         binary(ce_tenant="globex")
+
+
+def test_what_only_webhooks_and_factotum_may_say_is_refused() -> None:
+    for changes in (
+        {"source": "/hooks/bamboohr"},
+        {"source": "/hooks/"},
+        {"type": "dev.factotum.outcome.v1"},
+        {"type": "dev.factotum."},
+    ):
+        with pytest.raises(Reserved, match="name another one"):
+            structured(**changes)
+    with pytest.raises(Reserved):
+        binary(ce_source="%2Fhooks/bamboohr")
+    headers = {"content-type": cloudevents.BATCH_CONTENT_TYPE}
+    with pytest.raises(Reserved):
+        list(cloudevents.events(headers, json.dumps([EVENT, {**EVENT, "source": "/hooks/x"}]).encode(), tenant="acme"))
+    for changes in ({"source": "/hook"}, {"source": "https://acme.example/hooks/x"}, {"type": "dev.factotumx"}):
+        assert structured(**changes)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +219,7 @@ def test_binary_headers_are_decoded_once() -> None:
 def test_neither_mode_is_malformed() -> None:
     for content_type in ("application/json", "", "application/cloudevents+xml", "application/cloudevents"):
         with pytest.raises(Malformed):
-            cloudevents.events({"content-type": content_type}, b"{}", tenant="acme")
+            list(cloudevents.events({"content-type": content_type}, b"{}", tenant="acme"))
 
 
 def test_batch() -> None:
@@ -190,4 +227,4 @@ def test_batch() -> None:
     body = json.dumps([EVENT, {**EVENT, "id": "2"}]).encode()
     assert [event.id for event in cloudevents.events(headers, body, tenant="acme")] == ["1", "2"]
     with pytest.raises(Malformed):
-        cloudevents.events(headers, json.dumps(EVENT).encode(), tenant="acme")
+        list(cloudevents.events(headers, json.dumps(EVENT).encode(), tenant="acme"))

@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, Field, Strict, StringConstraints, TypeAdapter
 
 from factotum.events.envelope import Event
+from factotum.gateway.normalise.attributes import is_rfc3339
+
+
+def _timestamp(value: Any) -> Any:
+    if value is None or is_rfc3339(value):
+        return value
+    raise ValueError("must be an RFC 3339 timestamp with an offset")
+
+
+# BambooHR writes the number as text; a number says the same, and neither `true` nor `7.0` is one.
+_EmployeeId = (
+    Annotated[str, Strict(), StringConstraints(strip_whitespace=True, min_length=1)] | Annotated[int, Strict()]
+)
+_Text = Annotated[str, Strict()]
 
 
 class _Entry(BaseModel):
     """One employee. What BambooHR may add later is ignored."""
 
-    id: str | int
+    id: _EmployeeId
     action: Literal["Created", "Updated", "Deleted"]
-    timestamp: datetime | None = None
-    changedFields: list[str] = []
+    timestamp: Annotated[datetime | None, BeforeValidator(_timestamp)] = None
+    changedFields: list[_Text] = []
     fields: dict[str, Any] = {}
 
 
@@ -26,19 +41,17 @@ class _Body(BaseModel):
     employees: list[dict[str, Any]] = Field(min_length=1)
 
 
-_ENTRIES = TypeAdapter(list[_Entry])
+_NUMBERED = TypeAdapter(dict[int, _Entry])
 
 
-def events(payload: Any, *, source: str, tenant: str) -> list[Event]:
+def events(payload: Any, *, source: str, tenant: str) -> Iterator[Event]:
     """One Event an employee, `com.bamboohr.employee.created`, `.updated`, `.deleted`, or `.terminated`
     where the status changed to Inactive. The id is derived from the entry: a redelivery has the same
-    one, and an entry given twice is one Event. Raises pydantic's `ValidationError`.
+    one. Each is read when it is asked for. Raises pydantic's `ValidationError`.
     """
-    raw = _Body.model_validate(payload).employees
-    entries = _ENTRIES.validate_python(raw)
-    found = {}
-    for entry, as_sent in zip(entries, raw, strict=True):
-        event = Event(
+    for number, as_sent in enumerate(_Body.model_validate(payload).employees):
+        entry = _NUMBERED.validate_python({number: as_sent})[number]  # so that a fault names its number
+        yield Event(
             id=_digest(as_sent),
             source=source,
             type=f"com.bamboohr.employee.{_happening(entry)}",
@@ -52,8 +65,6 @@ def events(payload: Any, *, source: str, tenant: str) -> list[Event]:
                 "changedFields": entry.changedFields,
             },
         )
-        found[event.id] = event
-    return list(found.values())
 
 
 def _happening(entry: _Entry) -> str:

@@ -7,39 +7,43 @@ time where they are missing, reads JSON that is none as a string, and replaces w
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from factotum.events.envelope import CONTENT_TYPE, Event
 from factotum.gateway import json_text
-from factotum.gateway.errors import Malformed, WrongTenant
+from factotum.gateway.errors import Malformed, Reserved, WrongTenant
 from factotum.gateway.normalise.attributes import is_rfc3339
+from factotum.gateway.sources import HOOKS
 
 BATCH_CONTENT_TYPE = "application/cloudevents-batch+json"
 PREFIX = "ce-"
+# The types of Factotum's own events: dev.factotum.outcome.v1.
+OWN_TYPES = "dev.factotum."
 
 _JSON_TYPE = re.compile(r"(application|text)/([a-z0-9!#$&^_.+-]+\+)?json")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
-def events(headers: Mapping[str, str], body: bytes, *, tenant: str) -> list[Event]:
-    """The Events of one request. Data is kept as JSON, or as a string where its content type is not
-    JSON; bytes that are not UTF-8, and so `data_base64`, are refused.
+def events(headers: Mapping[str, str], body: bytes, *, tenant: str) -> Iterator[Event]:
+    """The Events of one request, each read when it is asked for. Data is kept as JSON, or as a string
+    where its content type is not JSON; bytes that are not UTF-8, and so `data_base64`, are refused.
 
-    Raises `Malformed`, `WrongTenant`, or pydantic's `ValidationError`.
+    Raises `Malformed`, `WrongTenant`, `Reserved`, or pydantic's `ValidationError`.
     """
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == CONTENT_TYPE:
-        return [_event(json_text.parse(body), tenant)]
-    if media_type == BATCH_CONTENT_TYPE:
+        yield _event(json_text.parse(body), tenant)
+    elif media_type == BATCH_CONTENT_TYPE:
         batch = json_text.parse(body)
         if not isinstance(batch, list):
             raise Malformed("a batch is a JSON array of events")
-        return [_event(attributes, tenant) for attributes in batch]
-    if media_type.startswith("application/cloudevents"):
+        yield from (_event(attributes, tenant) for attributes in batch)
+    elif media_type.startswith("application/cloudevents"):
         raise Malformed(f"the only event formats are {CONTENT_TYPE} and {BATCH_CONTENT_TYPE}")
-    return [_event(_from_binary(headers, media_type, body), tenant)]
+    else:
+        yield _event(_from_binary(headers, media_type, body), tenant)
 
 
 def _from_binary(headers: Mapping[str, str], media_type: str, body: bytes) -> dict[str, Any]:
@@ -90,4 +94,9 @@ def _event(attributes: Any, tenant: str) -> Event:
         raise Malformed("time: must be an RFC 3339 timestamp with an offset")
     if given.setdefault("tenant", tenant) != tenant:
         raise WrongTenant("the event's tenant is not the token's")
-    return Event.model_validate(given)
+    event = Event.model_validate(given)
+    if event.source.startswith(HOOKS):
+        raise Reserved(f"a source that starts with {HOOKS} is that of signed webhooks: name another one")
+    if event.type.startswith(OWN_TYPES):
+        raise Reserved(f"a type that starts with {OWN_TYPES} is Factotum's own: name another one")
+    return event

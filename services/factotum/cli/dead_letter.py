@@ -19,18 +19,27 @@ KAFKA_SECONDS = 30.0
 app = typer.Typer(help="What could not be read or run.", no_args_is_help=True, rich_markup_mode=None)
 
 
+UnknownOption = Annotated[
+    bool,
+    typer.Option("--unknown", help="For operators: instead of a tenant's letters, those of which no tenant is known."),
+]
+
+
 @app.command("list")
 def list_letters(
-    as_json: JsonOption = False, data: DataOption = DEFAULT_DATA, tenant: TenantOption = DEFAULT_TENANT
+    unknown: UnknownOption = False,
+    as_json: JsonOption = False,
+    data: DataOption = DEFAULT_DATA,
+    tenant: TenantOption = DEFAULT_TENANT,
 ) -> None:
-    """List the open letters of the tenant, and those of which no tenant is known; oldest first.
+    """List the open letters of the tenant, oldest first.
 
-    JSON: `{letters: [{id, tenant, time, topic, partition, offset, reason, value_base64}]}`.
+    JSON: `{letters: [{id, tenant, time, topic, partition, offset, reason, value_base64, whole}]}`.
     """
     from factotum.cli import output
     from factotum.cli.connection import Connection, run
 
-    letters = run(_open(Connection(data, tenant, os.environ)))
+    letters = run(_open(Connection(data, tenant, os.environ), unknown))
     if as_json:
         output.print_json({"letters": [_json(letter) for letter in letters]})
         return
@@ -50,6 +59,7 @@ def list_letters(
 def replay(
     letter_id: Annotated[str, typer.Argument(metavar="[ID]", help="One open letter.")] = "",
     every: Annotated[bool, typer.Option("--all", help="Every open letter.")] = False,
+    unknown: UnknownOption = False,
     as_json: JsonOption = False,
     data: DataOption = DEFAULT_DATA,
     tenant: TenantOption = DEFAULT_TENANT,
@@ -63,7 +73,7 @@ def replay(
 
     if bool(letter_id) == every:
         raise BadInput("give the ID of one letter, or --all")
-    replayed, refused = run(_replay(Connection(data, tenant, os.environ), letter_id))
+    replayed, refused = run(_replay(Connection(data, tenant, os.environ), unknown, letter_id))
     for reason in refused:
         output.note(reason)
     if as_json:
@@ -76,7 +86,8 @@ def replay(
     raise typer.Exit(ExitStatus.FAILED if refused else ExitStatus.OK)
 
 
-async def _open(connection: Connection) -> list[Letter]:
+async def _open(connection: Connection, unknown: bool) -> list[Letter]:
+    from factotum.events.dead_letter import UNKNOWN_TENANT
     from factotum.events.errors import BrokerUnavailable
     from factotum.events.replay import open_letters, read_topic
     from factotum.events.topics import DEAD_LETTER
@@ -85,17 +96,17 @@ async def _open(connection: Connection) -> list[Letter]:
         values = await read_topic(connection.address("kafka"), DEAD_LETTER, timeout_seconds=KAFKA_SECONDS)
     except BrokerUnavailable as error:
         raise StackNotRunning(str(error)) from error
-    return open_letters(values, connection.tenant)
+    return open_letters(values, UNKNOWN_TENANT if unknown else connection.tenant)
 
 
-async def _replay(connection: Connection, letter_id: str) -> tuple[list[Letter], list[str]]:
+async def _replay(connection: Connection, unknown: bool, letter_id: str) -> tuple[list[Letter], list[str]]:
     """The letters that were replayed, and why others could not be."""
     from factotum.events.errors import BrokerUnavailable
     from factotum.events.producer import EventProducer
     from factotum.events.replay import NotReplayable, replay
     from factotum.runtime.clock import now
 
-    letters = await _open(connection)
+    letters = await _open(connection, unknown)
     if letter_id:
         letters = [letter for letter in letters if letter.id == letter_id]
         if not letters:

@@ -7,12 +7,12 @@ from types import TracebackType
 from typing import Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind
 
 from factotum.events.envelope import CONTENT_TYPE, Event
-from factotum.events.errors import BrokerUnavailable
+from factotum.events.errors import BrokerUnavailable, EventTooLarge
 
 tracer = trace.get_tracer(__name__)
 
@@ -66,7 +66,7 @@ class EventProducer:
             await producer.client.close()
 
     async def publish(self, topic: str, event: Event) -> None:
-        """Returns once Kafka has acknowledged the event. Raises `BrokerUnavailable` otherwise."""
+        """Returns once Kafka has acknowledged the event. Raises `BrokerUnavailable` or `EventTooLarge` otherwise."""
         await self.publish_bytes(
             topic, event.to_bytes(), key=f"{event.tenant}/{event.subject or event.id}", content_type=CONTENT_TYPE
         )
@@ -83,6 +83,9 @@ class EventProducer:
                 async with asyncio.timeout(self._timeout):
                     producer = await self._started()
                     await producer.send_and_wait(topic, value, key=key.encode(), headers=sent)
+            # The first is said before anything is sent or by the broker, the second by the broker.
+            except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
+                raise EventTooLarge(f"Kafka takes no message of {len(value)} bytes on {topic}: {error}") from error
             except (KafkaError, OSError, TimeoutError) as error:
                 raise BrokerUnavailable(
                     f"Kafka at {self._bootstrap_servers} did not acknowledge within {self._timeout:g} s: "

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
 from factotum.events import topics
-from factotum.events.dead_letter import DEAD_LETTER_TYPE, UNKNOWN_TENANT, DeadLetterData
+from factotum.events.dead_letter import DEAD_LETTER_TYPE, DeadLetterData, DeadLetterEvent
 from factotum.events.envelope import CONTENT_TYPE, Event, MalformedEvent
 from factotum.events.errors import BrokerUnavailable
 from factotum.events.producer import EventProducer
@@ -26,7 +26,7 @@ REPLAYED_TYPE = "dev.factotum.dead-letter.replayed.v1"
 
 
 class NotReplayable(ValueError):
-    """The letter names a topic that nothing is replayed to."""
+    """The letter names a topic that nothing is replayed to, or does not hold the whole message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +72,20 @@ async def _to_the_end(consumer: AIOKafkaConsumer, topic: str) -> list[ConsumerRe
 
 
 def open_letters(values: Iterable[bytes], tenant: str) -> list[Letter]:
-    """The letters of a tenant, and those of which no tenant is known, that were not replayed; oldest first.
+    """The letters of a tenant that were not replayed; oldest first.
 
-    A letter that stands in the topic twice is one letter. What is neither a letter nor the note of a
-    replay is passed over.
+    Those of which no tenant is known may hold any tenant's data: they are under `UNKNOWN_TENANT` only. A
+    letter that stands in the topic twice is one letter. What is neither a letter nor the note of a replay
+    is passed over.
     """
     letters: dict[str, Letter] = {}
     replayed: set[str] = set()
     for value in values:
         try:
-            event = Event.from_bytes(value)
+            event = DeadLetterEvent.from_bytes(value)
             if event.type == REPLAYED_TYPE and event.subject is not None:
                 replayed.add(event.subject)
-            elif event.type == DEAD_LETTER_TYPE and event.tenant in (tenant, UNKNOWN_TENANT):
+            elif event.type == DEAD_LETTER_TYPE and event.tenant == tenant:
                 data = DeadLetterData.model_validate(event.data)
                 letters[event.id] = Letter(event.id, event.tenant, event.time, data)
         except (MalformedEvent, ValidationError):
@@ -101,10 +102,13 @@ async def replay(producer: EventProducer, letter: Letter, *, now: datetime) -> N
     topic = letter.data.topic
     if topic not in topics.ALL or topic == topics.DEAD_LETTER:
         raise NotReplayable(f"letter {letter.id} came from {topic!r}, to which nothing is replayed")
+    if not letter.data.whole:
+        where = f"{topic}, partition {letter.data.partition}, offset {letter.data.offset}"
+        raise NotReplayable(f"letter {letter.id} holds only the beginning of a large message, which stood in {where}")
     await producer.publish_bytes(topic, letter.data.value, key=_key(letter), content_type=CONTENT_TYPE)
     await producer.publish(
         topics.DEAD_LETTER,
-        Event(
+        DeadLetterEvent(
             id=str(uuid5(NAMESPACE_URL, f"factotum:replayed:{letter.id}")),
             source="/cli",
             type=REPLAYED_TYPE,

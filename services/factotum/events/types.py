@@ -47,7 +47,7 @@ class ObservationData(BaseModel):
 
 
 class OutcomeData(BaseModel):
-    """How a run ended (`factotum.outcomes`)."""
+    """How a run ended (`factotum.outcomes`). `note` says what of it was too large to be kept."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -60,5 +60,6 @@ class OutcomeData(BaseModel):
     output: Any = None
     failure: str = ""
     compensated: list[str] = []
+    note: str = ""
     started_at: datetime
     ended_at: datetime

@@ -6,6 +6,8 @@ then it may be taken again, by this process or another: everything here is the s
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -75,14 +77,7 @@ class Intake:
             with attempt:
                 if attempt.num > 1:
                     logger.warning("waiting", topic=message.topic, offset=message.offset, attempt=attempt.num)
-                try:
-                    await self._take(message)
-                except PASSING:
-                    raise
-                except Exception as error:
-                    # A fault of our own must not hold up the events behind it, nor lose this one.
-                    logger.exception("could not plan", topic=message.topic, offset=message.offset)
-                    await self._refuse(message, UNKNOWN_TENANT, f"internal error: {type(error).__name__}: {error}")
+                await self._take(message)
 
     async def plans(self, event: Event) -> list[Plan]:
         """The plans that an event would start. Raises `FaultyDocument` or `CatalogUnavailable`."""
@@ -93,19 +88,26 @@ class Intake:
         return [plan(event, source, catalog) for source in sources]
 
     async def _take(self, message: Message) -> None:
+        # A letter is shown to its tenant only: from here on the tenant is the event's.
+        tenant = UNKNOWN_TENANT
         try:
             event = Event.from_bytes(message.value)
-        except MalformedEvent as error:
-            await self._refuse(message, UNKNOWN_TENANT, str(error))
-            return
+            tenant = event.tenant
+            await self._plan(event)
+        except PASSING:
+            raise
+        except (MalformedEvent, FaultyDocument, RunRefused) as error:
+            await self._refuse(message, tenant, str(error))
+        except Exception as error:
+            # A fault of our own must not hold up the events behind it, nor lose this one.
+            logger.exception("could not plan", topic=message.topic, offset=message.offset)
+            await self._refuse(message, tenant, f"internal error: {type(error).__name__}: {error}")
+
+    async def _plan(self, event: Event) -> None:
         trace.get_current_span().set_attribute(telemetry.TENANT, event.tenant)
-        try:
-            plans = await self.plans(event)
-            for made in plans:
-                await self._start(made)
-        except (FaultyDocument, RunRefused) as error:
-            await self._refuse(message, event.tenant, str(error))
-            return
+        plans = await self.plans(event)
+        for made in plans:
+            await self._start(made)
         if not plans:
             await self._note_no_match(event)
         events_counter.add(1, {"outcome": "run" if plans else "no-match", "tenant": event.tenant})
@@ -142,7 +144,8 @@ class Intake:
         await self._producer.publish(
             OBSERVATIONS,
             Event(
-                id=f"no-match:{event.source}:{event.id}"[:256],
+                # Source and id may be longer together than an id may be.
+                id=f"no-match:{hashlib.sha256(json.dumps([event.source, event.id]).encode()).hexdigest()[:32]}",
                 source="/planner",
                 type=OBSERVATION_TYPE,
                 tenant=event.tenant,

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from factotum.cli.main import app
 from factotum.events import topics
-from factotum.events.dead_letter import DEAD_LETTER_TYPE, send_to_dead_letter
+from factotum.events.dead_letter import DEAD_LETTER_TYPE, UNKNOWN_TENANT, send_to_dead_letter
 from factotum.events.envelope import Event
 from factotum.events.producer import EventProducer
 from tests.support.kafka import embedded_kafka, read_all
@@ -61,14 +61,28 @@ def test_an_empty_dead_letter(runner: CliRunner) -> None:
     assert runner.invoke(app, ["dead-letter", "replay", "--all"]).exit_code == 0
 
 
-def test_the_list_is_the_tenants_and_of_no_tenant(runner: CliRunner, kafka: str) -> None:
+def test_letters_of_no_tenant_are_shown_and_replayed_to_operators_only(runner: CliRunner, kafka: str) -> None:
     acme = _letter(kafka, GOOD)
     _letter(kafka, GOOD, tenant="globex", offset=1)
-    unknown = _letter(kafka, b"\xff\x1b[2J", tenant="unknown", offset=2)
-    assert sorted(_open(runner)) == sorted([acme, unknown])
-    table = runner.invoke(app, ["dead-letter", "list"])
+    unknown = _letter(kafka, b"\xff\x1b[2J", tenant=UNKNOWN_TENANT, offset=2)
+    assert _open(runner) == [acme]
+    assert _open(runner, "--unknown") == [unknown]
+    table = runner.invoke(app, ["dead-letter", "list", "--unknown"])
     assert "no such tool" in table.stdout
     assert "\x1b" not in table.stdout
+    assert runner.invoke(app, ["dead-letter", "replay", unknown]).exit_code == 1
+    replayed = runner.invoke(app, ["dead-letter", "replay", unknown, "--unknown"])
+    assert replayed.exit_code == 0, replayed.output
+    assert (_open(runner), _open(runner, "--unknown")) == ([acme], [])
+
+
+def test_a_letter_without_the_whole_message_is_not_replayed(runner: CliRunner, kafka: str) -> None:
+    letter = _letter(kafka, b"x" * 900_000)  # in base64 more than Kafka takes
+    result = runner.invoke(app, ["dead-letter", "replay", letter])
+    assert result.exit_code == 1
+    assert "stood in factotum.events, partition 0, offset 0" in result.stderr
+    assert read_all(kafka, topics.EVENTS) == []
+    assert _open(runner) == [letter]
 
 
 def test_a_letter_read_twice_is_one_letter(runner: CliRunner, kafka: str) -> None:

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from factotum.events.dead_letter import DeadLetterData
+from factotum.events.dead_letter import UNKNOWN_TENANT, DeadLetterData
 from factotum.events.envelope import Event
 from factotum.events.errors import BrokerUnavailable
 from factotum.events.stream import Received
@@ -92,7 +92,7 @@ async def test_the_unreadable_is_put_aside_and_the_rest_is_kept(bench: Bench, va
     await bench.ingest([received(outcome()), received(value, 7), received(observation("o"))])
     assert len(bench.store.kept) == 2
     ((topic, letter),) = bench.producer.published
-    assert (topic, letter.source, letter.tenant) == (DEAD_LETTER, "/memory", "unknown")
+    assert (topic, letter.source, letter.tenant) == (DEAD_LETTER, "/memory", UNKNOWN_TENANT)
     data = DeadLetterData.model_validate(letter.data)
     assert (data.topic, data.offset, data.value) == (OUTCOMES, 7, value)
     assert data.reason

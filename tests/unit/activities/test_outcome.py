@@ -1,0 +1,61 @@
+"""A run's outcome is told whatever its size, and the event says what was left out."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from factotum.activities.outcome import Outcomes
+from factotum.events.producer import EventProducer
+from factotum.events.topics import OUTCOMES
+from factotum.events.types import OutcomeData
+from factotum.workflows.contract import EventReference, Outcome
+from tests.support.kafka import embedded_kafka, read_all
+
+NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+LARGE = {"text": "x" * 1_100_000}
+
+
+async def told(**changes: Any) -> OutcomeData:
+    given: dict[str, Any] = {
+        "tenant": "acme",
+        "run_id": "acme.p.1",
+        "procedure": "t/p",
+        "procedure_version": "1.0.0",
+        "event": EventReference(source="/t", id="1", type="t"),
+        "status": "failed",
+        "input": {"id": "7"},
+        "output": {"ok": True},
+        "failure": "because",
+        "compensated": ["/do/0/a"],
+        "started_at": NOW,
+        "ended_at": NOW,
+    }
+    with embedded_kafka() as kafka:
+        async with EventProducer(kafka, client_id="test") as producer:
+            await ActivityEnvironment().run(Outcomes(producer).publish, Outcome(**(given | changes)))
+        (message,) = read_all(kafka, OUTCOMES)
+    return OutcomeData.model_validate(json.loads(message.value)["data"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept", "note"),
+    [
+        ({}, ({"id": "7"}, {"ok": True}), ""),
+        ({"output": LARGE}, ({"id": "7"}, None), "the output was too large to be kept"),
+        ({"input": LARGE}, (None, None), "input and output were too large to be kept"),
+    ],
+)
+async def test_what_is_too_large_is_left_out(changes: dict[str, Any], kept: tuple[Any, Any], note: str) -> None:
+    data = await told(**changes)
+    assert ((data.input, data.output), data.note) == (kept, note)
+    assert (data.status, data.failure, data.compensated) == ("failed", "because", ["/do/0/a"])
+
+
+async def test_even_the_failure_is_bounded() -> None:
+    data = await told(failure="because " * 200_000)
+    assert data.failure.startswith("because") and len(data.failure) == 10_000

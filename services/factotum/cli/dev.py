@@ -85,8 +85,12 @@ def down(context: typer.Context, data: DataOption = DEFAULT_DATA) -> None:
     """End the stack, and return when all its processes are gone. What it keeps stays."""
     from factotum.dev import control
 
-    killed = control.down(_directory(context, data), timeout=90.0)
-    typer.echo(f"down; had to be killed: {', '.join(killed)}" if killed else "down")
+    directory = _directory(context, data)
+    killed = control.down(directory, timeout=90.0)
+    if killed is None:
+        typer.echo(f"nothing runs in {directory}")
+    else:
+        typer.echo(f"down; had to be killed: {', '.join(killed)}" if killed else "down")
 
 
 @app.command()

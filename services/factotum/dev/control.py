@@ -96,15 +96,15 @@ def look(directory: Path) -> StackState:
     return stack
 
 
-def down(directory: Path, timeout: float) -> list[str]:
+def down(directory: Path, timeout: float) -> list[str] | None:
     """Ends the stack; returns when all its processes are gone, also those of a supervisor that was killed.
 
-    Returns the names of the parts that had to be killed. Does nothing where no stack is.
+    Returns the names of the parts that had to be killed; None where nothing ran.
     """
     try:
         supervisor = state.read(directory).supervisor.process()
     except NoStack:
-        return []
+        return None
     if supervisor is not None:
         supervisor.terminate()
         try:
@@ -112,7 +112,8 @@ def down(directory: Path, timeout: float) -> list[str]:
         except psutil.TimeoutExpired:
             supervisor.kill()
             supervisor.wait()
-    return _sweep(directory)
+    killed = _sweep(directory)
+    return killed if killed or supervisor is not None else None
 
 
 def _sweep(directory: Path) -> list[str]:

@@ -15,6 +15,8 @@ from factotum.runtime.settings import GrpcSettings
 GRACE_SECONDS = 5.0
 # Larger than any document that Temporal would carry (2 MiB).
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+# Seconds. gRPC's own five minutes would cut off clients that look after their connection.
+SMALLEST_KEEPALIVE_SECONDS = 10.0
 
 Registration = Callable[[grpc.aio.Server], None]
 
@@ -41,6 +43,7 @@ class GrpcServer:
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
             ("grpc.so_reuseport", 0),
+            ("grpc.http2.min_ping_interval_without_data_ms", int(SMALLEST_KEEPALIVE_SECONDS * 1000)),
         ]
         server = grpc.aio.server(interceptors=[aio_server_interceptor()], options=options)
         for register in self._registrations:

@@ -25,6 +25,7 @@ def test_the_status_of_nothing_is_advice(nothing: Stack, arguments: list[str]) -
 def test_down_where_nothing_runs_is_no_error(nothing: Stack) -> None:
     asked = nothing.cli("down")
     assert (asked.returncode, asked.stderr) == (0, "")
+    assert asked.stdout == f"nothing runs in {nothing.directory}\n"
 
 
 def test_the_log_of_an_unknown_part_is_bad_input(nothing: Stack) -> None:

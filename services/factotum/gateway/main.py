@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 import structlog
 from opentelemetry.trace import TracerProvider
@@ -52,15 +51,13 @@ async def serve(settings: Settings, tracer_provider: TracerProvider, stop: async
 
 
 def main() -> None:
-    settings = Settings()
-    provider = telemetry.setup("gateway", settings.telemetry)
-    try:
-        lifespan.run(lambda stop: serve(settings, provider, stop))
-    except (SourcesInvalid, OSError) as error:
-        log.error("gateway cannot start", reason=str(error))
-        sys.exit(1)
-    finally:
-        provider.shutdown()
+    with lifespan.boundary("gateway", SourcesInvalid, OSError):
+        settings = lifespan.read(Settings)
+        provider = telemetry.setup("gateway", settings.telemetry)
+        try:
+            lifespan.run(lambda stop: serve(settings, provider, stop))
+        finally:
+            provider.shutdown()
 
 
 if __name__ == "__main__":

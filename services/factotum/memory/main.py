@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 import structlog
 
@@ -59,18 +58,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def main() -> None:
-    settings = Settings()
-    provider = telemetry.setup("memory", settings.telemetry)
-    try:
-        lifespan.run(lambda stop: serve(settings, stop))
-    except (ModelMissing, UnknownSecret) as error:
-        log.error("memory cannot start", reason=str(error))
-        sys.exit(1)
-    except (RuntimeError, OSError):  # the port is taken, the cache cannot be written, and what nobody foresaw
-        log.exception("memory ends")
-        sys.exit(1)
-    finally:
-        provider.shutdown()
+    with lifespan.boundary("memory", ModelMissing, UnknownSecret):
+        settings = lifespan.read(Settings)
+        provider = telemetry.setup("memory", settings.telemetry)
+        try:
+            lifespan.run(lambda stop: serve(settings, stop))
+        finally:
+            provider.shutdown()
 
 
 if __name__ == "__main__":

@@ -6,4 +6,4 @@ class CatalogUnavailable(Exception):
 
 
 class LibraryFaulty(ValueError):
-    """A procedure on the planner's shelf cannot be read. The message names file, line and fault."""
+    """A procedure on the planner's shelf, or a folder of it, cannot be read. The message names file, line and fault."""

@@ -24,8 +24,10 @@ from factotum.runs.view import RunView, StepView
 SERVICE = "factotum.api.planner.v1.PlannerService"
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
 
-_PROCEDURE = re.compile(r"^[a-z0-9-]{1,63}/[a-z0-9-]{1,63}$")
-_RUN_ID = re.compile(r"^[a-z0-9][a-z0-9.-]{0,199}$")
+# Whole values only: `$` alone would let a line break pass at the end.
+_TENANT = re.compile(TENANT_PATTERN)
+_PROCEDURE = re.compile(r"[a-z0-9-]{1,63}/[a-z0-9-]{1,63}")
+_RUN_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,199}")
 
 _STATUS: dict[type[Exception], grpc.StatusCode] = {
     RunNotFound: grpc.StatusCode.NOT_FOUND,
@@ -117,11 +119,11 @@ class PlannerServicer(planner_pb2_grpc.PlannerServiceServicer):
 
 async def _check(context: Context, *, tenant: str, run_id: str | None = None, procedure: str = "") -> None:
     # Tenant and procedure go into a visibility query, so nothing but their patterns may pass.
-    if not re.match(TENANT_PATTERN, tenant):
+    if not _TENANT.fullmatch(tenant):
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"tenant must match {TENANT_PATTERN}")
-    if run_id is not None and not _RUN_ID.match(run_id):
+    if run_id is not None and not _RUN_ID.fullmatch(run_id):
         await context.abort(grpc.StatusCode.NOT_FOUND, f"tenant {tenant} has no run {run_id!r}")
-    if procedure and not _PROCEDURE.match(procedure):
+    if procedure and not _PROCEDURE.fullmatch(procedure):
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "procedure must be namespace/name")
 
 

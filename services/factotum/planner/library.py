@@ -28,15 +28,20 @@ class Library:
 
 
 def load(folders: Iterable[Path]) -> Library:
-    """Reads every `*.yaml` of the folders. Raises `LibraryFaulty` with all faults of all files, or for
-    two files with one name."""
+    """Reads every `*.yaml` of the folders. Raises `LibraryFaulty` with all faults of all files, for two
+    files with one name, and for a folder that is not there."""
     found: dict[str, Source] = {}
     faults: list[str] = []
+    folders = list(folders)
+    faults += [f"{folder} is not a folder" for folder in folders if not folder.is_dir()]
     for path in (path for folder in folders for path in sorted(folder.glob("*.yaml"))):
         try:
             source = parse(path.read_text(encoding="utf-8"))
         except FaultyDocument as error:
             faults += [f"{path}:{fault}" for fault in error.faults]
+            continue
+        except (OSError, UnicodeDecodeError) as error:
+            faults.append(f"{path} cannot be read: {error}")
             continue
         faults += [f"{path}:{fault}" for fault in check(source, None)]
         if source.document.full_name in found:

@@ -9,6 +9,7 @@ from factotum.api.planner.v1 import planner_pb2_grpc
 from factotum.events.producer import EventProducer
 from factotum.planner import library
 from factotum.planner.catalog import ToolCatalog
+from factotum.planner.errors import LibraryFaulty
 from factotum.planner.grpc import SERVICE, PlannerServicer
 from factotum.planner.intake import Intake
 from factotum.planner.settings import Settings
@@ -20,10 +21,8 @@ from factotum.runtime.grpc_client import channel
 from factotum.runtime.grpc_server import GrpcServer
 
 
-async def main(stop: asyncio.Event) -> None:
-    """Plans until told to stop. Serves once Temporal has answered."""
-    settings = Settings()
-    provider = telemetry.setup("planner", settings.telemetry)
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Plans until `stop` is set. Serves once Temporal has answered. Raises `LibraryFaulty`."""
     shelf = library.load(settings.procedures)
     producer = EventProducer(
         settings.kafka.bootstrap_servers, client_id="planner", timeout_seconds=settings.kafka.publish_timeout_seconds
@@ -44,8 +43,17 @@ async def main(stop: asyncio.Event) -> None:
             await make_consumer(intake, settings.kafka).run(stop)
         finally:
             await server.stop()
-    provider.shutdown()
+
+
+def main() -> None:
+    with lifespan.boundary("planner", LibraryFaulty):
+        settings = lifespan.read(Settings)
+        provider = telemetry.setup("planner", settings.telemetry)
+        try:
+            lifespan.run(lambda stop: serve(settings, stop))
+        finally:
+            provider.shutdown()
 
 
 if __name__ == "__main__":
-    lifespan.run(main)
+    main()

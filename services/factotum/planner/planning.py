@@ -16,6 +16,9 @@ from factotum.procedures.parse import Source
 from factotum.runs.identity import run_id
 from factotum.workflows.contract import EventReference, RunInput, ToolPin
 
+# A text of nothing else is meant as it stands: in `com.acme.created` no dot stands for any character.
+_LITERAL = re.compile(r"[\w.\-/:]*")
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -40,9 +43,10 @@ def matching(event: Event, sources: Iterable[Source]) -> list[Source]:
 def takes(wanted: EventFilter, attributes: Mapping[str, Any]) -> bool:
     """Whether an event has every attribute that a filter names.
 
-    A text is compared as it is, else as a regular expression over the whole value; `${ … }` is
-    evaluated on the value; an object is compared property by property. Source: DSL 1.0.3, "Event
-    Filter". An expression that fails on this event does not take it.
+    A text is compared as it is, and if it holds a character other than letters, digits and `.-_/:`
+    also as a regular expression over the whole value; `${ … }` is evaluated on the value; an object
+    is compared property by property. Source: DSL 1.0.3, "Event Filter". An expression that fails on
+    this event does not take it.
     """
     return all(name in attributes and _agrees(expected, attributes[name]) for name, expected in wanted.with_.items())
 
@@ -61,6 +65,8 @@ def _agrees(expected: Any, actual: Any) -> bool:
             return False
     if expected == actual:
         return True
+    if _LITERAL.fullmatch(expected):
+        return False
     try:
         return isinstance(actual, str) and re.fullmatch(expected, actual) is not None
     except re.error:

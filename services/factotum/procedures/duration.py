@@ -11,8 +11,8 @@ from pydantic_core import PydanticCustomError
 
 # Years and months have no fixed length, so they are refused. Source: DSL 1.0.3, `duration`.
 _ISO = re.compile(
-    r"^P(?!$)(?:(?P<weeks>\d+(?:\.\d+)?)W)?(?:(?P<days>\d+(?:\.\d+)?)D)?"
-    r"(?:T(?!$)(?:(?P<hours>\d+(?:\.\d+)?)H)?(?:(?P<minutes>\d+(?:\.\d+)?)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?$"
+    r"P(?!$)(?:(?P<weeks>\d+(?:\.\d+)?)W)?(?:(?P<days>\d+(?:\.\d+)?)D)?"
+    r"(?:T(?!$)(?:(?P<hours>\d+(?:\.\d+)?)H)?(?:(?P<minutes>\d+(?:\.\d+)?)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
 )
 _SECONDS = {"weeks": 604800.0, "days": 86400.0, "hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
 _Count = Annotated[float, Field(ge=0)]
@@ -45,7 +45,7 @@ class Duration(BaseModel):
 
 def iso_seconds(text: str) -> float:
     """The seconds of an ISO 8601 duration, e.g. 5400.0 for `PT1H30M`. Raises a pydantic error."""
-    found = _ISO.match(text)
+    found = _ISO.fullmatch(text)
     if found is None:
-        raise PydanticCustomError("duration", "{text!r} is not an ISO 8601 duration such as PT15M", {"text": text})
+        raise PydanticCustomError("duration", "{text} is not an ISO 8601 duration such as PT15M", {"text": repr(text)})
     return sum(float(amount) * _SECONDS[unit] for unit, amount in found.groupdict().items() if amount is not None)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 SCHEME = "secret://"
-_NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,127}$")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 
 
 class UnknownSecret(LookupError):
@@ -22,7 +22,7 @@ class SecretDirectory:
     def resolve(self, tenant: str, reference: str) -> str:
         """The value behind `secret://name`, without the trailing newline. Raises `UnknownSecret`."""
         name = reference.removeprefix(SCHEME)
-        if not reference.startswith(SCHEME) or not _NAME.match(name) or not _NAME.match(tenant):
+        if not reference.startswith(SCHEME) or not _NAME.fullmatch(name) or not _NAME.fullmatch(tenant):
             raise UnknownSecret(f"{reference!r} is not of the form secret://name")
         path = self._directory / tenant / name
         try:

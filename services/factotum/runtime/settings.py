@@ -7,6 +7,7 @@ A process declares one `Settings(ProcessSettings)` in its `settings.py` and read
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -40,7 +41,7 @@ class GrpcSettings(Part):
 class TelemetrySettings(Part):
     otlp_endpoint: str = Field(default="", description="base URL of an OTLP/HTTP collector; empty: no export")
     otlp_metrics: bool = Field(default=False, description="export metrics too; the local stack's collector takes none")
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_json: bool = True
 
 

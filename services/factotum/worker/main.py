@@ -15,10 +15,8 @@ from factotum.worker.pool import make_worker
 from factotum.worker.settings import Settings
 
 
-async def main(stop: asyncio.Event) -> None:
-    """Polls until told to stop. Health is served once Temporal has answered."""
-    settings = Settings()
-    provider = telemetry.setup("worker", settings.telemetry)
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Polls until `stop` is set. Health is served once Temporal has answered."""
     health = GrpcServer(settings.grpc, [], [])
     producer = EventProducer(
         settings.kafka.bootstrap_servers, client_id="worker", timeout_seconds=settings.kafka.publish_timeout_seconds
@@ -36,8 +34,17 @@ async def main(stop: asyncio.Event) -> None:
             await health.start()
             await stop.wait()
             await health.stop()
-    provider.shutdown()
+
+
+def main() -> None:
+    with lifespan.boundary("worker"):
+        settings = lifespan.read(Settings)
+        provider = telemetry.setup("worker", settings.telemetry)
+        try:
+            lifespan.run(lambda stop: serve(settings, stop))
+        finally:
+            provider.shutdown()
 
 
 if __name__ == "__main__":
-    lifespan.run(main)
+    main()

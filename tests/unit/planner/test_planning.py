@@ -36,6 +36,11 @@ def procedure(on: str, name: str = "p", do: str = "- a: {set: {x: 1}}") -> Sourc
     [
         ("{one: {with: {type: com.bamboohr.employee.created}}}", True),
         ("{one: {with: {type: com.bamboohr.employee.create}}}", False),
+        ("{one: {with: {type: com.bamboohr.employee-created}}}", False),
+        ("{one: {with: {type: ..............................}}}", False),
+        ("{one: {with: {source: /hooks/bamboohr}}}", True),
+        ("{one: {with: {source: /hooks/b.mb..hr}}}", False),
+        ("{one: {with: {source: '/hooks/.*'}}}", True),
         ("{one: {with: {type: 'com[.]bamboohr[.]employee[.](created|updated)'}}}", True),
         ("{one: {with: {type: com.bamboohr.employee.created, subject: '124'}}}", False),
         ("{one: {with: {subject: '${ (. | tonumber) > 100 }'}}}", True),
@@ -51,6 +56,12 @@ def procedure(on: str, name: str = "p", do: str = "- a: {set: {x: 1}}") -> Sourc
 )
 def test_matching(on: str, expected: bool) -> None:
     assert bool(matching(EVENT, [procedure(on)])) is expected
+
+
+@pytest.mark.parametrize("of", ["com.bamboohr.employeeXcreated", "comXbamboohr.employee.created"])
+def test_the_dots_of_a_type_are_dots(of: str) -> None:
+    wanted = procedure("{one: {with: {type: com.bamboohr.employee.created}}}")
+    assert matching(EVENT.model_copy(update={"type": of}), [wanted]) == []
 
 
 def test_a_procedure_without_a_schedule_is_never_started_by_an_event() -> None:

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from factotum.procedures.duration import Duration
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [("PT15M", 900), ("P1W", 604800), ("P1DT1H1.5S", 90001.5), ({"minutes": 2, "milliseconds": 500}, 120.5)],
+)
+def test_reads(given: object, seconds: float) -> None:
+    assert Duration.model_validate(given).total_seconds == seconds
+
+
+@pytest.mark.parametrize("given", ["", "P", "PT", "P1Y", "P1M", "PT5M\n", "xPT5M", "PT5", "-PT5M"])
+def test_a_text_that_is_none_is_quoted(given: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Duration.model_validate(given)
+    assert refused.value.errors()[0]["msg"] == f"{given!r} is not an ISO 8601 duration such as PT15M"
+
+
+@pytest.mark.parametrize("given", [5, None, {"minutes": -1}, {"years": 1}])
+def test_what_is_neither_is_refused(given: object) -> None:
+    with pytest.raises(ValidationError):
+        Duration.model_validate(given)

@@ -1,7 +1,7 @@
 """Events in a CalDAV calendar (RFC 4791, RFC 5545).
 
-An event's UID, and by it the address it is stored under, is derived from the idempotency key: the
-server refuses a second one (`If-None-Match: *`) and can be asked for the first.
+An event's UID, and by it the address it is stored under, is derived from tenant and idempotency key:
+the server refuses a second one (`If-None-Match: *`) and can be asked for the first.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import httpx2
 from icalendar import Calendar, Event, vCalAddress
-from pydantic import BaseModel, ConfigDict, Field, NaiveDatetime, WithJsonSchema
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NaiveDatetime, WithJsonSchema
 
+from factotum.connectors import caldav_query
 from factotum.connectors.http import asking, client, reaching, refusal
 from factotum.connectors.vtimezone import vtimezone
 from factotum.sdk.context import ToolContext
-from factotum.sdk.errors import Conflict, InvalidArgument, ToolError
+from factotum.sdk.errors import Conflict, Failed, InvalidArgument, ToolError
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.sdk.tool import Connector
 
@@ -74,6 +75,30 @@ class Cancelled(BaseModel):
     uid: str
 
 
+class EventsQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    attendee: Attendee
+    since: AwareDatetime = Field(alias="from", description="Events that begin then or later.")
+
+
+class FoundEvent(BaseModel):
+    """What `schedule` takes to make the event again, and its UID."""
+
+    uid: str
+    summary: str
+    description: str | None = None
+    start: LocalDateTime
+    durationMinutes: int
+    timeZone: str
+    attendees: list[str]
+    location: str | None = None
+
+
+class FoundEvents(BaseModel):
+    events: list[FoundEvent] = Field(description="By start.")
+
+
 class WorkingDaysQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -91,7 +116,7 @@ connector = Connector("calendar", settings=CalendarSettings)
 @connector.tool(effect=Effect.CREATE, idempotency=Idempotency.RECONCILE)
 async def schedule(arguments: NewEvent, context: ToolContext[CalendarSettings]) -> Scheduled:
     """Put an event into the calendar, at a local time of a time zone."""
-    uid = event_uid(context.idempotency_key)
+    uid = event_uid(context.tenant, context.idempotency_key)
     href, body = _href(uid, context.settings), _document(arguments, uid, context)
     with reaching(_SYSTEM):
         async with _client(context) as http:
@@ -112,7 +137,7 @@ async def schedule(arguments: NewEvent, context: ToolContext[CalendarSettings]) 
 @schedule.reconcile
 async def find_scheduled(arguments: NewEvent, context: ToolContext[CalendarSettings]) -> Scheduled | None:
     """The event under the address that the key stands for, None if there is none."""
-    uid = event_uid(context.idempotency_key)
+    uid = event_uid(context.tenant, context.idempotency_key)
     with asking(_SYSTEM), reaching(_SYSTEM):
         async with _client(context) as http:
             return await _existing(http, _href(uid, context.settings), uid, context)
@@ -130,6 +155,33 @@ async def cancel(arguments: EventRef, context: ToolContext[CalendarSettings]) ->
 
 
 @connector.tool(effect=Effect.NONE)
+async def find(arguments: EventsQuery, context: ToolContext[CalendarSettings]) -> FoundEvents:
+    """List the events to which somebody is invited and that begin at a moment or later.
+
+    Only such as `schedule` makes and `cancel` takes out: series, whole days and times without a zone are
+    left out, and so is what another program stored under an address that is not made of its UID.
+    """
+    with reaching(_SYSTEM):
+        async with _client(context) as http:
+            response = await http.request(
+                "REPORT",
+                context.settings.calendar,
+                content=caldav_query.question(arguments.attendee, arguments.since),
+                headers={"Depth": "1", "Content-Type": "application/xml; charset=utf-8"},
+            )
+    if response.status_code in (404, 410):  # no calendar yet, so no event
+        return FoundEvents(events=[])
+    if not response.is_success:
+        raise _refusal(response, context)
+    try:
+        stored = list(caldav_query.stored(response.content))
+    except caldav_query.Unreadable as error:
+        raise Failed(f"{_SYSTEM} sent an answer that cannot be read: {error}") from error
+    ahead = [(one.event.decoded("DTSTART"), _found(one.event)) for one in stored if _meant(one, arguments)]
+    return FoundEvents(events=[found for _, found in sorted(ahead, key=lambda pair: (pair[0], pair[1].uid))])
+
+
+@connector.tool(effect=Effect.NONE)
 async def working_days(arguments: WorkingDaysQuery, context: ToolContext[CalendarSettings]) -> WorkingDays:
     """List the next working days from a date on, itself included, Saturdays and Sundays left out."""
     days: list[date] = []
@@ -144,9 +196,34 @@ async def working_days(arguments: WorkingDaysQuery, context: ToolContext[Calenda
     return WorkingDays(days=days)
 
 
-def event_uid(idempotency_key: str) -> str:
-    """The UID of the event that a key stands for; safe in a URL as it is."""
-    return hashlib.sha256(idempotency_key.encode()).hexdigest()[:40]
+def _meant(stored: caldav_query.Stored, arguments: EventsQuery) -> bool:
+    event = stored.event
+    start = event.decoded("DTSTART", None)
+    if not isinstance(start, datetime) or start.tzinfo is None or start < arguments.since:
+        return False
+    if stored.name != f"{event.get('UID')}.ics" or any(name in event for name in ("RRULE", "RDATE", "RECURRENCE-ID")):
+        return False
+    wanted = arguments.attendee.casefold()
+    return any(address.casefold() == wanted for address in caldav_query.attendees(event))
+
+
+def _found(event: Event) -> FoundEvent:
+    text = {name: str(event[name]) for name in ("SUMMARY", "DESCRIPTION", "LOCATION") if name in event}
+    return FoundEvent(
+        uid=str(event["UID"]),
+        summary=text.get("SUMMARY", ""),
+        description=text.get("DESCRIPTION"),
+        start=event.decoded("DTSTART").replace(tzinfo=None),
+        durationMinutes=max(1, int(event.duration.total_seconds() // 60)),
+        timeZone=event["DTSTART"].params.get("TZID", "UTC"),
+        attendees=caldav_query.attendees(event),
+        location=text.get("LOCATION"),
+    )
+
+
+def event_uid(tenant: str, idempotency_key: str) -> str:
+    """The UID of the event that a tenant's key stands for; safe in a URL as it is."""
+    return hashlib.sha256(f"{tenant}\n{idempotency_key}".encode()).hexdigest()[:40]
 
 
 def _document(arguments: NewEvent, uid: str, context: ToolContext[CalendarSettings]) -> bytes:

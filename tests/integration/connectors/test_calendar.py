@@ -14,14 +14,18 @@ from pydantic import ValidationError
 from factotum.connectors.calendar import (
     CalendarSettings,
     EventRef,
+    EventsQuery,
+    FoundEvent,
     NewEvent,
     cancel,
     event_uid,
+    find,
     schedule,
 )
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import (
     Conflict,
+    Failed,
     InvalidArgument,
     NotFound,
     NotPermitted,
@@ -66,7 +70,7 @@ async def test_schedules_an_event_in_a_collection_it_makes(caldav_url: str) -> N
     )
     context = caldav(caldav_url, key="first", calendar="brand-new/", organizer="people@acme.example")
     scheduled = await schedule.function(arguments, context)
-    assert scheduled.uid == event_uid("first")
+    assert scheduled.uid == event_uid("acme", "first")
     assert scheduled.href == f"{caldav_url}brand-new/{scheduled.uid}.ics"
     calendar = await stored(scheduled.href)
     [event] = calendar.events
@@ -131,6 +135,77 @@ async def test_cancels_however_often(caldav_url: str) -> None:
     with pytest.raises(httpx2.HTTPStatusError):
         await stored(scheduled.href)
     await cancel.function(EventRef(uid="never-there"), context)
+
+
+def invited(attendee: str, since: str) -> EventsQuery:
+    return EventsQuery.model_validate({"attendee": attendee, "from": since})
+
+
+async def test_finds_what_is_ahead_of_one_person(caldav_url: str) -> None:
+    def context(key: str) -> ToolContext[CalendarSettings]:
+        return caldav(caldav_url, key=key, calendar="find/")
+
+    async def found(attendee: str, since: str) -> list[FoundEvent]:
+        return (await find.function(invited(attendee, since), context("find"))).events
+
+    assert await found("grace@acme.example", "2026-11-24T09:00:00Z") == []  # there is no calendar yet
+    wanted = {
+        "late": training(start="2026-12-02T14:00:00", attendees=["eve@acme.example", "Grace@acme.example"]),
+        "new-york": training(timeZone="America/New_York", attendees=["grace@acme.example"], location="Räum; 3"),
+        "utc": training(start="2026-12-01T08:00:00", timeZone="UTC", attendees=["grace@acme.example"]),
+    }
+    uids = {key: (await schedule.function(event, context(key))).uid for key, event in wanted.items()}
+    others = {
+        "under-way": training(start="2026-11-30T12:59:00", attendees=["grace@acme.example"]),  # 11:59 UTC
+        "somebody-else": training(attendees=["ada@acme.example"]),
+        "longer": training(attendees=["grace@acme.example.org", "not-grace@acme.example"]),
+    }
+    for key, event in others.items():
+        await schedule.function(event, context(key))
+
+    events = await found("grace@acme.example", "2026-11-30T13:00:00+01:00")
+    assert [event.uid for event in events] == [uids["new-york"], uids["utc"], uids["late"]]
+    # What was found is what schedule takes: the very event can be made again.
+    again = [NewEvent.model_validate(event.model_dump(exclude={"uid"})) for event in events]
+    assert again == [wanted["new-york"], wanted["utc"], wanted["late"]]
+    for uid in uids.values():
+        await cancel.function(EventRef(uid=uid), context("find"))
+    assert await found("grace@acme.example", "2026-11-30T13:00:00+01:00") == []
+    assert len(await found("ada@acme.example", "2026-11-24T09:00:00Z")) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("series.ics", ("UID:series", "DTSTART:20261201T080000Z", "RRULE:FREQ=DAILY;COUNT=2")),
+        ("day.ics", ("UID:day", "DTSTART;VALUE=DATE:20261201")),
+        ("floating.ics", ("UID:floating", "DTSTART:20261201T080000")),
+        ("elsewhere.ics", ("UID:other", "DTSTART:20261201T080000Z")),
+    ],
+)
+async def test_finds_nothing_that_cancel_could_not_take_out(caldav_url: str, name: str, lines: tuple[str, ...]) -> None:
+    context = caldav(caldav_url, key=f"made-{name}", calendar="foreign/")
+    mine = await schedule.function(training(attendees=["ada@acme.example"]), context)
+    head = ("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:x", "BEGIN:VEVENT", "DTSTAMP:20261124T090000Z")
+    foot = ("ATTENDEE:mailto:ada@acme.example", "END:VEVENT", "END:VCALENDAR", "")
+    async with httpx2.AsyncClient(auth=("acme", PASSWORD)) as http:
+        body = "\r\n".join((*head, *lines, *foot))
+        put = await http.put(f"{caldav_url}foreign/{name}", content=body, headers={"Content-Type": "text/calendar"})
+    assert put.is_success, put.text
+    events = (await find.function(invited("ada@acme.example", "2026-11-24T09:00:00Z"), context)).events
+    assert mine.uid in [event.uid for event in events]
+    assert {event.uid for event in events}.isdisjoint(line.removeprefix("UID:") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [(Answer(403), NotPermitted), (Answer(500), Unavailable), (Answer(207, body=b"<a"), Failed), (Answer(200), Failed)],
+)
+async def test_what_keeps_from_finding_is_an_error(answer: Answer, kind: type[ToolError]) -> None:
+    async with scripted_http(answer) as server:
+        with pytest.raises(ToolError) as caught:
+            await find.function(invited("ada@acme.example", "2026-11-24T09:00:00Z"), caldav(server.url, key="k"))
+    assert type(caught.value) is kind
 
 
 async def test_a_wrong_password_is_not_permitted(caldav_url: str) -> None:

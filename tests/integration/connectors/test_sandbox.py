@@ -135,8 +135,10 @@ class ConnectedEffects(InMemoryEffects):
         return output.model_dump(mode="json", by_alias=True)
 
 
-def interpreter(name: str, employee: str, sandbox: Sandbox) -> tuple[Interpreter, Any]:
-    events = [{"id": "e", "data": {"employee": {"id": employee}}}]
+def interpreter(
+    name: str, employee: str, sandbox: Sandbox, time: str = "2027-03-01T08:00:00Z"
+) -> tuple[Interpreter, Any]:
+    events = [{"id": "e", "time": time, "data": {"employee": {"id": employee}}}]
     document = parse((PROCEDURES / f"{name}.yaml").read_text(encoding="utf-8")).document
     effects = ConnectedEffects(sandbox, f"acme.{name}.{employee}")
     return Interpreter(document, effects, descriptor={"id": "r", "input": events}), events
@@ -170,12 +172,33 @@ async def test_onboards_and_offboards(sandbox: Sandbox) -> None:
     assert starts == ["2027-03-26T09:30:00+01:00", "2027-03-29T10:00:00+02:00", "2027-03-30T14:00:00+02:00"]
     assert await onboarding_status(sandbox, employee) == "Completed"
 
-    run, events = interpreter("employee-offboarding", employee, sandbox)
+    # On the first day, after its training: the other two are still ahead.
+    run, events = interpreter("employee-offboarding", employee, sandbox, "2027-03-26T12:00:00Z")
     await run.run(events)
     account = await identity.find_user.function(query, sandbox.context("identity"))
     assert (account.active, account.groups) == (False, [])
+    starts = [event.start.isoformat() for event in await events_of(sandbox, "zoe@acme.example")]
+    assert starts == ["2027-03-26T09:30:00+01:00"]
     assert await onboarding_status(sandbox, employee) == "Offboarded"
     assert len(await sandbox.mails_to("people@acme.example")) == 1
+
+
+async def test_an_offboarding_taken_back_leaves_the_account_barred(sandbox: Sandbox) -> None:
+    employee = await sandbox.new_employee(firstName="Lea", workEmail="lea@acme.example")
+    run, events = interpreter("employee-onboarding", employee, sandbox)
+    await run.run(events)
+    before = [str(event["SUMMARY"]) for event in await events_of(sandbox, "lea@acme.example")]
+    assert len(before) == 3
+    run, events = interpreter("employee-offboarding", employee, sandbox)
+    await run.run(events)
+    assert await events_of(sandbox, "lea@acme.example") == []
+    for done in run.journal.backwards():
+        await run.undo(done)
+    account = await identity.find_user.function(identity.UserQuery(externalId=employee), sandbox.context("identity"))
+    assert (account.active, account.groups) == (False, ["engineering", "everyone"])
+    after = [str(event["SUMMARY"]) for event in await events_of(sandbox, "lea@acme.example")]
+    assert sorted(after) == sorted(before)
+    assert await onboarding_status(sandbox, employee) == "Completed"
 
 
 async def test_a_refused_account_leaves_nothing(sandbox: Sandbox) -> None:

@@ -39,7 +39,24 @@ EMPLOYEE = {
 }
 ACCOUNT = {"id": "u1", "userName": "ada@acme.example", "externalId": "123", "displayName": None, "active": True}
 OUTPUT = {"employee": "123", "displayName": "Ada Lovelace", "account": "u1", "userName": "ada@acme.example"}
-EVENT = [{"specversion": "1.0", "id": "e1", "data": {"employee": {"id": "123"}, "action": "Created"}}]
+TRAINING = {
+    "summary": "Security",
+    "description": None,
+    "start": "2026-12-01T14:00:00",
+    "durationMinutes": 60,
+    "timeZone": "Europe/Berlin",
+    "attendees": ["ada@acme.example"],
+    "location": None,
+}
+SHARED = TRAINING | {"attendees": ["ada@acme.example", "eve@acme.example"]}
+EVENT = [
+    {
+        "specversion": "1.0",
+        "id": "e1",
+        "time": "2026-11-30T09:00:00Z",
+        "data": {"employee": {"id": "123"}, "action": "Created"},
+    }
+]
 
 
 def source(name: str) -> Source:
@@ -64,15 +81,18 @@ def answered(step: Step) -> Any:
         "calendar.working_days": {"days": ["2026-11-27", "2026-11-30", "2026-12-01"]},
         "calendar.schedule": {"uid": f"uid-{step.iteration}", "href": "http://x"},
         "calendar.cancel": step.arguments,
+        "calendar.find": {"events": [{"uid": "t1", **TRAINING}, {"uid": "t2", **SHARED}]},
     }
     return answers[step.tool]
 
 
-async def carry_out(name: str, **overrides: Any) -> tuple[Interpreter, InMemoryEffects, Any]:
+async def carry_out(
+    name: str, event: list[dict[str, Any]] = EVENT, **overrides: Any
+) -> tuple[Interpreter, InMemoryEffects, Any]:
     effects = InMemoryEffects(**{tool.replace(".", "__"): answered for tool in CATALOG} | overrides)
-    interpreter = Interpreter(source(name).document, effects, descriptor={"id": "r", "input": EVENT})
+    interpreter = Interpreter(source(name).document, effects, descriptor={"id": "r", "input": event})
     try:
-        return interpreter, effects, await interpreter.run(EVENT)
+        return interpreter, effects, await interpreter.run(event)
     except Problem as problem:
         return interpreter, effects, problem
 
@@ -144,27 +164,63 @@ async def test_a_failed_onboarding_is_taken_back() -> None:
     assert sorted(call["uid"] for tool, call in undone if tool == "calendar.cancel") == ["uid-0", "uid-1", "uid-2"]
 
 
-async def test_offboards_and_takes_it_back() -> None:
-    interpreter, effects, output = await carry_out("employee-offboarding")
+async def undone(interpreter: Interpreter, effects: InMemoryEffects) -> list[Step]:
+    done = len(effects.steps)
+    for entry in interpreter.journal.backwards():
+        await interpreter.undo(entry)
+    return effects.steps[done:]
+
+
+async def test_offboards() -> None:
+    _, effects, output = await carry_out("employee-offboarding")
     assert output == OUTPUT
     assert [step.tool for step in effects.steps] == [
         "hr.get_employee",
         "identity.find_user",
-        "identity.remove_from_group",
-        "identity.remove_from_group",
         "identity.deactivate_user",
+        "identity.remove_from_group",
+        "identity.remove_from_group",
+        "calendar.find",
+        "calendar.cancel",
         "mail.send",
         "hr.update_employee",
     ]
-    assert effects.steps[5].arguments["to"] == "people@acme.example"
-    assert "engineering, everyone" in effects.steps[5].arguments["text"]
-    done = len(effects.steps)
-    for entry in interpreter.journal.backwards():
-        await interpreter.undo(entry)
-    assert [step.tool for step in effects.steps[done:]] == [
+    assert effects.steps[5].arguments == {"attendee": "ada@acme.example", "from": "2026-11-30T09:00:00Z"}
+    assert effects.steps[6].arguments == {"uid": "t1"}  # the other one has somebody else invited
+    assert effects.steps[7].arguments["to"] == "people@acme.example"
+    assert "engineering, everyone" in effects.steps[7].arguments["text"]
+
+
+async def test_a_failed_offboarding_gives_no_access_back_and_says_so() -> None:
+    interpreter, effects, _ = await carry_out("employee-offboarding")
+    steps = await undone(interpreter, effects)
+    assert [step.tool for step in steps] == [
         "hr.update_employee",
         "mail.send",
-        "identity.activate_user",
+        "calendar.schedule",
         "identity.add_to_group",
         "identity.add_to_group",
+        "mail.send",
     ]
+    assert steps[2].arguments == TRAINING
+    for mail in (steps[1], steps[5]):
+        assert mail.arguments["to"] == "people@acme.example"
+        assert "stays" in mail.arguments["text"] and "active again" not in mail.arguments["text"]
+
+
+async def test_offboarding_somebody_who_is_offboarded_already_changes_no_account() -> None:
+    """A second event for the same leaver: nothing of it may undo what the first did."""
+    gone = ACCOUNT | {"active": False, "groups": []}
+    answers: dict[str, Any] = {"identity__find_user": lambda _: gone, "calendar__find": lambda _: {"events": []}}
+    interpreter, effects, output = await carry_out("employee-offboarding", **answers)
+    assert output == OUTPUT
+    touched = [step.tool for step in effects.steps + await undone(interpreter, effects)]
+    assert [tool for tool in touched if tool.startswith("identity.")] == ["identity.find_user"]
+    assert "groups: none" in next(step.arguments["text"] for step in effects.steps if step.tool == "mail.send")
+
+
+async def test_without_a_time_no_training_is_cancelled() -> None:
+    event = [{name: value for name, value in EVENT[0].items() if name != "time"}]
+    _, effects, output = await carry_out("employee-offboarding", event)
+    assert output == OUTPUT
+    assert not [step.tool for step in effects.steps if step.tool.startswith("calendar.")]

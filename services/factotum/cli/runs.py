@@ -25,7 +25,7 @@ def runs(
     data: DataOption = DEFAULT_DATA,
     tenant: TenantOption = DEFAULT_TENANT,
 ) -> None:
-    """List the runs, newest first. JSON: `{runs: [Run without steps]}`."""
+    """List the runs, newest first. JSON: `{runs: [Run without output and steps]}`."""
     from datetime import UTC, datetime
 
     from factotum.api.planner.v1 import planner_pb2 as pb
@@ -39,7 +39,7 @@ def runs(
 
     answer = output.to_json(run(ask()))
     for entry in answer["runs"]:
-        del entry["steps"]  # only in GetRun and WatchRun
+        del entry["output"], entry["steps"]  # only in GetRun and WatchRun
     if as_json:
         output.print_json(answer)
         return

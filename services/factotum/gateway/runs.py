@@ -38,7 +38,7 @@ class Step(BaseModel):
 
 
 class Run(BaseModel):
-    """One durable execution of a plan."""
+    """One durable execution of a plan, as a list has it."""
 
     id: str
     tenant: str
@@ -48,13 +48,15 @@ class Run(BaseModel):
     event_type: str
     started_at: datetime | None
     ended_at: datetime | None
-    output: Any = Field(default=None, description="null until it is completed")
-    failure: str
+    failure: str = Field(description="one sentence; empty unless it failed")
     trace_id: str
     ui_url: str
 
 
 class RunWithSteps(Run):
+    """One run and all that is known of it."""
+
+    output: Any = Field(description="null until it is completed")
     steps: list[Step]
 
 
@@ -87,7 +89,12 @@ class PlannerClient:
             response = await self._planner.GetRun(request, timeout=self._timeout)
         except grpc.aio.AioRpcError as error:
             raise _translated(error) from error
-        return RunWithSteps(**_run(response.run), steps=[_step(step) for step in response.run.steps])
+        run = response.run
+        return RunWithSteps(
+            **_run(run),
+            output=json.loads(run.output_json) if run.output_json else None,
+            steps=[_step(step) for step in run.steps],
+        )
 
     async def healthy(self) -> bool:
         """Whether the planner says that it serves."""
@@ -117,7 +124,6 @@ def _run(run: pb.Run) -> dict[str, Any]:
         "event_type": run.event_type,
         "started_at": _moment(run.started_at if run.HasField("started_at") else None),
         "ended_at": _moment(run.ended_at if run.HasField("ended_at") else None),
-        "output": json.loads(run.output_json) if run.output_json else None,
         "failure": run.failure,
         "trace_id": run.trace_id,
         "ui_url": run.ui_url,

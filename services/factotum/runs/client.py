@@ -7,7 +7,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from opentelemetry import trace
-from temporalio.client import Client, WorkflowExecution, WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowHistoryEventFilterType,
+)
 from temporalio.common import (
     SearchAttributePair,
     TypedSearchAttributes,
@@ -24,6 +30,8 @@ from factotum.workflows.contract import RunInput
 
 # How often a watched run is looked at: attempts leave no event in Temporal's history while they last.
 WATCH_SECONDS = 0.5
+# Histories that are read at one time while runs are listed.
+CONCURRENT_READS = 20
 
 _STATUS = {
     WorkflowExecutionStatus.RUNNING: RunStatus.RUNNING,
@@ -95,17 +103,27 @@ class Runs:
         return True
 
     async def list(self, tenant: str, *, limit: int, procedure: str = "") -> list[RunView]:
-        """The newest runs first. Tenant and procedure must have been checked against their patterns."""
+        """The newest runs first, failed ones with their failure. Tenant and procedure must have been
+        checked against their patterns."""
         query = f'{attributes.TENANT.name} = "{tenant}"'
         if procedure:
             query += f' AND {attributes.PROCEDURE.name} = "{procedure}"'
         try:
-            return [
-                await self._view(execution)
+            views = {
+                execution.run_id: await self._view(execution)
                 async for execution in self._client.list_workflows(query, limit=limit, page_size=min(limit, 200))
-            ]
+            }
+            reading = asyncio.Semaphore(CONCURRENT_READS)
+            await asyncio.gather(
+                *(
+                    self._read_failure(execution, view, reading)
+                    for execution, view in views.items()
+                    if view.status is RunStatus.FAILED
+                )
+            )
         except RPCError as error:
             raise _translated(error) from error
+        return list(views.values())
 
     async def get(self, tenant: str, run_id: str) -> RunView:
         """The run with its steps. Raises `RunNotFound`."""
@@ -145,6 +163,18 @@ class Runs:
         if description.typed_search_attributes.get(attributes.TENANT) != tenant:
             raise RunNotFound(f"tenant {tenant} has no run {run_id}")
         return description
+
+    async def _read_failure(self, execution: str, view: RunView, reading: asyncio.Semaphore) -> None:
+        handle = self._client.get_workflow_handle(view.id, run_id=execution)
+        only_the_last = WorkflowHistoryEventFilterType.CLOSE_EVENT
+        async with reading:
+            try:
+                events = [event async for event in handle.fetch_history_events(event_filter_type=only_the_last)]
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:  # its history has just run out of its retention
+                    raise
+                return
+        view.failure = history.final_failure(events)
 
     async def _read(self, description: WorkflowExecutionDescription) -> RunView:
         view = await self._view(description)

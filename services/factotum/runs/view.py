@@ -45,7 +45,7 @@ class StepView:
 
 @dataclass(slots=True)
 class RunView:
-    """One run. `steps`, `output` and `failure` are filled only where the history was read."""
+    """One run. `steps` and `output` are filled only where one run was asked for, `failure` in lists too."""
 
     id: str
     tenant: str

@@ -30,7 +30,8 @@ def _step(status: Any, tool: str = "identity.create_user", **fields: Any) -> pb.
 
 
 def test_runs_as_a_table_and_as_json(runner: CliRunner, parts: Stubs) -> None:
-    parts.planner.answers["ListRuns"] = pb.ListRunsResponse(runs=[_run(pb.RUN_STATUS_FAILED, event_type="taken [red]")])
+    failed = _run(pb.RUN_STATUS_FAILED, event_type="taken [red]", failure="no such group")
+    parts.planner.answers["ListRuns"] = pb.ListRunsResponse(runs=[failed])
     table = _invoke(runner, "runs", "--limit", "7", "--procedure", "hr/employee-onboarding", "--tenant", "globex")
     assert table.exit_code == 0
     for words in (RUN, "hr/employee-onboarding 1.0.0", "failed", "taken [red]"):
@@ -39,8 +40,8 @@ def test_runs_as_a_table_and_as_json(runner: CliRunner, parts: Stubs) -> None:
         pb.ListRunsRequest(tenant="globex", limit=7, procedure="hr/employee-onboarding"),
     ]
     found = json.loads(_invoke(runner, "runs", "--json").stdout)
-    assert found["runs"][0]["status"] == "failed"
-    assert "steps" not in found["runs"][0]
+    assert (found["runs"][0]["status"], found["runs"][0]["failure"]) == ("failed", "no such group")
+    assert not {"steps", "output"} & set(found["runs"][0])
 
 
 def test_no_runs_yet(runner: CliRunner, parts: Stubs) -> None:

@@ -323,12 +323,13 @@ async def test_description_is_complete(client: httpx2.AsyncClient) -> None:
 
 async def test_runs_of_the_tokens_tenant(client: httpx2.AsyncClient, planner: PlannerStub) -> None:
     run = pb.Run(id="acme.r.1", tenant="acme", procedure="hr/onboarding", status=pb.RUN_STATUS_COMPLETED)
-    run.output_json = '{"account": "ada"}'
+    run.output_json, run.failure = '{"account": "ada"}', "why"
     run.started_at.FromJsonString("2026-11-24T09:00:00Z")
     run.steps.add(pointer="/do/0/a", tool="identity.create_user", status=pb.STEP_STATUS_WAITING, attempts=2)
     planner.runs = [run, pb.Run(id="globex.r.1", tenant="globex")]
     listed = (await client.get("/v1/runs", headers=ACME)).json()["runs"]
-    assert [it["id"] for it in listed] == ["acme.r.1"]
+    assert [(it["id"], it["failure"]) for it in listed] == [("acme.r.1", "why")]
+    assert not {"output", "steps"} & set(listed[0])
     got = (await client.get("/v1/runs/acme.r.1", headers=ACME)).json()
     assert (got["status"], got["output"], got["started_at"]) == (
         "completed",

@@ -147,7 +147,7 @@ class Run(_message.Message):
     status: Global___RunStatus.ValueType
     event_type: _builtins.str
     output_json: _builtins.str
-    """JSON text of the run's output; empty until it is completed."""
+    """Only in GetRun and WatchRun: JSON text of the run's output; empty until it is completed."""
     failure: _builtins.str
     """One sentence; empty unless it failed."""
     trace_id: _builtins.str

@@ -50,7 +50,7 @@ def dev(
         return
     from factotum.dev import control, kafka_jars
 
-    if control.runs(data):
+    if _checked(lambda: control.runs(data)):
         _runs_already(data, kafka, detach=detach, timeout=timeout)
         return
     if kafka is KafkaChoice.APACHE:
@@ -99,15 +99,21 @@ def logs(
     part: Annotated[str, typer.Argument(help="A part's name, as in the table, or `supervisor`.")],
     data: DataOption = DEFAULT_DATA,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 50,
+    as_json: JsonOption = False,
 ) -> None:
-    """Print the last lines of a part's log."""
+    """Print the last lines of a part's log. JSON: `{part, file, lines: [text]}`."""
+    from factotum.cli import output
     from factotum.dev.process import last_lines
 
     path = _directory(context, data) / "logs" / f"{part}.log"
     if not path.is_file():
         known = sorted(file.stem for file in path.parent.glob("*.log"))
         raise BadInput(f"no log of {part!r}" + (f"; there are {', '.join(known)}" if known else f" in {path.parent}"))
-    typer.echo(last_lines(path, lines))
+    found = last_lines(path, lines)
+    if as_json:
+        output.print_json({"part": part, "file": str(path), "lines": found.splitlines()})
+    else:
+        typer.echo(found)
 
 
 @app.command(name="kafka-install")
@@ -161,7 +167,7 @@ def _checked(work: Any) -> Any:
     """Its result; what it raises as a sentence."""
     from factotum.dev.control import StartFailed
     from factotum.dev.kafka_jars import KafkaMissing
-    from factotum.dev.main import AlreadyRuns
+    from factotum.dev.main import AlreadyRuns, FolderUnusable
     from factotum.dev.ports import NoFreePort
     from factotum.dev.state import NoStack
 
@@ -169,6 +175,8 @@ def _checked(work: Any) -> Any:
         return work()
     except NoStack as error:
         raise StackNotRunning(str(error)) from error
+    except FolderUnusable as error:
+        raise BadInput(str(error)) from error
     except (AlreadyRuns, KafkaMissing, NoFreePort, StartFailed) as error:
         raise CommandError(str(error)) from error
     finally:

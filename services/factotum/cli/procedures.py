@@ -74,7 +74,8 @@ def lint(
             for fault in of_file:
                 output.say(f"{path}:{fault}")
         count = sum(map(len, faults.values()))
-        output.note(f"{len(files)} checked against the tools of the {origin}, {count} faults")
+        tools = "the running stack's tools" if origin == "stack" else "the installed tools"
+        output.note(f"{len(files)} checked against {tools}: {count or 'no'} fault{'' if count == 1 else 's'}")
     raise typer.Exit(ExitStatus.FAILED if any(faults.values()) else ExitStatus.OK)
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from factotum.cli.errors import CommandError, StackNotRunning
+from factotum.cli.errors import BadInput, CommandError, StackNotRunning
 from factotum.dev import control, state
+from factotum.dev.main import FolderUnusable
 from factotum.dev.state import NoStack, StackState
 
 POLL_SECONDS = 0.25
@@ -17,7 +18,8 @@ POLL_SECONDS = 0.25
 def ensure_stack(data: Path, *, timeout: float, say: Callable[[str], None]) -> None:
     """Returns once the stack of `data` is ready; starts it, detached, where none runs.
 
-    Raises `CommandError` if it does not become ready; a stack that was started here is then gone again.
+    Raises `BadInput` for a folder that cannot be used. Raises `CommandError` if it does not become ready; a stack
+    that was started here is then gone again.
     """
     try:
         if control.runs(data):
@@ -29,6 +31,8 @@ def ensure_stack(data: Path, *, timeout: float, say: Callable[[str], None]) -> N
         say("ready")
     except NoStack as error:
         raise StackNotRunning(str(error)) from error
+    except FolderUnusable as error:
+        raise BadInput(str(error)) from error
     except control.StartFailed as error:
         raise CommandError(f"{error}\nlook into {data}/logs, or try another folder with --data") from error
 

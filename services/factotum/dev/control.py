@@ -29,7 +29,7 @@ class StartFailed(RuntimeError):
 
 
 def runs(directory: Path) -> bool:
-    """Whether a supervisor has the directory."""
+    """Whether a supervisor has the directory. Raises `FolderUnusable`."""
     try:
         with main.lock(directory):
             return False
@@ -90,7 +90,7 @@ def wait_ready(directory: Path, timeout: float, supervisor: subprocess.Popen[byt
 
 
 def look(directory: Path) -> StackState:
-    """How the stack is now: every part that is said to be healthy is asked. Raises `NoStack` if none runs."""
+    """How the stack is now: every part that is said to answer, or not to, is asked. Raises `NoStack` if none runs."""
     stack = state.running(directory)
     asyncio.run(_ask(stack))
     return stack
@@ -137,14 +137,14 @@ def _sweep(directory: Path) -> list[str]:
 
 
 async def _ask(stack: StackState) -> None:
-    healthy = [part for part in stack.parts.values() if part.health == "healthy"]
-    faults = await asyncio.gather(*(probes.fault(part.probe, PROBE_TIMEOUT) for part in healthy))
-    for part, fault in zip(healthy, faults, strict=True):
-        if fault is not None:
-            part.health = "not-answering"
-            part.reason = fault
-    if stack.health == "ready" and any(faults):
-        stack.health = "recovering"
+    asked = [part for part in stack.parts.values() if part.health in ("healthy", "not-answering")]
+    faults = await asyncio.gather(*(probes.fault(part.probe, PROBE_TIMEOUT) for part in asked))
+    for part, fault in zip(asked, faults, strict=True):
+        part.health = "healthy" if fault is None else "not-answering"
+        part.reason = fault or ""
+    if stack.health in ("ready", "recovering"):
+        all_answer = all(part.health == "healthy" for part in stack.parts.values())
+        stack.health = "ready" if all_answer else "recovering"
 
 
 def _reasons(stack: StackState) -> str:

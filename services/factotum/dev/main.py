@@ -32,11 +32,21 @@ class AlreadyRuns(RuntimeError):
     """Another supervisor has this directory."""
 
 
+class FolderUnusable(OSError):
+    """The directory cannot be made or written. The message says which one to give instead."""
+
+
 @contextmanager
 def lock(directory: Path) -> Iterator[None]:
-    """Held while a stack runs on the directory, however its supervisor ends. Raises `AlreadyRuns`."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (directory / LOCK_FILE).open("w") as file:
+    """Held while a stack runs on the directory, however its supervisor ends. Raises `AlreadyRuns`, `FolderUnusable`."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        opened = (directory / LOCK_FILE).open("w")
+    except OSError as error:
+        raise FolderUnusable(
+            f"{directory} cannot keep a stack's state ({error.strerror}): name a folder of yours with --data"
+        ) from error
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -49,7 +59,7 @@ def run_factotum(
 ) -> int:
     """Runs Factotum's local stack in the foreground; returns the exit status.
 
-    Raises `AlreadyRuns`, `NoFreePort`.
+    Raises `AlreadyRuns`, `FolderUnusable`, `NoFreePort`.
     """
 
     def prepare(chosen: ports.Ports) -> None:
@@ -158,7 +168,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         status = run_factotum(arguments.data, arguments.kafka, os.environ, arguments.well_after)
-    except (AlreadyRuns, ports.NoFreePort) as error:
+    except (AlreadyRuns, FolderUnusable, ports.NoFreePort) as error:
         print(error, file=sys.stderr)
         status = 1
     sys.exit(status)

@@ -17,9 +17,10 @@ FILE_NAME = "stack.json"
 DEFAULT_DIRECTORY = Path(".factotum")
 
 Kafka = Literal["embedded", "apache"]
-# `not-answering` is never written: it is what a look from outside found of a part believed to be healthy.
+# `not-answering`: its process runs, and it was healthy.
 PartHealth = Literal["waiting", "starting", "healthy", "not-answering", "restarting", "given-up", "stopped"]
-# `ready`: every part answers. `recovering`: one that did is down and will be back. `degraded`: one was given up on.
+# `ready`: every part answers. `recovering`: one that did does not now, or is down and will be back.
+# `degraded`: one was given up on.
 StackHealth = Literal["starting", "ready", "recovering", "degraded", "stopping", "stopped"]
 
 
@@ -129,8 +130,10 @@ def read(directory: Path) -> StackState:
         return StackState.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise NoStack(f"no stack in {directory}: start it with `factotum dev`") from None
-    except (OSError, ValidationError) as error:
-        raise NoStack(f"{path} cannot be read ({error}): start the stack with `factotum dev`") from error
+    except OSError as error:
+        raise NoStack(f"{path} cannot be read ({error.strerror}): start the stack with `factotum dev`") from error
+    except ValidationError:
+        raise NoStack(f"{path} is damaged, or another version's: start the stack with `factotum dev`") from None
 
 
 def running(directory: Path) -> StackState:

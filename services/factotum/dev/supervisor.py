@@ -17,6 +17,10 @@ from factotum.dev.state import PartHealth, PartState, StackHealth, StackState
 
 PROBE_EVERY = 0.1
 PROBE_TIMEOUT = 2.0
+# How often a part that answered is asked again, and how long it may take: longer than its start's
+# probes, since a busy machine is no reason to call it away.
+LOOK_EVERY = 3.0
+LOOK_TIMEOUT = 4.0
 LAST_LINES = 15
 
 Say = Callable[[str], None]
@@ -224,7 +228,7 @@ class Keeper:
                     self.healthy.set()
                     self._answers_since = time.monotonic()
                     self._note("healthy")
-                await asyncio.wait([ended, outdated], return_when=asyncio.FIRST_COMPLETED)
+                await self._look_after([ended, outdated])
             if ended.done():
                 return ended.result()
             await self.child.stop(self.part.stop_seconds)
@@ -232,6 +236,28 @@ class Keeper:
         finally:
             for waiting in (ended, outdated, answers):
                 waiting.cancel()
+
+    async def _look_after(self, ends: Sequence[asyncio.Future[Any]]) -> None:
+        """Returns when one of the futures is done. Until then it is written down whether the part answers."""
+        probe = self._filled(self.part.probe)
+
+        async def over(within: float) -> bool:
+            done, _ = await asyncio.wait(ends, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+            return bool(done)
+
+        while not await over(LOOK_EVERY):
+            fault = await probes.fault(probe, LOOK_TIMEOUT)
+            # Of a process that ended it is said how, not that it does not answer.
+            if await over(PROBE_EVERY):
+                return
+            if fault is None and not self.healthy.is_set():
+                self.healthy.set()
+                self._say("answers again")
+                self._note("healthy")
+            elif fault is not None and self.healthy.is_set():
+                self.healthy.clear()
+                self._say(f"does not answer any more: it {fault}")
+                self._note("not-answering", f"it {fault}")
 
     async def _answers(self) -> None:
         """Returns when the part answers its probe, and has told where it is if it is to tell."""

@@ -249,6 +249,35 @@ def test_a_part_that_hangs_does_not_count_as_healthy(foreground: Foreground) -> 
     assert control.look(foreground.directory).health == "ready"
 
 
+def test_a_part_that_stops_answering_is_written_down_and_left_alone(foreground: Foreground) -> None:
+    foreground.start(stub("one"), stub("two"))
+    process = foreground.until_ready().parts["one"].process
+    assert process is not None
+    psutil.Process(process.pid).suspend()
+    now = foreground.until(lambda now: now.parts["one"].health == "not-answering")
+    assert "cannot be reached" in now.parts["one"].reason
+    foreground.until(lambda now: now.health == "recovering")
+    assert foreground.state.parts["two"].health == "healthy"
+    psutil.Process(process.pid).resume()
+    # A look from outside need not wait for the supervisor's next one.
+    assert control.look(foreground.directory).parts["one"].health == "healthy"
+    now = foreground.until_ready()
+    assert (now.parts["one"].process, now.parts["one"].restarts) == (process, 0)
+    assert (now.parts["one"].health, now.parts["one"].reason) == ("healthy", "")
+    assert "one does not answer any more: it cannot be reached" in foreground.output
+    assert "one answers again" in foreground.output and "all parts answer again" in foreground.output
+
+
+def test_a_part_that_hung_and_is_killed_comes_back(foreground: Foreground) -> None:
+    foreground.start(stub("one"))
+    process = foreground.until_ready().parts["one"].process
+    assert process is not None
+    psutil.Process(process.pid).suspend()
+    foreground.until(lambda now: now.parts["one"].health == "not-answering")
+    foreground.kill("one")
+    assert foreground.until_ready().parts["one"].restarts == 1
+
+
 def test_a_part_that_never_answers_is_restarted(foreground: Foreground) -> None:
     foreground.start(stub("slow", "--delay", "60", start_seconds=0.8))
     foreground.until(lambda now: now.parts["slow"].restarts == 1)

@@ -83,6 +83,8 @@ def test_lint_passes_the_packaged_procedures_without_a_stack(runner: CliRunner) 
     found = json.loads(result.stdout)
     assert found["catalog"] == "installed"
     assert [entry["faults"] for entry in found["files"]] == [[]] * len(files)
+    text = runner.invoke(app, ["procedures", "lint", *files])
+    assert text.stderr == f"{len(files)} checked against the installed tools: no faults\n"
 
 
 def test_lint_names_every_fault_with_its_place(runner: CliRunner, tmp_path: Path) -> None:
@@ -113,6 +115,7 @@ def test_lint_of_what_is_no_document(runner: CliRunner, tmp_path: Path) -> None:
     result = runner.invoke(app, ["procedures", "lint", str(document)])
     assert result.exit_code == 1
     assert "not YAML" in result.stdout
+    assert result.stderr == "1 checked against the installed tools: 1 fault\n"
 
 
 def test_help_comes_at_once() -> None:

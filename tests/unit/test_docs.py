@@ -1,0 +1,158 @@
+"""What the documents say is so: their links lead somewhere, their examples run, their commands are there."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from typer.main import get_command
+
+from factotum.cli import catalog
+from factotum.cli.main import app
+from factotum.procedures.check import check
+from factotum.procedures.parse import parse
+from factotum.sdk.context import ToolContext
+from factotum.sdk.spec import Effect, Idempotency
+from tests.support.scripted_http import Answer, scripted_http
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "services/**/*.md", "procedures/**/*.md", "benchmarks/**/*.md")
+    for path in ROOT.glob(pattern)
+)
+README = ROOT / "README.md"
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+_CODE = re.compile(r"`([^`\n]+)`")
+_COMMAND = re.compile(r"(?:^|[\s/])factotum((?: [a-z][a-z-]*)+)")
+_TARGET = re.compile(r"(?:^|\s)make ([a-z-]+)")
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return [body for found, body in _FENCE.findall(path.read_text(encoding="utf-8")) if found == language]
+
+
+def code(path: Path) -> str:
+    """All that is written as code, in a block or in a line."""
+    text = path.read_text(encoding="utf-8")
+    fenced = [body for language, body in _FENCE.findall(text) if language != "python"]
+    return "\n".join([*fenced, *_CODE.findall(_FENCE.sub("", text))])
+
+
+def anchors(path: Path) -> set[str]:
+    """Of a document's headings, as its readers' viewers make them."""
+    text = _FENCE.sub("", path.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links(path: Path) -> Iterator[str]:
+    text = _FENCE.sub("", path.read_text(encoding="utf-8"))
+    yield from (link for link in _LINK.findall(text) if "://" not in link and not link.startswith("mailto:"))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_relative_link_leads_somewhere(path: Path) -> None:
+    for link in links(path):
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_document_in_the_readme_passes_its_check() -> None:
+    documents = [text for text in blocks(README, "yaml") if "document:" in text]
+    assert documents
+    for text in documents:
+        assert check(parse(text), catalog.installed()) == []
+
+
+def test_every_other_yaml_in_the_readme_is_yaml() -> None:
+    for text in blocks(README, "yaml"):
+        assert yaml.safe_load(text)
+
+
+@pytest.mark.parametrize("path", [README, ROOT / "services" / "README.md"], ids=lambda path: path.parent.name)
+def test_every_python_block_runs(path: Path) -> None:
+    for number, text in enumerate(blocks(path, "python")):
+        exec(compile(text, f"{path.name}, block {number}", "exec"), {"__name__": f"block_{number}"})  # noqa: S102 - ours
+
+
+async def test_the_tool_of_the_readme_opens_a_ticket_and_finds_it_again() -> None:
+    [text] = blocks(README, "python")
+    names: dict[str, Any] = {"__name__": "tickets"}
+    exec(compile(text, "README.md", "exec"), names)  # noqa: S102 - ours
+    tool = names["connector"].tools["tickets.open_ticket"]
+    assert (tool.spec.effect, tool.spec.idempotency) == (Effect.CREATE, Idempotency.RECONCILE)
+    assert tool.spec.description == "Open a ticket."
+    answers = [Answer(body=json.dumps(body).encode()) for body in ({"number": 7}, [{"number": 7}], [])]
+    async with scripted_http(*answers) as system:
+        now = datetime(2026, 11, 24, tzinfo=UTC)
+        context = ToolContext(
+            tenant="acme",
+            idempotency_key="key",
+            run_id="",
+            started_at=now,
+            settings=names["TicketSettings"](base_url=system.url, token="secret://tickets-token"),
+            secret=lambda reference: f"value of {reference}",
+            now=lambda: now,
+        )
+        arguments = tool.arguments(title="A badge for Ada")
+        assert (await tool.function(arguments, context)).number == 7
+        assert (await tool.reconciler(arguments, context)).number == 7
+        assert await tool.reconciler(arguments, context) is None
+    (posted, *asked) = system.requests
+    assert json.loads(posted[3]) == {"title": "A badge for Ada", "reference": "key"}
+    assert [request[1] for request in asked] == ["/tickets?reference=key"] * 2
+    assert posted[2]["authorization"] == "Bearer value of secret://tickets-token"
+
+
+def exists(words: list[str]) -> bool:
+    """Whether the words begin with a command: groups as far down as they go."""
+    found: Any = get_command(app)
+    for word in words:
+        if not isinstance(found, typer.core.TyperGroup):
+            return True  # an argument
+        if word not in found.commands:
+            return False
+        found = found.commands[word]
+    return not isinstance(found, typer.core.TyperGroup) or bool(found.invoke_without_command)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_that_is_named_is_there(path: Path) -> None:
+    for words in _COMMAND.findall(code(path)):
+        assert exists(words.split()), words
+
+
+def test_the_readme_names_commands() -> None:
+    named = {words.split()[0] for words in _COMMAND.findall(code(README))}
+    assert {"runs", "show", "trace", "memory", "effects", "procedures", "dev"} <= named
+    assert not exists(["run"]) and not exists(["effects"]) and not exists(["effects", "forget"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["runs", "show", "watch", "trace", "tools list", "tools describe", "effects list", "procedures list"]
+    + ["procedures lint", "memory search", "dead-letter list", "dev status", "dev logs"],
+)
+def test_every_reading_command_has_json(words: str) -> None:
+    found: Any = get_command(app)
+    for word in words.split():
+        found = found.commands[word]
+    assert "--json" in [option for parameter in found.params for option in parameter.opts]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_target_that_is_named_is_in_the_makefile(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(_TARGET.findall(code(path))) <= targets

@@ -65,6 +65,10 @@ class House:
     def crash_after(self, tool: str) -> None:
         (self._levers / f"crash.{tool}").touch()
 
+    def redirect(self, tool: str, url: str) -> None:
+        """Calls of the tool go to this base URL."""
+        (self._levers / f"redirect.{tool}").write_text(url)
+
     def crashed(self, tool: str) -> bool:
         return not (self._levers / f"crash.{tool}").exists()
 
@@ -217,3 +221,27 @@ async def assert_onboarded(world: World, employee_id: str, email: str) -> None:
     ]
     assert {str(event["DTSTART"].dt.tzinfo) for event in trainings} == {"Europe/Berlin"}
     assert (await world.employee(employee_id))["onboardingStatus"] == "Completed"
+
+
+async def assert_taken_back(house: House, world: World, run: planner_pb2.Run, employee_id: str, email: str) -> None:
+    """What the onboarding had done is undone in reverse, each step once, and nothing of it stands in any system."""
+    assert run.status == planner_pb2.RUN_STATUS_FAILED
+    undone = [(step.pointer, step.iteration) for step in run.steps if step.compensation]
+    done = [
+        step
+        for step in run.steps
+        if step.status == planner_pb2.STEP_STATUS_COMPLETED
+        and not step.compensation
+        and step.tool in ("identity.create_user", "identity.add_to_group", "mail.send", "calendar.schedule")
+    ]
+    by_end = sorted(done, key=lambda step: (step.ended_at.seconds, step.ended_at.nanos), reverse=True)
+    assert undone == [(step.pointer, step.iteration) for step in by_end]
+    ledger = await house.effects(run.id, tools_pb2.EFFECT_STATE_DONE)
+    assert len([entry for entry in ledger if entry.idempotency_key.endswith(":undo")]) == len(undone)
+    (account,) = await world.accounts(employee_id)
+    assert account["active"] is False
+    assert await world.groups_of(account["id"]) == []
+    assert await world.trainings(email) == []
+    sent = ["Welcome, Ada!", "Please disregard our welcome mail"] if "mail.send" in {step.tool for step in done} else []
+    assert [mail["Subject"] for mail in await world.mails(email)] == sent
+    assert (await world.employee(employee_id)).get("onboardingStatus") != "Completed"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 
 import pytest
 
 from factotum.api.planner.v1 import planner_pb2
 from factotum.api.tools.v1 import tools_pb2
-from tests.e2e.house import House, assert_onboarded
+from tests.e2e.house import House, assert_onboarded, assert_taken_back
+from tests.support.scripted_http import Answer, scripted_http
 from tests.support.world import eventually
 
 COMPLETED = planner_pb2.RUN_STATUS_COMPLETED
@@ -95,15 +94,47 @@ async def test_without_a_mail_archive_a_person_decides(house: House, happened: b
 async def test_a_system_that_is_down_is_waited_for(house: House) -> None:
     async with house.world() as world:
         employee, email = house.employ()
-        server = house.state.parts["sandbox-identity"].process
-        assert server is not None
-        os.kill(server.pid, signal.SIGSTOP)
-        try:
-            run_id = await house.run_of(world, employee, world.created(employee))
+        house.hold("identity.add_to_group")
+        run_id = await house.run_of(world, employee, world.created(employee))
+        await house.reached(run_id, "identity.add_to_group")
+        with house.stack.held_down("sandbox-identity"):
+            house.release("identity.add_to_group")
             await asyncio.sleep(30)
             run = await house.get_run(run_id)
             assert run is not None and run.status == planner_pb2.RUN_STATUS_RUNNING
-        finally:
-            os.kill(server.pid, signal.SIGCONT)
+            waiting = next(step for step in run.steps if step.tool == "identity.add_to_group")
+            assert "the identity system does not answer" in waiting.last_error
+        await house.ready()
         assert (await house.ended(run_id)).status == COMPLETED
         await assert_onboarded(world, employee, email)
+
+
+@pytest.mark.parametrize(
+    ("deed", "victim"),
+    [
+        ("crash", "identity.remove_from_group"),
+        ("crash", "identity.deactivate_user"),
+        ("kill", "worker"),
+        ("kill", "temporal"),
+    ],
+)
+async def test_a_death_while_undoing_loses_and_repeats_nothing(house: House, deed: str, victim: str) -> None:
+    # At the last step, so that there is everything to undo.
+    async with house.world() as world, scripted_http(Answer(400)) as refusing:
+        employee, email = house.employ()
+        house.redirect("hr.update_employee", refusing.url)
+        if deed == "crash":
+            house.crash_after(victim)
+            run_id = await house.run_of(world, employee, world.created(employee))
+        else:
+            house.hold("identity.remove_from_group")
+            run_id = await house.run_of(world, employee, world.created(employee))
+            await house.reached(run_id, "identity.remove_from_group")
+            house.kill(victim)
+            house.release("identity.remove_from_group")
+            await house.ready()
+        run = await house.ended(run_id, within=150)
+        if deed == "crash":
+            assert house.crashed(victim)
+        assert len([step for step in run.steps if step.compensation]) == 7
+        await assert_taken_back(house, world, run, employee, email)

@@ -78,6 +78,24 @@ class Stack:
             time.sleep(0.01)
 
     @contextmanager
+    def held_down(self, part: str) -> Iterator[None]:
+        """The part is gone (SIGKILL) and its ports refuse, until the block ends.
+
+        The supervisor, which would start it again and give it up in the end, stands still meanwhile.
+        """
+        before = self.state()
+        victim = before.parts[part].process
+        assert victim is not None, f"{part} does not run"
+        os.kill(before.supervisor.pid, signal.SIGSTOP)
+        try:
+            os.kill(victim.pid, signal.SIGKILL)
+            while victim.process() is not None:
+                time.sleep(0.01)
+            yield
+        finally:
+            os.kill(before.supervisor.pid, signal.SIGCONT)
+
+    @contextmanager
     def without_mail_archive(self) -> Iterator[None]:
         """The tool executor's settings without any mail archive; it reads them when it starts."""
         path = self.directory / "config" / "connectors.yaml"

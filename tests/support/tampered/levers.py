@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,19 @@ def tampered(original: Connector[Any]) -> Connector[Any]:
     folder = Path(os.environ[VARIABLE])
     made = Connector(original.system, settings=original.settings)
     for name, tool in original.tools.items():
-        made.tools[name] = _with_levers(tool, folder / f"hold.{name}", folder / f"crash.{name}")
+        made.tools[name] = _with_levers(tool, folder)
     return made
 
 
-def _with_levers(tool: Tool[Any, Any, Any], hold: Path, crash: Path) -> Tool[Any, Any, Any]:
+def _with_levers(tool: Tool[Any, Any, Any], folder: Path) -> Tool[Any, Any, Any]:
+    hold, crash, redirect = (folder / f"{lever}.{tool.spec.name}" for lever in ("hold", "crash", "redirect"))
+
     async def function(arguments: Any, context: ToolContext[Any]) -> Any:
         while _set(hold):
             await asyncio.sleep(0.05)
+        if _set(redirect):
+            there = {"base_url": redirect.read_text()}
+            context = replace(context, settings=context.settings.model_copy(update=there))
         output = await tool.function(arguments, context)
         if _set(crash):
             _die(crash)

@@ -30,7 +30,7 @@ down: setup ## Stop a local stack that runs detached
 test: setup ## Run the tests on real servers; those on Apache Kafka need Java 17 and Maven, else they are skipped
 	$(BIN)/pytest -m "not slow"
 
-test-slow: setup ## Run the suites that take many minutes: floods of wrong requests, long histories
+test-slow: setup ## Run the tests that wait for minutes
 	$(BIN)/pytest -m slow
 
 lint: setup ## Check style, types, import contracts and generated code

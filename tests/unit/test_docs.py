@@ -142,8 +142,21 @@ def test_the_readme_names_commands() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["runs", "show", "watch", "trace", "tools list", "tools describe", "effects list", "procedures list"]
-    + ["procedures lint", "memory search", "dead-letter list", "dev status", "dev logs"],
+    [
+        "runs",
+        "show",
+        "watch",
+        "trace",
+        "tools list",
+        "tools describe",
+        "effects list",
+        "procedures list",
+        "procedures lint",
+        "memory search",
+        "dead-letter list",
+        "dev status",
+        "dev logs",
+    ],
 )
 def test_every_reading_command_has_json(words: str) -> None:
     found: Any = get_command(app)

@@ -16,6 +16,9 @@ from factotum.events.errors import BrokerUnavailable, EventTooLarge
 
 tracer = trace.get_tracer(__name__)
 
+# Before compression; the broker has the last word.
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+
 Header = tuple[str, bytes]
 
 
@@ -112,6 +115,10 @@ class EventProducer:
                         acks="all",
                         enable_idempotence=True,
                         request_timeout_ms=int(self._timeout * 1000),
+                        # The broker's limit is on what it stores: what is compressed. A dead letter holds a
+                        # whole event in base64, and must still pass where the event did.
+                        compression_type="gzip",
+                        max_request_size=MAX_MESSAGE_BYTES,
                     )
                     try:
                         await producer.start()

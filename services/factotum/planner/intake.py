@@ -93,24 +93,34 @@ class Intake:
         try:
             event = Event.from_bytes(message.value)
             tenant = event.tenant
-            await self._plan(event)
+            refused = await self._start_all(event)
+            if refused:
+                await self._refuse(message, tenant, "; ".join(refused))
         except PASSING:
             raise
-        except (MalformedEvent, FaultyDocument, RunRefused) as error:
+        except MalformedEvent as error:
             await self._refuse(message, tenant, str(error))
         except Exception as error:
             # A fault of our own must not hold up the events behind it, nor lose this one.
             logger.exception("could not plan", topic=message.topic, offset=message.offset)
             await self._refuse(message, tenant, f"internal error: {type(error).__name__}: {error}")
 
-    async def _plan(self, event: Event) -> None:
+    async def _start_all(self, event: Event) -> list[str]:
+        """Starts a run of every procedure that takes the event; gives why the others could not be started."""
         trace.get_current_span().set_attribute(telemetry.TENANT, event.tenant)
-        plans = await self.plans(event)
-        for made in plans:
-            await self._start(made)
-        if not plans:
+        sources = matching(event, self._library.sources.values())
+        events_counter.add(1, {"outcome": "run" if sources else "no-match", "tenant": event.tenant})
+        if not sources:
             await self._note_no_match(event)
-        events_counter.add(1, {"outcome": "run" if plans else "no-match", "tenant": event.tenant})
+            return []
+        catalog = await self._catalog.get(event.tenant)
+        refused = []
+        for source in sources:
+            try:
+                await self._start(plan(event, source, catalog))
+            except (FaultyDocument, RunRefused) as error:
+                refused.append(f"{source.document.full_name} {source.document.document.version}: {error}")
+        return refused
 
     async def _start(self, made: Plan) -> None:
         with tracer.start_as_current_span("start run") as span:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -15,7 +14,7 @@ from factotum.events.producer import EventProducer
 from factotum.events.topics import DEAD_LETTER, EVENTS, OBSERVATIONS
 from factotum.planner.intake import Intake, Message
 from factotum.planner.library import Library
-from factotum.planner.planning import Plan
+from factotum.procedures.parse import Source
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
@@ -34,17 +33,24 @@ class Kept(EventProducer):
         self.events.append((topic, event))
 
 
-class Faulty(Intake):
+class FaultyLibrary(Library):
     """Has a fault of its own."""
 
-    async def plans(self, event: Event) -> list[Plan]:
+    def __init__(self) -> None:
+        """Has nothing to read."""
+
+    @property
+    def sources(self) -> dict[str, Source]:  # type: ignore[override]
         raise ZeroDivisionError("a fault of ours")
 
 
-def intake(kind: Callable[..., Intake] = Intake, limit: int = 1_000_000) -> tuple[Intake, Kept]:
+def intake(library: Library | None = None, limit: int = 1_000_000) -> tuple[Intake, Kept]:
     kept = Kept(limit)
     nothing = None
-    return kind(library=Library([]), catalog=nothing, runs=nothing, producer=kept, now=lambda: NOW), kept
+    return (
+        Intake(library=library or Library([]), catalog=nothing, runs=nothing, producer=kept, now=lambda: NOW),
+        kept,
+    )
 
 
 def message(value: bytes) -> Message:
@@ -52,7 +58,7 @@ def message(value: bytes) -> Message:
 
 
 async def test_a_fault_of_ours_is_a_letter_of_the_events_tenant() -> None:
-    taking, kept = intake(Faulty)
+    taking, kept = intake(FaultyLibrary())
     await taking.take(message(Event(id="1", source="/s", type="t", tenant="globex").to_bytes()))
     ((topic, letter),) = kept.events
     assert (topic, letter.tenant) == (DEAD_LETTER, "globex")

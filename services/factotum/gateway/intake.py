@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from factotum.events.envelope import Event, MalformedEvent, describe
-from factotum.events.errors import BrokerUnavailable
+from factotum.events.errors import BrokerUnavailable, EventTooLarge
 from factotum.events.producer import EventProducer
 from factotum.events.topics import EVENTS
 from factotum.gateway import json_text
@@ -85,6 +85,8 @@ class Intake:
             raise BrokerUnavailable(
                 f"Kafka did not acknowledge {len(events)} events within {self._within:g} s"
             ) from None
+        except EventTooLarge:  # the broker's own limit may be below ours
+            raise TooLarge("an event is larger than Kafka takes") from None
         finally:
             for publication in publications:
                 publication.cancel()

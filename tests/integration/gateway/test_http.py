@@ -17,9 +17,10 @@ from structlog.testing import capture_logs
 
 from factotum.api.planner.v1 import planner_pb2 as pb
 from factotum.events.envelope import Event
-from factotum.events.errors import BrokerUnavailable
+from factotum.events.errors import BrokerUnavailable, EventTooLarge
 from factotum.events.producer import EventProducer
 from factotum.events.topics import EVENTS
+from factotum.gateway.errors import TooLarge
 from factotum.gateway.intake import Intake
 from factotum.runtime import clock
 from factotum.runtime.telemetry import TENANT
@@ -237,6 +238,17 @@ async def test_one_deadline_for_all_events_of_a_body() -> None:
     of_one = [{**event, "subject": "one"} for event in events]
     with pytest.raises(BrokerUnavailable):
         await asyncio.wait_for(intake.cloudevents("acme", headers, json.dumps(of_one).encode()), 2)
+
+
+async def test_event_that_only_the_broker_finds_too_large() -> None:
+    class Narrow(EventProducer):
+        async def publish(self, topic: str, event: Event) -> None:
+            raise EventTooLarge("10 bytes on broker-7:9092")
+
+    intake = Intake(Narrow("127.0.0.1:1", client_id="t"), max_events=1, max_event_bytes=1000, within_seconds=5)
+    event = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}
+    with pytest.raises(TooLarge, match="larger than Kafka takes"):
+        await intake.cloudevents("acme", {"content-type": "application/cloudevents+json"}, json.dumps(event).encode())
 
 
 async def test_body_that_comes_too_slowly(tmp_path: Path, kafka: str) -> None:

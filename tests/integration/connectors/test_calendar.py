@@ -157,8 +157,8 @@ async def test_finds_what_is_ahead_of_one_person(caldav_url: str) -> None:
     uids = {key: (await schedule.function(event, context(key))).uid for key, event in wanted.items()}
     others = {
         "under-way": training(start="2026-11-30T12:59:00", attendees=["grace@acme.example"]),  # 11:59 UTC
-        "somebody-else": training(attendees=["ada@acme.example"]),
-        "longer": training(attendees=["grace@acme.example.org", "not-grace@acme.example"]),
+        "somebody-else": training(start="2026-12-01T09:30:00", attendees=["ada@acme.example"]),
+        "longer": training(start="2026-12-01T09:30:00", attendees=["grace@acme.example.org", "not-grace@acme.example"]),
     }
     for key, event in others.items():
         await schedule.function(event, context(key))

@@ -17,7 +17,7 @@ TENANT_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
 CONTENT_TYPE = "application/cloudevents+json"
 
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_EXTENSION_NAME = re.compile(r"^[a-z0-9]{1,20}$")
+_EXTENSION_NAME = re.compile(r"[a-z0-9]{1,20}")
 
 
 class MalformedEvent(ValueError):
@@ -63,7 +63,7 @@ class Event(BaseModel):
     @model_validator(mode="after")
     def _extensions_are_scalars(self) -> Self:
         for name, value in (self.model_extra or {}).items():
-            if not _EXTENSION_NAME.match(name):
+            if not _EXTENSION_NAME.fullmatch(name):
                 raise ValueError(f"extension attribute {name!r} must be 1 to 20 lower-case letters or digits")
             if not isinstance(value, str | int | bool):
                 raise ValueError(f"extension attribute {name!r} must be a string, an integer or a boolean")

@@ -45,6 +45,7 @@ class Activities:
                 tenant=TENANT,
                 idempotency_key=f"{info.workflow_id}:{info.activity_id}",
                 run_id=info.workflow_id or "",
+                started_at=info.scheduled_time,
                 settings=settings,
                 secret=lambda reference: self._secrets.resolve(TENANT, reference),
                 now=clock.now,

@@ -81,12 +81,14 @@ class ExecutorProcess:
         arguments: str = '{"name":"ada"}',
         tenant: str = "acme",
         traceparent: str = "",
+        settle: bool = False,
     ) -> pb.Observation:
         request = pb.ExecuteRequest(
             tenant=tenant,
             tool=f"fake.{tool}",
             arguments_json=arguments,
             idempotency_key=key,
+            settle=settle,
             origin=pb.Origin(run_id="run", step="/do/0/x"),
         )
         metadata = (("traceparent", traceparent),) if traceparent else ()

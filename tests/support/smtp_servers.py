@@ -86,12 +86,12 @@ async def scripted_smtp(answer: Callable[[str], str | None]) -> AsyncIterator[in
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = ""
-        while (reply := answer(line)) is not None:
+        while not reader.at_eof() and (reply := answer(line)) is not None:
             writer.write(f"{reply}\r\n".encode())
             await writer.drain()
             line = (await reader.readline()).decode().strip()
             if reply.startswith("354"):
-                while line != ".":
+                while line != "." and not reader.at_eof():
                     line = (await reader.readline()).decode().strip()
         writer.close()
 

@@ -15,9 +15,14 @@ NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
 
 def tool_context(
-    settings: S, *, key: str = "acme.employee-onboarding.00:/do/1/step:0", **secrets: str
+    settings: S,
+    *,
+    key: str = "acme.employee-onboarding.00:/do/1/step:0",
+    tenant: str = "acme",
+    started_at: datetime = NOW,
+    **secrets: str,
 ) -> ToolContext[S]:
-    """A context of the tenant acme whose secrets are the keywords: `token="x"` is `secret://token`."""
+    """A context whose secrets are the keywords: `token="x"` is `secret://token`."""
 
     def secret(reference: str) -> str:
         try:
@@ -26,9 +31,10 @@ def tool_context(
             raise NotPermitted(f"no secret {reference}") from None
 
     return ToolContext(
-        tenant="acme",
+        tenant=tenant,
         idempotency_key=key,
         run_id="acme.employee-onboarding.00",
+        started_at=started_at,
         settings=settings,
         secret=secret,
         now=lambda: NOW,

@@ -16,9 +16,11 @@ from factotum.runtime import clock
 from factotum.runtime.secrets import SecretDirectory
 from factotum.tool_executor import registry
 from factotum.tool_executor.calls import Answer, Origin
+from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.execution import Executor
 from factotum.tool_executor.ledger import Entry
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
+from factotum.tool_executor.resolution import Resolver
 from factotum.tool_executor.tenants import Tenants
 from tests.support import tools
 
@@ -35,18 +37,24 @@ class Bench:
         self.world = tools.World(folder)
         self.ahead = timedelta(0)
         self.registry = registry.Registry([tools.connector])
+        self.contexts = self.configured("acme", "globex")
         self.executor = self.restarted()
+        self.resolver = Resolver(registry=self.registry, contexts=self.contexts, ledger=ledger, now=self.now)
 
     def now(self) -> datetime:
         return clock.now() + self.ahead
 
+    def configured(self, *tenants: str) -> Contexts:
+        """What is set for these tenants, and for no other."""
+        settings = dict.fromkeys([(tenant, "fake") for tenant in tenants], tools.FakeSettings(world=self.folder))
+        secrets = SecretDirectory(self.folder / "secrets")
+        return Contexts(tenants=Tenants(settings, {}), secrets=secrets, now=self.now)
+
     def restarted(self) -> Executor:
         owners = count()
-        tenants = {("acme", "fake"), ("globex", "fake")}
         self.executor = Executor(
             registry=self.registry,
-            tenants=Tenants(dict.fromkeys(tenants, tools.FakeSettings(world=self.folder)), {}),
-            secrets=SecretDirectory(self.folder / "secrets"),
+            contexts=self.contexts,
             ledger=self.ledger,
             lease_seconds=LEASE_SECONDS,
             ambiguous_retry_seconds=AMBIGUOUS_RETRY_SECONDS,
@@ -55,14 +63,20 @@ class Bench:
         )
         return self.executor
 
-    async def call(self, tool: str, key: str = "run:/do/0/x:0", *, tenant: str = "acme", **arguments: Any) -> Answer:
+    async def call(
+        self, tool: str, key: str = "run:/do/0/x:0", *, tenant: str = "acme", settle: bool = False, **arguments: Any
+    ) -> Answer:
         return await self.executor.execute(
             tenant=tenant,
             tool=f"fake.{tool}",
             arguments_json=json.dumps(arguments or {"name": "ada"}),
             key=key,
             origin=Origin(run_id="run", step="/do/0/x", procedure="hr/test"),
+            settle=settle,
         )
+
+    async def settle(self, tool: str, **arguments: Any) -> Answer:
+        return await self.call(tool, settle=True, **arguments)
 
     async def entry(self, key: str = "run:/do/0/x:0", *, tenant: str = "acme") -> Entry:
         entry = await self.ledger.entry(tenant, key)

@@ -15,7 +15,16 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from factotum.sdk.context import ToolContext
-from factotum.sdk.errors import Ambiguous, Conflict, Failed, NotPermitted, RateLimited, Unavailable
+from factotum.sdk.errors import (
+    Ambiguous,
+    Conflict,
+    Failed,
+    InvalidArgument,
+    NotFound,
+    NotPermitted,
+    RateLimited,
+    Unavailable,
+)
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.sdk.tool import Connector
 
@@ -25,6 +34,10 @@ SECRET = "hunter2"
 
 _BEFORE: dict[str, BaseException] = {
     "refuse": Conflict("the system says: taken"),
+    "land-refuse": Conflict("the system says: taken"),
+    "gone": NotFound("the system says: who?"),
+    "invalid": InvalidArgument("the system says: what?"),
+    "bar": NotPermitted("the system says: not you"),
     "away": Unavailable("connection refused", effect_possible=False),
     "limit": RateLimited("come back later", retry_after=7.0),
     "lost-before": Unavailable("no answer"),
@@ -50,8 +63,9 @@ _ASKED: dict[str, BaseException] = {
 
 
 class World:
-    """The system. Words of a script before the effect: refuse, away, limit, lost-before, fail-before,
-    raise-before, slow; after it: lost, fail, raise, ambiguous, hang, bad-output, kill; `ok` is neither.
+    """The system. Words of a script before the effect: refuse, gone, invalid, bar, away, limit, lost-before,
+    fail-before, raise-before, slow; after it: lost, fail, raise, ambiguous, hang, bad-output, kill; `ok` is
+    neither. With `late` the answer is lost and the effect comes with `land`, or with a `land-refuse`.
     `die` and `die-before` end the attempt as a killed process does: nothing of it runs any more.
     """
 
@@ -66,6 +80,16 @@ class World:
     def act(self, **effect: Any) -> None:
         with (self._folder / "journal").open("a") as journal:
             journal.write(json.dumps(effect) + "\n")
+
+    def delay(self, **effect: Any) -> None:
+        """An effect on its way, until it lands."""
+        (self._folder / "late").write_text(json.dumps(effect))
+
+    def land(self) -> None:
+        late = self._folder / "late"
+        if late.exists():
+            self.act(**json.loads(late.read_text()))
+            late.unlink()
 
     def script(self, *words: str, asked: tuple[str, ...] = ()) -> None:
         """What the next calls, and the next questions, meet with; then all goes well."""
@@ -106,10 +130,16 @@ async def _do(thing: Thing, context: ToolContext[FakeSettings]) -> Made:
     word = world.next("calls")
     if word == "slow":
         await asyncio.sleep(0.3)
+    if word == "land-refuse":
+        world.land()
     if word in _BEFORE:
         raise _BEFORE[word]
     made = Made(id=f"{context.tenant}-{len(world.effects)}", name=thing.name)
-    world.act(tenant=context.tenant, key=context.idempotency_key, **made.model_dump())
+    effect = {"tenant": context.tenant, "key": context.idempotency_key, **made.model_dump()}
+    if word == "late":
+        world.delay(**effect)
+        raise Unavailable("no answer")
+    world.act(**effect, begun=context.started_at.isoformat())
     if word in _AFTER:
         raise _AFTER[word]
     if word == "hang":
@@ -141,9 +171,20 @@ async def send(arguments: Thing, context: ToolContext[FakeSettings]) -> Made:
     return await _do(arguments, context)
 
 
+@send.receipt
+def sent(arguments: Thing, context: ToolContext[FakeSettings]) -> Made:
+    return Made(id=f"receipt of {context.tenant} {context.idempotency_key}", name=arguments.name)
+
+
 @connector.tool(effect=Effect.UPDATE, idempotency=Idempotency.NATIVE, timeout_seconds=TIMEOUT_SECONDS)
 async def put(arguments: Thing, context: ToolContext[FakeSettings]) -> Made:
     """Put a thing; putting it again changes nothing, though the journal counts it."""
+    return await _do(arguments, context)
+
+
+@connector.tool(effect=Effect.DELETE, idempotency=Idempotency.NATIVE, timeout_seconds=TIMEOUT_SECONDS)
+async def drop(arguments: Thing, context: ToolContext[FakeSettings]) -> Made:
+    """Drop a thing."""
     return await _do(arguments, context)
 
 

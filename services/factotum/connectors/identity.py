@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Self, TypeVar
 
 import httpx2
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from scim2_client import RequestNetworkException, SCIMClientException
 from scim2_client.engines.httpx2 import AsyncSCIMClient
 from scim2_models import (
@@ -33,12 +33,14 @@ from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode
 
 from factotum.connectors.http import asking, client, reaching, refusal, unreachable
 from factotum.sdk.context import ToolContext
-from factotum.sdk.errors import Conflict, Failed, InvalidArgument, NotFound, ToolError
+from factotum.sdk.errors import Ambiguous, Conflict, Failed, InvalidArgument, NotFound, ToolError
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.sdk.tool import Connector
 
 _SYSTEM = "the identity system"
 _PAGE = 100
+# How far the identity system's clock may be behind ours.
+CLOCK_SKEW = timedelta(seconds=5)
 
 R = TypeVar("R", bound=Resource[Any])
 
@@ -123,18 +125,7 @@ async def create_user(arguments: NewUser, context: ToolContext[IdentitySettings]
     A userName that is taken is a `Conflict`, whoever holds it: it is not for a tool to decide that
     an account it did not make is the one wanted.
     """
-    user: User[Any] = User(
-        user_name=arguments.userName,
-        external_id=arguments.externalId,
-        name=Name(
-            given_name=arguments.givenName,
-            family_name=arguments.familyName,
-            formatted=f"{arguments.givenName} {arguments.familyName}".strip(),
-        ),
-        display_name=arguments.displayName or f"{arguments.givenName} {arguments.familyName}".strip(),
-        emails=[Email(value=arguments.email, type="work", primary=True)] if arguments.email else None,
-        active=arguments.active,
-    )
+    user = _new(arguments)
     async with _scim(context) as scim:
         created = await scim.create(user)
     if not isinstance(created, User):
@@ -146,14 +137,16 @@ async def create_user(arguments: NewUser, context: ToolContext[IdentitySettings]
 async def find_created(arguments: NewUser, context: ToolContext[IdentitySettings]) -> Account | None:
     """The account with this externalId and this userName, None if there is none.
 
-    An account of another userName under the same externalId is not what this call would have made.
+    An account of another userName under the same externalId is not what this call would have made, nor
+    is one that the system had before this effect was begun; more than `CLOCK_SKEW` behind, the system's
+    clock makes its own look like one of those, and the call ends in the system's conflict.
     """
     with asking(_SYSTEM):
         async with _scim(context) as scim:
             found = await _search(scim, User, _equals("externalId", arguments.externalId))
     for user in found:
         # RFC 7643 §4.1.1: userName is case-insensitive.
-        if (user.user_name or "").casefold() == arguments.userName.casefold():
+        if (user.user_name or "").casefold() == arguments.userName.casefold() and _made_since(user, context):
             return _account(user)
     return None
 
@@ -205,6 +198,34 @@ async def remove_from_group(arguments: Membership, context: ToolContext[Identity
         with suppress(NoTargetException):
             await scim.modify(Group, group.id, PatchOp[Group](operations=[operation]))
     return Membership(userId=arguments.userId, group=arguments.group)
+
+
+def _new(arguments: NewUser) -> User[Any]:
+    full_name = f"{arguments.givenName} {arguments.familyName}".strip()
+    try:
+        return User(
+            user_name=arguments.userName,
+            external_id=arguments.externalId,
+            name=Name(given_name=arguments.givenName, family_name=arguments.familyName, formatted=full_name),
+            display_name=arguments.displayName or full_name,
+            emails=[Email(value=arguments.email, type="work", primary=True)] if arguments.email else None,
+            active=arguments.active,
+        )
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        words = "; ".join(f"{error.title} {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
+        raise InvalidArgument(f"{_SYSTEM} takes no such account: {words}") from error
+
+
+def _made_since(user: User[Any], context: ToolContext[IdentitySettings]) -> bool:
+    """Whether the system made the account after the effect was begun. Raises `Ambiguous`."""
+    created = user.meta.created if user.meta else None
+    if created is None or created.tzinfo is None:
+        raise Ambiguous(
+            f"{_SYSTEM} has an account {user.user_name} and does not say when it was made: "
+            "whether this call made it cannot be told"
+        )
+    return created >= context.started_at - CLOCK_SKEW
 
 
 async def _set_active(user_id: str, active: bool, context: ToolContext[IdentitySettings]) -> AccountState:

@@ -1,6 +1,6 @@
 """Mail over SMTP, with an archive to ask where there is one.
 
-The Message-ID (RFC 5322 §3.6.4) is derived from the idempotency key, so that the same effect always
+The Message-ID (RFC 5322 §3.6.4) is derived from tenant and idempotency key, so that the same effect always
 has the same one. SMTP itself cannot be asked whether a message was taken; an archive that records
 every message *before* the server acknowledges it (a journal) can.
 """
@@ -98,11 +98,11 @@ class _Conversation(aiosmtplib.SMTP):
         return await super().data(*args, **kwargs)
 
 
-def message_id(idempotency_key: str, sender: str) -> str:
-    """The Message-ID of the mail that a key stands for, at the sender's domain."""
+def message_id(context: ToolContext[MailSettings]) -> str:
+    """The Message-ID of the mail that a tenant's key stands for, at the sender's domain."""
     # 40 hex digits keep the header on one line: folding a Message-ID breaks it for many readers.
-    digest = hashlib.sha256(idempotency_key.encode()).hexdigest()[:40]
-    return f"<{digest}@{parseaddr(sender)[1].rpartition('@')[2]}>"
+    digest = hashlib.sha256(f"{context.tenant}\n{context.idempotency_key}".encode()).hexdigest()[:40]
+    return f"<{digest}@{parseaddr(context.settings.sender)[1].rpartition('@')[2]}>"
 
 
 @connector.tool(effect=Effect.SEND, idempotency=Idempotency.RECONCILE, timeout_seconds=90.0)
@@ -125,6 +125,8 @@ async def send(arguments: Message, context: ToolContext[MailSettings]) -> Receip
     except (aiosmtplib.SMTPException, OSError) as error:
         raise _meaning(error, message_begun=conversation.message_begun) from error
     except ValueError as error:
+        if conversation.message_begun:
+            raise Unavailable(f"{_SYSTEM} sent an answer that cannot be read: {error}") from error
         raise InvalidArgument(f"the mail cannot be sent as it is: {error}") from error
     return Receipt(messageId=message["Message-ID"])
 
@@ -133,7 +135,7 @@ async def send(arguments: Message, context: ToolContext[MailSettings]) -> Receip
 async def find_sent(arguments: Message, context: ToolContext[MailSettings]) -> Receipt | None:
     """The receipt if the archive holds the Message-ID, None if it does not."""
     settings = context.settings
-    wanted = message_id(context.idempotency_key, settings.sender)
+    wanted = message_id(context)
     if settings.archive_url is None:
         raise Ambiguous(
             f"whether mail {wanted} was sent cannot be asked: no archive_url is set; look into the mail server's log"
@@ -148,6 +150,12 @@ async def find_sent(arguments: Message, context: ToolContext[MailSettings]) -> R
             raise refusal(_ARCHIVE, response, response.text, now=context.now())
         found = _as_list(response.content)
     return Receipt(messageId=wanted) if found else None
+
+
+@send.receipt
+def receipt(arguments: Message, context: ToolContext[MailSettings]) -> Receipt:
+    """The receipt of a mail that was sent."""
+    return Receipt(messageId=message_id(context))
 
 
 def _as_list(body: bytes) -> list[Any]:
@@ -167,7 +175,7 @@ def _compose(arguments: Message, context: ToolContext[MailSettings]) -> EmailMes
         message["To"] = Address(username=local, domain=domain)
         message["Subject"] = arguments.subject
         message["Date"] = format_datetime(context.now())
-        message["Message-ID"] = message_id(context.idempotency_key, context.settings.sender)
+        message["Message-ID"] = message_id(context)
         # RFC 3834: asks auto-responders not to answer a machine.
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(arguments.text)
@@ -179,7 +187,10 @@ def _compose(arguments: Message, context: ToolContext[MailSettings]) -> EmailMes
 
 
 def _meaning(error: Exception, *, message_begun: bool) -> ToolError:
-    """A reply of the server is definite, whatever its code; a lost connection only before the message."""
+    """A refusal by the server is definite; anything else only before the message."""
+    if message_begun and isinstance(error, aiosmtplib.SMTPResponseException) and not 400 <= error.code < 600:
+        # aiosmtplib's -1, a reply that is none, or a code that has no meaning here.
+        return Unavailable(f"{_SYSTEM} sent an answer that cannot be read: {error.code} {error.message}")
     match error:
         case aiosmtplib.SMTPRecipientsRefused(recipients=[refused, *_]):
             return _reply(refused.code, refused.message, permanent=InvalidArgument)

@@ -19,6 +19,8 @@ class ToolContext(Generic[S]):
         idempotency_key: identifies the effect; the same on every retry. Derive ids given to the
             system (externalId, Message-ID, UID) from it, so that the system can be asked for them.
         run_id: the run that asks; empty for a call made by hand.
+        started_at: when the effect was first begun under this key, by the clock of the tool executor; for
+            a first call, now. What the system had before is not of this effect.
         settings: the connector's settings for this tenant.
         secret: resolves a reference such as `secret://hr-token`; raises `NotPermitted` for a name
             the tenant does not have. Its value must not leave the tool.
@@ -28,6 +30,7 @@ class ToolContext(Generic[S]):
     tenant: str
     idempotency_key: str
     run_id: str
+    started_at: datetime
     settings: S
     secret: Callable[[str], str]
     now: Callable[[], datetime]

@@ -10,6 +10,10 @@
     async def _(arguments: Message, context: ToolContext[MailSettings]) -> Receipt | None:
         \"\"\"The receipt if the mail is in the archive, None if it certainly is not.\"\"\"
 
+    @send.receipt
+    def _(arguments: Message, context: ToolContext[MailSettings]) -> Receipt:
+        \"\"\"The receipt of a mail that was sent, without asking anybody.\"\"\"
+
 The pydantic models of the arguments and of the result give the schemas; the first line of the
 docstring gives the description. A module exposes its tools by a module-level `connector`, named in
 the entry-point group `factotum.tools`.
@@ -32,6 +36,7 @@ Out = TypeVar("Out", bound=BaseModel)
 
 Function = Callable[[In, ToolContext[S]], Awaitable[Out]]
 Reconciler = Callable[[In, ToolContext[S]], Awaitable[Out | None]]
+ReceiptMaker = Callable[[In, ToolContext[S]], Out]
 
 
 class Tool(Generic[In, Out, S]):
@@ -43,6 +48,7 @@ class Tool(Generic[In, Out, S]):
         self.arguments = arguments
         self.output = output
         self.reconciler: Reconciler[In, S, Out] | None = None
+        self.receipt_maker: ReceiptMaker[In, S, Out] | None = None
 
     def reconcile(self, function: Reconciler[In, S, Out]) -> Reconciler[In, S, Out]:
         """Registers the look-up that tells whether an interrupted call had its effect.
@@ -53,6 +59,15 @@ class Tool(Generic[In, Out, S]):
         if self.spec.idempotency is not Idempotency.RECONCILE:
             raise TypeError(f"{self.spec.name} is not declared Idempotency.RECONCILE")
         self.reconciler = function
+        return function
+
+    def receipt(self, function: ReceiptMaker[In, S, Out]) -> ReceiptMaker[In, S, Out]:
+        """Registers what gives the output of an effect that is known to have happened.
+
+        For tools whose output follows from the arguments and the key: where a person says that the
+        effect happened, nobody need look the output up. It reaches no system.
+        """
+        self.receipt_maker = function
         return function
 
 

@@ -29,7 +29,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call as it came in. `arguments_json` is not looked into yet."""
+    """A call as it came in. `arguments_json` is not looked into yet.
+
+    `settle` asks what became of an earlier call with this key, and for nothing new.
+    """
 
     tenant: str
     tool: AnyTool
@@ -37,6 +40,7 @@ class Call:
     key: str
     origin: Origin
     started_at: datetime
+    settle: bool = False
 
     @property
     def arguments_sha256(self) -> str:
@@ -56,7 +60,9 @@ class Prepared:
 class Answer:
     """What came of a call: the output's JSON text, or an error, never both.
 
-    `recorded` says that the ledger has seen to the observation, or that there is none to make.
+    `effect_possible` says of an answer with an error that the key's effect, of this or of an earlier
+    attempt, may stand in the system. `recorded` says that the ledger has seen to the observation, or
+    that there is none to make.
     """
 
     tool_version: str
@@ -64,6 +70,7 @@ class Answer:
     ended_at: datetime
     output_json: str | None = None
     error: ToolError | None = None
+    effect_possible: bool = False
     replayed: bool = False
     recorded: bool = False
 

@@ -41,8 +41,6 @@ class EffectUnderWay(Unavailable):
         retry_after: seconds until it is worth asking again.
     """
 
-    effect_possible = False
-
     def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after

@@ -8,18 +8,18 @@ from dataclasses import asdict
 from datetime import datetime
 
 from factotum.events.envelope import TENANT_PATTERN
-from factotum.runtime.secrets import SecretDirectory
 from factotum.sdk.spec import Effect
 from factotum.tool_executor import observations
 from factotum.tool_executor.calls import Answer, Call, Origin
+from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.errors import CallRefused
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from factotum.tool_executor.registry import Registry
-from factotum.tool_executor.tenants import Tenants
 from factotum.tool_executor.wrappers import invoked
 from factotum.tool_executor.wrappers.contained import Contained
 from factotum.tool_executor.wrappers.ledgered import Ledgered
 from factotum.tool_executor.wrappers.observed import Observed
+from factotum.tool_executor.wrappers.settling import Settling
 from factotum.tool_executor.wrappers.timed import Timed
 from factotum.tool_executor.wrappers.validated import Validated
 
@@ -42,8 +42,7 @@ class Executor:
         self,
         *,
         registry: Registry,
-        tenants: Tenants,
-        secrets: SecretDirectory,
+        contexts: Contexts,
         ledger: SqliteLedger,
         lease_seconds: float,
         ambiguous_retry_seconds: float,
@@ -64,16 +63,21 @@ class Executor:
             now=now,
             new_id=new_id,
         )
-        validated = Validated(self._ledgered, tenants=tenants, secrets=secrets, now=now)
+        validated = Validated(self._ledgered, contexts=contexts)
+        settling = Settling(validated, ledger=ledger, ambiguous_retry_seconds=ambiguous_retry_seconds, now=now)
         self._handle: Callable[[Call], Awaitable[Answer]] = Observed(
-            validated,
+            settling,
             ledger=ledger,
             observe=lambda call, answer: observations.publication(call, answer, attempt=None),
             now=now,
         )
 
-    async def execute(self, *, tenant: str, tool: str, arguments_json: str, key: str, origin: Origin) -> Answer:
+    async def execute(
+        self, *, tenant: str, tool: str, arguments_json: str, key: str, origin: Origin, settle: bool = False
+    ) -> Answer:
         """What came of the call; an effect is carried out once per tenant and key.
+
+        With `settle`, what came of an earlier one with this key; `NotDone` if it had no effect.
 
         Raises `CallRefused`, `UnknownTool`, `LedgerUnavailable`.
         """
@@ -83,7 +87,7 @@ class Executor:
         check_origin(origin)
         if not key and found.spec.effect is not Effect.NONE:
             raise CallRefused(f"{tool} has an effect: give an idempotency_key")
-        return await self._handle(Call(tenant, found, arguments_json, key, origin, self._now()))
+        return await self._handle(Call(tenant, found, arguments_json, key, origin, self._now(), settle))
 
     async def drained(self) -> None:
         """Returns when no effect is under way."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,9 +32,14 @@ class _Waiting(Generic[T]):
 
 
 class GroupCommit:
-    """Transactions on a file. What `run` has returned survives a loss of power."""
+    """Transactions on a file. What `run` has returned survives a loss of power.
 
-    def __init__(self, path: Path, schema: str) -> None:
+    Args:
+        schema: the statements of each version of the file, oldest first; a file gets those it has not
+            had. Those of the first must bear being repeated: files were once made without a version.
+    """
+
+    def __init__(self, path: Path, schema: Sequence[Sequence[str]]) -> None:
         self._path = path
         self._schema = schema
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
@@ -76,11 +81,22 @@ class GroupCommit:
             db.row_factory = sqlite3.Row
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
-            db.executescript(self._schema)
+            self._bring_up_to_date(db)
         except sqlite3.Error:
             db.close()
             raise
         return db
+
+    def _bring_up_to_date(self, db: sqlite3.Connection) -> None:
+        db.execute("BEGIN IMMEDIATE")
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version > len(self._schema):
+            raise sqlite3.DatabaseError(f"it has version {version}, this program knows up to {len(self._schema)}")
+        for statements in self._schema[version:]:
+            for statement in statements:
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version = {len(self._schema)}")
+        db.execute("COMMIT")
 
     def _work_off(self, db: sqlite3.Connection) -> None:
         batch: list[_Waiting[Any]] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NoReturn, TypeAlias
@@ -27,6 +27,7 @@ from factotum.tool_executor.execution import Executor, check_key, check_tenant
 from factotum.tool_executor.ledger import Entry, State
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from factotum.tool_executor.registry import AnyTool, Registry
+from factotum.tool_executor.resolution import Resolver
 
 SERVICE = "factotum.api.tools.v1.ToolExecutorService"
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
@@ -46,13 +47,11 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 class ToolExecutorServicer(tools_pb2_grpc.ToolExecutorServiceServicer):
     """Serves `ToolExecutorService`."""
 
-    def __init__(
-        self, *, executor: Executor, registry: Registry, ledger: SqliteLedger, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, *, executor: Executor, resolver: Resolver, registry: Registry, ledger: SqliteLedger) -> None:
         self._executor = executor
+        self._resolver = resolver
         self._registry = registry
         self._ledger = ledger
-        self._now = now
 
     async def Execute(self, request: pb.ExecuteRequest, context: Context) -> pb.ExecuteResponse:
         origin = request.origin
@@ -70,6 +69,7 @@ class ToolExecutorServicer(tools_pb2_grpc.ToolExecutorServiceServicer):
                     event_source=origin.event_source,
                     event_id=origin.event_id,
                 ),
+                settle=request.settle,
             )
         except _TRANSLATED as error:
             await _abort(context, error)
@@ -106,12 +106,12 @@ class ToolExecutorServicer(tools_pb2_grpc.ToolExecutorServiceServicer):
         try:
             check_tenant(request.tenant)
             check_key(request.idempotency_key)
-            entry = await self._ledger.resolve(
+            entry = await self._resolver.resolve(
                 request.tenant,
                 request.idempotency_key,
+                happened=request.happened,
                 output_json=_output(request),
                 reason=request.reason,
-                now=self._now(),
             )
         except _TRANSLATED as error:
             await _abort(context, error)
@@ -123,14 +123,11 @@ async def _abort(context: Context, error: Exception) -> NoReturn:
     raise AssertionError("abort raises")
 
 
-def _output(request: pb.ResolveEffectRequest) -> str | None:
-    if not request.happened:
-        return None
-    text = request.output_json or "{}"
+def _output(request: pb.ResolveEffectRequest) -> str:
     with _json_expected():
-        if not isinstance(json.loads(text), dict):
+        if not isinstance(json.loads(request.output_json or "{}"), dict):
             raise CallRefused("output_json must be a JSON object")
-    return text
+    return request.output_json
 
 
 @contextmanager
@@ -158,18 +155,19 @@ def _observation(request: pb.ExecuteRequest, answer: Answer) -> pb.Observation:
         ended_at=_stamp(answer.ended_at),
     )
     if answer.error is not None:
-        observation.error.CopyFrom(_error(answer.error))
+        observation.error.CopyFrom(_error(answer.error, answer.effect_possible))
     else:
         observation.output_json = answer.output_json or ""
     return observation
 
 
-def _error(error: ToolError) -> pb.ToolError:
+def _error(error: ToolError, effect_possible: bool) -> pb.ToolError:
     return pb.ToolError(
         kind=pb.ErrorKind.Value(f"ERROR_KIND_{error.kind.upper()}"),
         message=error.message,
         retryable=error.retryable,
         retry_after_seconds=retry_after(error),
+        effect_possible=effect_possible,
     )
 
 

@@ -1,7 +1,10 @@
 """The rules of the effect ledger: what may be done under a key, given what was done before. Pure.
 
 An entry is `started` durably before its tool runs and leaves that state only by what is known of the
-effect: `done` it happened, `failed` it certainly did not, `ambiguous` nobody can tell but a person.
+effect: `done` it happened, `failed` it is not there, `ambiguous` nobody can tell but a person.
+
+Doubt stays: once an attempt ended with its effect possible, or was cut off, a request of it may be on
+its way for as long as it likes. What a later attempt meets with says nothing of it.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from factotum.sdk.errors import InvalidArgument, ToolError
+from factotum.sdk.errors import InvalidArgument, NotDone, ToolError
 from factotum.sdk.spec import Idempotency
 from factotum.tool_executor.calls import Origin
 from factotum.tool_executor.errors import EffectAmbiguous, EffectUnderWay
@@ -45,7 +48,9 @@ class Entry:
     """A row. `attempts` counts how often the key was taken up, to act or to ask.
 
     `lease_until` is None where nobody is at it; `observation` holds the JSON of a `StoredObservation`;
-    `reconciled` says that the effect was found by asking the system.
+    `reconciled` says that the effect was found by asking the system; `doubt` that an attempt that has
+    ended may have had the effect, or may yet; `arguments_json` is kept until it is known what became of
+    the effect, for the person who may be asked, and is None from then on.
     """
 
     tenant: str
@@ -63,6 +68,12 @@ class Entry:
     reconciled: bool = False
     lease_owner: str | None = None
     lease_until: datetime | None = None
+    doubt: bool = False
+    arguments_json: str | None = None
+
+    @property
+    def effect_possible(self) -> bool:
+        return self.doubt or self.state is not State.FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +83,14 @@ class Claim:
     Attributes:
         owner: identifies this one attempt; nobody else may settle what it took.
         held: another attempt of this very process is at it, whatever the lease says.
+        settle: only what became of an earlier attempt is asked for.
     """
 
     tenant: str
     key: str
     tool: str
     tool_version: str
+    arguments_json: str
     arguments_sha256: str
     origin: Origin
     idempotency: Idempotency
@@ -85,6 +98,7 @@ class Claim:
     held: bool
     now: datetime
     lease_until: datetime
+    settle: bool = False
 
 
 class Step(StrEnum):
@@ -97,8 +111,12 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Granted:
+    """`started_at` is the first start of the key; `doubt` as in `Entry`."""
+
     step: Step
     attempt: int
+    started_at: datetime
+    doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,39 +127,64 @@ class Replay:
 @dataclass(frozen=True, slots=True)
 class Refused:
     error: ToolError
+    effect_possible: bool
 
 
 Decision: TypeAlias = Granted | Replay | Refused
 
-_AFTER_A_CRASH = {
+_IN_DOUBT = {
     Idempotency.NATIVE: Step.CALL,
     Idempotency.RECONCILE: Step.ASK,
     Idempotency.NONE: Step.GIVE_UP,
 }
 
 
-def decide(entry: Entry | None, claim: Claim, *, ambiguous_retry_seconds: float) -> Decision:
-    """What becomes of a claim. Of all claims of a key at one time at most one is granted."""
+def known(
+    entry: Entry | None, *, key: str, tool: str, arguments_sha256: str, settle: bool, ambiguous_retry_seconds: float
+) -> Replay | Refused | None:
+    """What can be answered by the entry alone; None where something has to be done, or waited for."""
     if entry is None:
-        return Granted(Step.CALL, 1)
-    if entry.tool != claim.tool or entry.arguments_sha256 != claim.arguments_sha256:
-        what = "other arguments" if entry.tool == claim.tool else f"the tool {entry.tool}"
-        return Refused(
-            InvalidArgument(f"the idempotency key {claim.key!r} was used before with {what}; take a new one")
-        )
+        return Refused(NotDone("no call was made under this key"), effect_possible=False) if settle else None
+    if entry.tool != tool or entry.arguments_sha256 != arguments_sha256:
+        what = "other arguments" if entry.tool == tool else f"the tool {entry.tool}"
+        mistaken = InvalidArgument(f"the idempotency key {key!r} was used before with {what}; take a new one")
+        return Refused(mistaken, entry.effect_possible)
     match entry.state:
         case State.DONE:
             return Replay(StoredObservation.model_validate_json(entry.observation or b""))
         case State.AMBIGUOUS:
-            return Refused(EffectAmbiguous(claim.key, entry.reason, retry_after=ambiguous_retry_seconds))
-        case State.FAILED:
-            return Granted(Step.CALL, entry.attempts + 1)
-        case State.STARTED:
-            left = (entry.lease_until - claim.now).total_seconds() if entry.lease_until else 0.0
-            if left > 0 or claim.held:
-                wait = min(max(left, 0.1), LONGEST_WAIT)
-                return Refused(EffectUnderWay("another attempt at this call is under way", retry_after=wait))
-            return Granted(_AFTER_A_CRASH[claim.idempotency], entry.attempts + 1)
+            undecided = EffectAmbiguous(key, entry.reason, retry_after=ambiguous_retry_seconds)
+            return Refused(undecided, effect_possible=True)
+        case State.FAILED if settle and not entry.doubt:
+            return Refused(NotDone(f"the call failed without effect: {entry.reason}"), effect_possible=False)
+        case _:
+            return None
+
+
+def decide(entry: Entry | None, claim: Claim, *, ambiguous_retry_seconds: float) -> Decision:
+    """What becomes of a claim. Of all claims of a key at one time at most one is granted."""
+    answer = known(
+        entry,
+        key=claim.key,
+        tool=claim.tool,
+        arguments_sha256=claim.arguments_sha256,
+        settle=claim.settle,
+        ambiguous_retry_seconds=ambiguous_retry_seconds,
+    )
+    if answer is not None:
+        return answer
+    if entry is None:
+        return Granted(Step.CALL, 1, claim.now)
+    if entry.state is State.STARTED:
+        left = (entry.lease_until - claim.now).total_seconds() if entry.lease_until else 0.0
+        if left > 0 or claim.held:
+            wait = min(max(left, 0.1), LONGEST_WAIT)
+            error = EffectUnderWay("another attempt at this call is under way", retry_after=wait)
+            return Refused(error, effect_possible=True)
+    # Found started with nobody at it: that attempt was cut off, or ended without knowing.
+    doubt = entry.doubt or entry.state is State.STARTED
+    step = _IN_DOUBT[claim.idempotency] if doubt else Step.CALL
+    return Granted(step, entry.attempts + 1, entry.started_at, doubt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +198,10 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What the holder of a claim leaves behind. STARTED: nobody is at it, the next attempt asks."""
+    """What the holder of a claim leaves behind. STARTED: nobody is at it, the next attempt asks.
+
+    `doubt` as in `Entry`: with FAILED, the system was asked and has not the effect, or not yet.
+    """
 
     tenant: str
     key: str
@@ -165,4 +211,5 @@ class Settlement:
     reason: str = ""
     observation: bytes | None = None
     reconciled: bool = False
+    doubt: bool = False
     publications: tuple[Publication, ...] = field(default=())

@@ -28,35 +28,50 @@ from factotum.tool_executor.ledger import (
 )
 
 # Times are seconds since the epoch: SQLite compares them as numbers.
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS effects (
-    tenant TEXT NOT NULL,
-    key TEXT NOT NULL,
-    tool TEXT NOT NULL,
-    tool_version TEXT NOT NULL,
-    arguments_sha256 TEXT NOT NULL,
-    run_id TEXT NOT NULL, step TEXT NOT NULL, iteration TEXT NOT NULL, procedure TEXT NOT NULL,
-    event_source TEXT NOT NULL, event_id TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('started', 'done', 'failed', 'ambiguous')),
-    attempts INTEGER NOT NULL,
-    started_at REAL NOT NULL,
-    updated_at REAL NOT NULL,
-    reason TEXT NOT NULL DEFAULT '',
-    observation BLOB,
-    reconciled INTEGER NOT NULL DEFAULT 0,
-    lease_owner TEXT,
-    lease_until REAL,
-    PRIMARY KEY (tenant, key),
-    CHECK ((state = 'done') = (observation IS NOT NULL))
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS effects_by_time ON effects (tenant, started_at);
-CREATE TABLE IF NOT EXISTS outbox (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    message_key TEXT NOT NULL,
-    value BLOB NOT NULL,
-    traceparent TEXT NOT NULL
-) STRICT;
-"""
+# One group of statements a version of the file; a group that was ever released is never changed.
+_SCHEMA = (
+    (
+        """
+        CREATE TABLE IF NOT EXISTS effects (
+            tenant TEXT NOT NULL,
+            key TEXT NOT NULL,
+            tool TEXT NOT NULL,
+            tool_version TEXT NOT NULL,
+            arguments_sha256 TEXT NOT NULL,
+            run_id TEXT NOT NULL, step TEXT NOT NULL, iteration TEXT NOT NULL, procedure TEXT NOT NULL,
+            event_source TEXT NOT NULL, event_id TEXT NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('started', 'done', 'failed', 'ambiguous')),
+            attempts INTEGER NOT NULL,
+            started_at REAL NOT NULL,
+            updated_at REAL NOT NULL,
+            reason TEXT NOT NULL DEFAULT '',
+            observation BLOB,
+            reconciled INTEGER NOT NULL DEFAULT 0,
+            lease_owner TEXT,
+            lease_until REAL,
+            PRIMARY KEY (tenant, key),
+            CHECK ((state = 'done') = (observation IS NOT NULL))
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE INDEX IF NOT EXISTS effects_by_time ON effects (tenant, started_at)
+        """,
+        """
+        CREATE TABLE IF NOT EXISTS outbox (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            message_key TEXT NOT NULL,
+            value BLOB NOT NULL,
+            traceparent TEXT NOT NULL
+        ) STRICT
+        """,
+    ),
+    (
+        "ALTER TABLE effects ADD COLUMN doubt INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE effects ADD COLUMN arguments_json TEXT",
+        # Doubt was not noted before; of these it is not known that they ended without effect.
+        "UPDATE effects SET doubt = 1 WHERE state IN ('started', 'ambiguous')",
+    ),
+)
 
 
 class SqliteLedger:
@@ -95,10 +110,19 @@ class SqliteLedger:
         went to another owner meanwhile."""
         return await self._file.run(lambda db: _settle(db, settlement))
 
-    async def resolve(self, tenant: str, key: str, *, output_json: str | None, reason: str, now: datetime) -> Entry:
-        """Makes an ambiguous effect done with this output or, with None, failed, so that the next
-        retry calls. Raises `UnknownEffect`, `NotAmbiguous`."""
-        return await self._file.run(lambda db: _resolve(db, tenant, key, output_json, reason, now))
+    async def resolve(
+        self,
+        tenant: str,
+        key: str,
+        *,
+        output_json: str | None,
+        reason: str,
+        now: datetime,
+        publications: Sequence[Publication] = (),
+    ) -> Entry:
+        """Makes an ambiguous effect done with this output or, with None, failed and out of doubt, so
+        that the next retry calls. Raises `UnknownEffect`, `NotAmbiguous`."""
+        return await self._file.run(lambda db: _resolve(db, tenant, key, output_json, reason, now, publications))
 
     async def entry(self, tenant: str, key: str) -> Entry | None:
         return await self._file.run(lambda db: _find(db, tenant, key))
@@ -140,8 +164,8 @@ class SqliteLedger:
                 _insert(db, claim)
             db.execute(
                 "UPDATE effects SET state = 'started', attempts = ?, tool_version = ?, lease_owner = ?, "
-                "lease_until = ?, updated_at = ? WHERE tenant = ? AND key = ?",
-                (*lease, claim.now.timestamp(), claim.tenant, claim.key),
+                "lease_until = ?, updated_at = ?, doubt = ?, arguments_json = ? WHERE tenant = ? AND key = ?",
+                (*lease, claim.now.timestamp(), decision.doubt, claim.arguments_json, claim.tenant, claim.key),
             )
         return decision
 
@@ -167,11 +191,13 @@ def _insert(db: sqlite3.Connection, claim: Claim) -> None:
 
 def _settle(db: sqlite3.Connection, settlement: Settlement) -> bool:
     changed = db.execute(
-        "UPDATE effects SET state = ?, reason = ?, observation = ?, reconciled = ?, updated_at = ?, "
+        "UPDATE effects SET state = ?, reason = ?, observation = ?, reconciled = ?, updated_at = ?, doubt = ?, "
+        "arguments_json = CASE WHEN ? THEN arguments_json END, "
         "lease_owner = NULL, lease_until = NULL WHERE tenant = ? AND key = ? AND lease_owner = ?",
         (
             *(settlement.state.value, settlement.reason, settlement.observation, settlement.reconciled),
-            *(settlement.now.timestamp(), settlement.tenant, settlement.key, settlement.owner),
+            *(settlement.now.timestamp(), settlement.doubt, settlement.state in (State.STARTED, State.AMBIGUOUS)),
+            *(settlement.tenant, settlement.key, settlement.owner),
         ),
     ).rowcount
     if changed:
@@ -181,7 +207,13 @@ def _settle(db: sqlite3.Connection, settlement: Settlement) -> bool:
 
 
 def _resolve(
-    db: sqlite3.Connection, tenant: str, key: str, output_json: str | None, reason: str, now: datetime
+    db: sqlite3.Connection,
+    tenant: str,
+    key: str,
+    output_json: str | None,
+    reason: str,
+    now: datetime,
+    publications: Sequence[Publication],
 ) -> Entry:
     entry = _find(db, tenant, key)
     if entry is None:
@@ -196,9 +228,12 @@ def _resolve(
         observation = stored.model_dump_json().encode()
     state = State.FAILED if observation is None else State.DONE
     db.execute(
-        "UPDATE effects SET state = ?, reason = ?, observation = ?, updated_at = ? WHERE tenant = ? AND key = ?",
+        "UPDATE effects SET state = ?, reason = ?, observation = ?, updated_at = ?, doubt = 0, arguments_json = NULL "
+        "WHERE tenant = ? AND key = ?",
         (state.value, reason, observation, now.timestamp(), tenant, key),
     )
+    for publication in publications:
+        _put(db, publication)
     resolved = _find(db, tenant, key)
     if resolved is None:
         raise UnknownEffect(key)
@@ -233,6 +268,8 @@ def _entry(row: sqlite3.Row) -> Entry:
         reconciled=bool(row["reconciled"]),
         lease_owner=row["lease_owner"],
         lease_until=None if lease is None else _moment(lease),
+        doubt=bool(row["doubt"]),
+        arguments_json=row["arguments_json"],
     )
 
 

@@ -14,11 +14,13 @@ from factotum.runtime import clock, lifespan, telemetry
 from factotum.runtime.grpc_server import GrpcServer
 from factotum.runtime.secrets import SecretDirectory
 from factotum.tool_executor import registry, tenants
+from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.errors import ConnectorsInvalid, LedgerUnavailable
 from factotum.tool_executor.execution import Executor
 from factotum.tool_executor.grpc import SERVICE, ToolExecutorServicer
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from factotum.tool_executor.outbox import Outbox
+from factotum.tool_executor.resolution import Resolver
 from factotum.tool_executor.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -38,17 +40,22 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             kafka.bootstrap_servers, client_id="tool-executor", timeout_seconds=kafka.publish_timeout_seconds
         ) as producer,
     ):
-        executor = Executor(
-            registry=catalog,
+        contexts = Contexts(
             tenants=tenants.load(settings.connectors_file, catalog),
             secrets=SecretDirectory(settings.secrets.directory),
+            now=clock.now,
+        )
+        executor = Executor(
+            registry=catalog,
+            contexts=contexts,
             ledger=ledger,
             lease_seconds=settings.lease_seconds,
             ambiguous_retry_seconds=settings.ambiguous_retry_seconds,
             now=clock.now,
             new_id=lambda: uuid4().hex,
         )
-        servicer = ToolExecutorServicer(executor=executor, registry=catalog, ledger=ledger, now=clock.now)
+        resolver = Resolver(registry=catalog, contexts=contexts, ledger=ledger, now=clock.now)
+        servicer = ToolExecutorServicer(executor=executor, resolver=resolver, registry=catalog, ledger=ledger)
         server = GrpcServer(
             settings.grpc, [SERVICE], [lambda server: add_ToolExecutorServiceServicer_to_server(servicer, server)]
         )

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import re
+from datetime import datetime
 from typing import Any
 
 from opentelemetry import propagate
 from pydantic_core import from_json
 
 from factotum.events.envelope import Event
+from factotum.events.redaction import without_secrets
 from factotum.events.types import OBSERVATION_TYPE, ObservationData, ObservedError
+from factotum.sdk.errors import NotDone
+from factotum.sdk.spec import Effect
 from factotum.tool_executor.calls import Answer, Call
-from factotum.tool_executor.ledger import Publication
+from factotum.tool_executor.errors import presentable
+from factotum.tool_executor.ledger import Entry, Publication
 
 SOURCE = "/tool-executor"
 # A request to Kafka takes 1 MiB with key and headers.
 MAX_BYTES = 900_000
-
-_SECRET = re.compile(r"password|passwd|passphrase|token|secret|apikey|credential|privatekey|authorization")
-_SEPARATORS = re.compile(r"[-_.\s]")
 
 
 def publication(call: Call, answer: Answer, *, attempt: int | None) -> Publication:
@@ -30,22 +31,56 @@ def publication(call: Call, answer: Answer, *, attempt: int | None) -> Publicati
     """
     which = call.started_at.isoformat() if attempt is None else str(attempt)
     parts = (call.tenant, call.key, call.tool.spec.name, call.origin.run_id, call.origin.step, which)
-    data = _data(call, answer)
-    value = b""
-    lighter: tuple[dict[str, Any], ...] = (
-        {},
-        {"output": None, "note": "too large to be kept whole"},
-        {"arguments": {}},
+    return _published(call.tenant, parts, _data(call, answer))
+
+
+def resolution(
+    entry: Entry, *, effect: Effect | None, output_json: str | None, reason: str, now: datetime
+) -> Publication:
+    """The observation that a person said of an ambiguous effect whether it happened.
+
+    Args:
+        effect: of the entry's tool; None if no connector has the tool any more.
+        output_json: None: it did not happen.
+    """
+    did = "did not happen" if output_json is None else "happened"
+    arguments = _read(entry.arguments_json or "{}")
+    data = ObservationData(
+        tool=entry.tool,
+        tool_version=entry.tool_version,
+        effect="unknown" if effect is None else effect.value,
+        run_id=entry.origin.run_id,
+        step=entry.origin.step,
+        iteration=entry.origin.iteration,
+        procedure=entry.origin.procedure,
+        arguments=arguments if isinstance(arguments, dict) else {},
+        output=None if output_json is None else _read(output_json),
+        error=ObservedError(kind=NotDone.kind, message=f"a person found that it {did}", retryable=NotDone.retryable)
+        if output_json is None
+        else None,
+        note=f"A person decided that the effect {did}: {presentable(reason) or 'no reason was given'}.",
+        started_at=entry.started_at,
+        ended_at=now,
     )
+    parts = (entry.tenant, entry.key, entry.tool, entry.origin.run_id, entry.origin.step, f"{entry.attempts} resolved")
+    return _published(entry.tenant, parts, data)
+
+
+def _published(tenant: str, parts: tuple[str, ...], data: ObservationData) -> Publication:
+    """The event; its id is derived from `parts`, which make the observation this one."""
+    value = b""
+    large = "too large to be kept whole"
+    note = f"{data.note} ({large})" if data.note else large
+    lighter: tuple[dict[str, Any], ...] = ({}, {"output": None, "note": note}, {"arguments": {}})
     for without in lighter:
         data = data.model_copy(update=without)
         event = Event(
             id=hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32],
             source=SOURCE,
             type=OBSERVATION_TYPE,
-            tenant=call.tenant,
-            subject=call.origin.run_id or None,
-            time=answer.ended_at,
+            tenant=tenant,
+            subject=data.run_id or None,
+            time=data.ended_at,
             data=data.model_dump(mode="json"),
         )
         value = event.to_bytes()
@@ -58,19 +93,6 @@ def publication(call: Call, answer: Answer, *, attempt: int | None) -> Publicati
         value=value,
         traceparent=carrier.get("traceparent", ""),
     )
-
-
-def without_secrets(value: Any) -> Any:
-    """The same JSON value without the fields whose names say that they hold a secret."""
-    if isinstance(value, dict):
-        return {
-            name: without_secrets(inner)
-            for name, inner in value.items()
-            if not _SECRET.search(_SEPARATORS.sub("", name.lower()))
-        }
-    if isinstance(value, list):
-        return [without_secrets(inner) for inner in value]
-    return value
 
 
 def _data(call: Call, answer: Answer) -> ObservationData:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from factotum.connectors.identity import (
+    CLOCK_SKEW,
     IdentitySettings,
     Membership,
     NewUser,
@@ -26,6 +28,7 @@ from factotum.connectors.identity import (
 )
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import (
+    Ambiguous,
     Conflict,
     Failed,
     InvalidArgument,
@@ -37,15 +40,17 @@ from factotum.sdk.errors import (
 )
 from tests.integration.connectors.conftest import TOKEN
 from tests.support.scripted_http import Answer, scripted_http
-from tests.support.tool_calls import closed_port, tool_context
+from tests.support.tool_calls import NOW, closed_port, tool_context
 
 SCIM_JSON = {"Content-Type": "application/scim+json"}
 _numbers = count(1)
 
 
-def idp(url: str, *, token: str = TOKEN, timeout: float = 5.0) -> ToolContext[IdentitySettings]:
+def idp(
+    url: str, *, token: str = TOKEN, timeout: float = 5.0, started_at: datetime = NOW
+) -> ToolContext[IdentitySettings]:
     settings = IdentitySettings(base_url=url, token="secret://token", timeout=timeout)
-    return tool_context(settings, token=token)
+    return tool_context(settings, started_at=started_at, token=token)
 
 
 def person(**changes: Any) -> NewUser:
@@ -65,6 +70,20 @@ def refusal(status: int, detail: str, scim_type: str | None = None) -> Answer:
     if scim_type:
         body["scimType"] = scim_type
     return Answer(status, json.dumps(body).encode(), SCIM_JSON)
+
+
+def user(name: str, **more: Any) -> dict[str, Any]:
+    schemas = ["urn:ietf:params:scim:schemas:core:2.0:User"]
+    return {"schemas": schemas, "id": name, "userName": name, "externalId": "7", **more}
+
+
+def listing(*resources: dict[str, Any], total: int | None = None) -> Answer:
+    body = {
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
+        "totalResults": len(resources) if total is None else total,
+        "Resources": resources,
+    }
+    return Answer(200, json.dumps(body).encode(), SCIM_JSON)
 
 
 async def stored(url: str, user_id: str) -> dict[str, Any]:
@@ -105,6 +124,47 @@ async def test_reconciles_by_external_id_and_user_name(scim_url: str) -> None:
     assert await create_user.reconciler(renamed, idp(scim_url)) is None
     stranger = new.model_copy(update={"externalId": "e-other"})
     assert await create_user.reconciler(stranger, idp(scim_url)) is None
+
+
+async def test_an_account_that_was_there_before_is_not_this_calls(scim_url: str) -> None:
+    assert create_user.reconciler is not None
+    new, begun = person(), datetime.now(UTC)
+    account = await create_user.function(new, idp(scim_url, started_at=begun))
+    assert await create_user.reconciler(new, idp(scim_url, started_at=begun)) == account
+    assert await create_user.reconciler(new, idp(scim_url, started_at=begun + timedelta(hours=1))) is None
+
+
+@pytest.mark.parametrize(
+    ("created", "ours"),
+    [
+        (NOW, True),
+        (NOW - CLOCK_SKEW, True),
+        (NOW - CLOCK_SKEW - timedelta(milliseconds=1), False),
+        (NOW + timedelta(days=1), True),
+    ],
+)
+async def test_whose_account_it_is_goes_by_when_it_was_made(created: datetime, ours: bool) -> None:
+    assert create_user.reconciler is not None
+    async with scripted_http(listing(user("ada", meta={"created": created.isoformat()}))) as server:
+        found = await create_user.reconciler(person(externalId="7", userName="ada"), idp(server.url))
+    assert (found is not None) is ours
+
+
+@pytest.mark.parametrize("meta", [{}, {"meta": {"resourceType": "User"}}, {"meta": {"created": "2026-11-24T09:00:00"}}])
+async def test_whose_account_it_is_can_be_undecidable(meta: dict[str, Any]) -> None:
+    assert create_user.reconciler is not None
+    async with scripted_http(listing(user("ada", **meta))) as server:
+        with pytest.raises(Ambiguous, match=r"ada.*when it was made"):
+            await create_user.reconciler(person(externalId="7", userName="ada"), idp(server.url))
+
+
+@pytest.mark.parametrize("email", ["bob(fork@acme.example", "bob", "@", "bob@acme@example"])
+async def test_an_address_that_is_none_is_refused_before_anything_is_sent(email: str) -> None:
+    async with scripted_http() as server:
+        with pytest.raises(InvalidArgument, match=r"Email value: .*email address") as caught:
+            await create_user.function(person(email=email), idp(server.url))
+        assert server.requests == []
+    assert "\n" not in caught.value.message and caught.value.effect_possible is False
 
 
 @pytest.mark.parametrize(
@@ -261,32 +321,15 @@ async def test_a_refused_connection_has_no_effect() -> None:
 
 async def test_a_member_that_is_gone_is_no_error_where_the_server_says_no_target() -> None:
     group = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "id": "g1", "displayName": "everyone"}
-    listing = {
-        "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
-        "totalResults": 1,
-        "Resources": [group],
-    }
-    found = Answer(200, json.dumps(listing).encode(), SCIM_JSON)
-    async with scripted_http(found, refusal(400, "nobody matches", "noTarget")) as server:
+    async with scripted_http(listing(group), refusal(400, "nobody matches", "noTarget")) as server:
         await remove_from_group.function(Membership(userId="u1", group="everyone"), idp(server.url))
     assert [request[0] for request in server.requests] == ["GET", "PATCH"]
 
 
 async def test_reads_every_page() -> None:
-    def page(*names: str) -> Answer:
-        users = [
-            {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "id": name, "userName": name, "externalId": "7"}
-            for name in names
-        ]
-        listing = {
-            "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
-            "totalResults": 3,
-            "Resources": users,
-        }
-        return Answer(200, json.dumps(listing).encode(), SCIM_JSON)
-
+    made = {"created": NOW.isoformat()}
     assert create_user.reconciler is not None
-    async with scripted_http(page("a", "b"), page("c")) as server:
+    async with scripted_http(listing(user("a"), user("b"), total=3), listing(user("c", meta=made), total=3)) as server:
         found = await create_user.reconciler(person(externalId="7", userName="c"), idp(server.url))
     assert found is not None
     assert found.id == "c"

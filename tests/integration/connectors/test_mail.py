@@ -19,10 +19,13 @@ HELLO = Message(to="ada@acme.example", subject="Hello", text="Welcome!\n")
 SENDER = "People Team <people@acme.example>"
 
 
-def mail(port: int, *, key: str = "run:/do/1:0", **settings: Any) -> ToolContext[MailSettings]:
+def mail(port: int, *, key: str = "run:/do/1:0", tenant: str = "acme", **settings: Any) -> ToolContext[MailSettings]:
     given = {"host": "127.0.0.1", "port": port, "sender": SENDER, "timeout": 5.0} | settings
     return tool_context(
-        MailSettings.model_validate(given), key=key, **{"archive-token": "arch1ve", "smtp-password": "pässword"}
+        MailSettings.model_validate(given),
+        key=key,
+        tenant=tenant,
+        **{"archive-token": "arch1ve", "smtp-password": "pässword"},
     )
 
 
@@ -37,7 +40,7 @@ async def test_sends_a_mail() -> None:
         receipt = await send.function(arguments, mail(box.port))
     [message], [envelope] = box.messages, box.envelopes
     assert (envelope.mail_from, envelope.rcpt_tos) == ("people@acme.example", ["ada@acme.example"])
-    assert message["Message-ID"] == receipt.messageId == message_id("run:/do/1:0", SENDER)
+    assert message["Message-ID"] == receipt.messageId == message_id(mail(1))
     assert message["Subject"] == arguments.subject
     assert message["From"] == SENDER
     assert message["To"] == "ada@acme.example"
@@ -50,10 +53,18 @@ async def test_sends_a_mail() -> None:
     assert html.get_content().strip() == "<p>Grüße</p>"
 
 
-def test_message_id_is_the_keys_own_and_on_one_line() -> None:
-    assert message_id("k", SENDER) == message_id("k", "people@acme.example")
-    assert message_id("k", SENDER) != message_id("l", SENDER)
-    assert re.fullmatch(r"<[0-9a-f]{40}@acme\.example>", message_id("k:ü/ <>\n", SENDER))
+def test_message_id_is_the_tenants_and_keys_own_and_on_one_line() -> None:
+    assert message_id(mail(1, key="k")) == message_id(mail(1, key="k", sender="people@acme.example"))
+    assert message_id(mail(1, key="k")) != message_id(mail(1, key="l"))
+    assert message_id(mail(1, key="k")) != message_id(mail(1, key="k", tenant="globex"))
+    assert re.fullmatch(r"<[0-9a-f]{40}@acme\.example>", message_id(mail(1, key="k:ü/ <>\n")))
+
+
+async def test_the_receipt_of_a_mail_that_a_person_found() -> None:
+    assert send.receipt_maker is not None
+    async with mailbox() as box:
+        sent = await send.function(HELLO, mail(box.port))
+        assert send.receipt_maker(HELLO, mail(box.port)) == sent
 
 
 @pytest.mark.parametrize(
@@ -128,6 +139,22 @@ async def test_a_lost_connection_has_an_effect_only_after_the_message(last_verb:
     assert caught.value.effect_possible is effect_possible
 
 
+@pytest.mark.parametrize("reply", ["OK", "2x0 taken", "354 go on", "199 hm", "600 hm", "250-" + "x" * 20_000])
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_reply_that_is_no_refusal_says_nothing_of_the_message(reply: str, begun: bool) -> None:
+    def answer(line: str) -> str | None:
+        verb = line.partition(" ")[0].upper()
+        if verb == ("." if begun else "RCPT"):
+            return reply
+        return {"": "220 hello", "DATA": "354 go on"}.get(verb, "250 OK")
+
+    async with scripted_smtp(answer) as port:
+        with pytest.raises(ToolError) as caught:
+            await send.function(HELLO, mail(port, timeout=1.0))
+    assert caught.value.effect_possible is begun
+    assert caught.value.retryable or not begun
+
+
 async def test_an_accepted_mail_is_sent_even_if_the_goodbye_is_lost() -> None:
     def answer(line: str) -> str | None:
         verb = line.partition(" ")[0].upper()
@@ -176,7 +203,7 @@ async def test_a_recipient_beyond_ascii() -> None:
 
 async def test_reconciles_by_the_archive() -> None:
     assert send.reconciler is not None
-    wanted = message_id("run:/do/1:0", SENDER)
+    wanted = message_id(mail(1))
     async with scripted_http(Answer(body=b"[]"), Answer(body=b'[{"message_id": "..."}]')) as archive:
         context = mail(1, archive_url=f"{archive.url}/acme", archive_token="secret://archive-token")
         assert await send.reconciler(HELLO, context) is None

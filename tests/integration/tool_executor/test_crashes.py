@@ -54,7 +54,9 @@ async def test_where_nobody_can_be_asked(executor: ExecutorProcess, happened: bo
     )
     answer = await executor.execute("send")
     assert (answer.output_json, answer.replayed) == (
-        ("{}", True) if happened else ('{"id":"acme-1","name":"ada"}', False)
+        ('{"id":"receipt of acme run:/do/0/x:0","name":"ada"}', True)
+        if happened
+        else ('{"id":"acme-1","name":"ada"}', False)
     )
     assert len(executor.world.effects) == effects
 

@@ -85,7 +85,14 @@ async def test_calls_that_cannot_be_taken(executor: ExecutorProcess) -> None:
 
 async def test_the_catalog(executor: ExecutorProcess) -> None:
     tools = (await executor.stub.ListTools(pb.ListToolsRequest(tenant="acme"))).tools
-    assert [tool.name for tool in tools] == ["fake.create", "fake.login", "fake.put", "fake.read", "fake.send"]
+    assert [tool.name for tool in tools] == [
+        "fake.create",
+        "fake.drop",
+        "fake.login",
+        "fake.put",
+        "fake.read",
+        "fake.send",
+    ]
     described = await executor.stub.DescribeTool(pb.DescribeToolRequest(tenant="acme", tool="fake.create"))
     assert described.tool == tools[0]
     assert (tools[0].effect, tools[0].idempotency) == (pb.EFFECT_CREATE, pb.IDEMPOTENCY_RECONCILE)
@@ -114,7 +121,38 @@ async def test_effects_are_listed_and_resolved(executor: ExecutorProcess) -> Non
     assert (resolved.state, resolved.reason) == (pb.EFFECT_STATE_DONE, "ok")
     assert (await refusal(executor.stub.ResolveEffect(request)))[0] is grpc.StatusCode.FAILED_PRECONDITION
     answer = await executor.execute("send")
-    assert (answer.output_json, answer.replayed) == ("{}", True)
+    receipt = {"id": "receipt of acme run:/do/0/x:0", "name": "ada"}
+    assert (json.loads(answer.output_json), answer.replayed) == (receipt, True)
+
+
+async def test_an_output_that_the_tool_could_never_give_is_refused(executor: ExecutorProcess) -> None:
+    executor.world.script("ambiguous")
+    await executor.execute("create")
+    for output, places in (("", "/id"), ("", "/name"), ('{"id": "1"}', "/name"), ('{"id": 1, "name": "a"}', "/id")):
+        code, words = await refusal(
+            executor.stub.ResolveEffect(
+                pb.ResolveEffectRequest(
+                    tenant="acme", idempotency_key="run:/do/0/x:0", happened=True, output_json=output
+                )
+            )
+        )
+        assert code is grpc.StatusCode.INVALID_ARGUMENT and places in words and "fake.create" in words
+
+
+async def test_an_error_says_whether_the_effect_may_stand(executor: ExecutorProcess) -> None:
+    executor.world.script("refuse", "lost-before")
+    assert not (await executor.execute("create")).error.effect_possible
+    assert (await executor.execute("create")).error.effect_possible
+
+
+async def test_what_became_of_an_effect(executor: ExecutorProcess) -> None:
+    executor.world.script("lost")
+    unknown = (await executor.execute("create", settle=True)).error
+    assert (unknown.kind, unknown.retryable, unknown.effect_possible) == (pb.ERROR_KIND_NOT_DONE, False, False)
+    assert executor.world.effects == []
+    await executor.execute("create")
+    assert json.loads((await executor.execute("create", settle=True)).output_json) == {"id": "acme-0", "name": "ada"}
+    assert len(executor.world.effects) == 1
 
 
 async def test_a_cancelled_call_is_settled_all_the_same(executor: ExecutorProcess) -> None:

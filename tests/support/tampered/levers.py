@@ -40,6 +40,7 @@ def _with_levers(tool: Tool[Any, Any, Any], folder: Path) -> Tool[Any, Any, Any]
 
     made = Tool(tool.spec, function, tool.arguments, tool.output)
     made.reconciler = tool.reconciler
+    made.receipt_maker = tool.receipt_maker
     return made
 
 

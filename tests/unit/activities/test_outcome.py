@@ -59,3 +59,9 @@ async def test_what_is_too_large_is_left_out(changes: dict[str, Any], kept: tupl
 async def test_even_the_failure_is_bounded() -> None:
     data = await told(failure="because " * 200_000)
     assert data.failure.startswith("because") and len(data.failure) == 10_000
+
+
+async def test_secrets_are_not_told() -> None:
+    given = [{"data": {"name": "ada", "initialPassword": "hunter2"}}]
+    data = await told(input=given, output={"accounts": [{"id": "1", "api-key": "hunter2"}]})
+    assert data.input == [{"data": {"name": "ada"}}] and data.output == {"accounts": [{"id": "1"}]}

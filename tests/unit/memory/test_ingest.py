@@ -84,7 +84,7 @@ def test_what_was_recalled_is_not_kept_again() -> None:
     assert memory_of(observation("o1", tool="memory.recall")) is None
 
 
-@pytest.mark.parametrize("name", ["password", "apiKey", "api_key", "accessToken", "clientSecret", "Authorization"])
+@pytest.mark.parametrize("name", ["password", "apiKey", "api-key", "accessToken", "passphrase", "Authorization"])
 def test_secrets_are_not_told(name: str) -> None:
     record = kept(outcome(input={name: "hunter2", "deep": [{name: {"value": "hunter2"}}], "city": "London"}))
     assert "hunter2" not in record.text + record.attributes_json

@@ -16,19 +16,21 @@ from factotum.tool_executor.ledger import State
 from tests.support.tool_executor import LEASE_SECONDS, Bench, bench
 
 KEY = "run:/do/0/x:0"
-BEFORE = ["ok", "refuse", "away", "lost-before", "fail-before", "raise-before", "die-before"]
+BEFORE = ["ok", "refuse", "gone", "bar", "away", "lost-before", "fail-before", "raise-before", "die-before"]
 AFTER = ["lost", "fail", "raise", "bad-output", "ambiguous", "die"]
 ASKED = ["ok", "away", "refused", "raise", "ambiguous", "die"]
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What one attempt meets with. `waits`: the lease of a dead one before it has ended."""
+    """What one attempt meets with. `waits`: the lease of a dead one before it has ended; `settles`: it only
+    asks what became of the earlier ones."""
 
     call: str
     asked: str
     waits: bool
     resolves: bool
+    settles: bool = False
 
 
 attempts = st.builds(
@@ -37,6 +39,7 @@ attempts = st.builds(
     asked=st.sampled_from(ASKED),
     waits=st.booleans(),
     resolves=st.booleans(),
+    settles=st.booleans(),
 )
 
 
@@ -46,7 +49,7 @@ async def attempted(b: Bench, tool: str, attempt: Attempt) -> Answer | None:
     if attempt.waits:
         b.ahead += timedelta(seconds=LEASE_SECONDS)
     try:
-        return await b.call(tool)
+        return await b.call(tool, settle=attempt.settles)
     except asyncio.CancelledError:
         b.restarted()
         return None
@@ -57,14 +60,21 @@ async def resolve_truly(b: Bench) -> None:
     await b.ledger.resolve("acme", KEY, output_json=output, reason="looked", now=b.now())
 
 
+async def ambiguous(b: Bench) -> bool:
+    entry = await b.ledger.entry("acme", KEY)  # none where all that was asked is what became of it
+    return entry is not None and entry.state is State.AMBIGUOUS
+
+
 async def live(tool: str, history: list[Attempt], once: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with bench(Path(folder)) as b:
             output = None
             for attempt in history:
+                before = len(b.world.effects)
                 answer = await attempted(b, tool, attempt)
                 effects = len(b.world.effects)
                 assert effects <= 1 or not once
+                assert not (attempt.settles and once and effects > before), "to settle is to do nothing new"
                 if answer is None:
                     continue
                 if answer.output_json is not None:
@@ -73,11 +83,13 @@ async def live(tool: str, history: list[Attempt], once: bool) -> None:
                     output = answer.output_json
                 elif once and answer.error is not None and not answer.error.retryable:
                     assert effects == 0, "a run was told that it failed, and it had not"
-                if attempt.resolves and (await b.entry()).state is State.AMBIGUOUS:
+                if answer.error is not None and not answer.effect_possible:
+                    assert effects == 0, "a run was told that there is nothing to undo, and there is"
+                if attempt.resolves and await ambiguous(b):
                     await resolve_truly(b)
             for _ in range(3):
                 answer = await attempted(b, tool, Attempt("ok", "ok", waits=True, resolves=False))
-                if (await b.entry()).state is State.AMBIGUOUS:
+                if await ambiguous(b):
                     await resolve_truly(b)
             assert answer is not None and answer.output_json is not None
             assert len(b.world.effects) == 1 or not once

@@ -15,7 +15,7 @@ from factotum.sdk.spec import Idempotency
 from factotum.tool_executor.calls import Origin
 from factotum.tool_executor.errors import LedgerUnavailable, NotAmbiguous, UnknownEffect
 from factotum.tool_executor.ledger import Claim, Granted, Publication, Refused, Settlement, State, Step
-from factotum.tool_executor.ledger_sqlite import SqliteLedger
+from factotum.tool_executor.ledger_sqlite import _SCHEMA, SqliteLedger
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 CLAIM = Claim(
@@ -23,6 +23,7 @@ CLAIM = Claim(
     key="k",
     tool="fake.create",
     tool_version="1.0.0",
+    arguments_json='{"name": "ada"}',
     arguments_sha256="0" * 64,
     origin=Origin(run_id="run"),
     idempotency=Idempotency.RECONCILE,
@@ -45,12 +46,53 @@ def opened(folder: Path) -> SqliteLedger:
 
 async def test_what_was_claimed_is_there_after_reopening(tmp_path: Path) -> None:
     async with opened(tmp_path) as ledger:
-        assert await ledger.claim(CLAIM) == Granted(Step.CALL, 1)
+        assert await ledger.claim(CLAIM) == Granted(Step.CALL, 1, NOW)
     async with opened(tmp_path) as ledger:
         entry = await ledger.entry("acme", "k")
         later = replace(CLAIM, owner="you", now=NOW + timedelta(seconds=5))
         assert entry is not None and (entry.state, entry.lease_owner) == (State.STARTED, "me")
-        assert await ledger.claim(later) == Granted(Step.ASK, 2)
+        assert await ledger.claim(later) == Granted(Step.ASK, 2, NOW, doubt=True)
+
+
+async def test_a_file_of_the_first_version_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "ledger.sqlite"
+    path.parent.mkdir()
+    old = sqlite3.connect(path)
+    for statement in _SCHEMA[0]:
+        old.execute(statement)
+    for key, state in (("s", "started"), ("a", "ambiguous"), ("f", "failed"), ("d", "done")):
+        values = ("acme", key, "fake.create", "1.0.0", CLAIM.arguments_sha256, *[""] * 6, state, 1, 0.0, 0.0)
+        stored = b"{}" if state == "done" else None
+        marks = ", ".join("?" * (len(values) + 1))
+        old.execute(
+            "INSERT INTO effects (tenant, key, tool, tool_version, arguments_sha256, run_id, step, iteration, "  # noqa: S608
+            "procedure, event_source, event_id, state, attempts, started_at, updated_at, observation) "
+            f"VALUES ({marks})",
+            (*values, stored),
+        )
+    old.commit()
+    old.close()
+    for _ in range(2):
+        async with opened(tmp_path) as ledger:
+            entries = await ledger.entries("acme", states=[], limit=9, run_id="")
+            assert {(entry.key, entry.doubt) for entry in entries} == {
+                ("s", True),
+                ("a", True),
+                ("f", False),
+                ("d", False),
+            }
+            assert {entry.arguments_json for entry in entries} == {None}
+    async with opened(tmp_path) as ledger:
+        claimed = await ledger.claim(replace(CLAIM, key="s"))
+        assert claimed == Granted(Step.ASK, 2, datetime(1970, 1, 1, tzinfo=UTC), doubt=True)
+
+
+async def test_a_file_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
+    async with opened(tmp_path) as ledger:
+        await ledger._file.run(lambda db: db.execute("PRAGMA user_version = 99"))
+    with pytest.raises(LedgerUnavailable, match="version 99"):
+        async with opened(tmp_path):
+            pass
 
 
 async def test_it_is_written_through(tmp_path: Path) -> None:
@@ -136,7 +178,7 @@ async def test_a_locked_file_is_said_to_be_unavailable(tmp_path: Path) -> None:
         with pytest.raises(LedgerUnavailable, match="locked"):
             await ledger.claim(CLAIM)
         other.close()
-        assert await ledger.claim(CLAIM) == Granted(Step.CALL, 1)
+        assert await ledger.claim(CLAIM) == Granted(Step.CALL, 1, NOW)
 
 
 async def test_what_is_committed_together_fails_apart(tmp_path: Path) -> None:
@@ -152,7 +194,7 @@ async def test_what_is_committed_together_fails_apart(tmp_path: Path) -> None:
         release.set()
         first, refused, last, again, unknown = await asyncio.gather(*waiting, return_exceptions=True)
         await blocker
-        assert first == last == Granted(Step.CALL, 1)
+        assert first == last == Granted(Step.CALL, 1, NOW)
         assert isinstance(refused, LedgerUnavailable) and isinstance(unknown, UnknownEffect)
         assert isinstance(again, Refused)
         entries = await ledger.entries("acme", states=[], limit=9, run_id="")

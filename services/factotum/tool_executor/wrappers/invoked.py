@@ -11,7 +11,7 @@ from factotum.tool_executor.registry import AnyTool
 async def act(prepared: Prepared) -> str:
     """Carries the call out. Raises whatever the tool raises, or pydantic for an output not as declared."""
     tool = prepared.call.tool
-    return _text(tool, await tool.function(prepared.arguments, prepared.context))
+    return text(tool, await tool.function(prepared.arguments, prepared.context))
 
 
 async def ask(prepared: Prepared) -> str | None:
@@ -20,12 +20,13 @@ async def ask(prepared: Prepared) -> str | None:
     if tool.reconciler is None:
         raise TypeError(f"{tool.spec.name} cannot be asked")
     found = await tool.reconciler(prepared.arguments, prepared.context)
-    return None if found is None else _text(tool, found)
+    return None if found is None else text(tool, found)
 
 
-def _text(tool: AnyTool, output: Any) -> str:
+def text(tool: AnyTool, output: Any) -> str:
+    """The JSON text of an output. Raises pydantic's `ValidationError` if it is not as declared."""
     model = tool.output.model_validate(output)
     # The schema in the catalog is the one of serialisation by alias. An instance made by hand is not
     # validated anew; what is of another type than its field declares is refused here.
-    text: str = model.model_dump_json(by_alias=True, warnings="error")
-    return text
+    written: str = model.model_dump_json(by_alias=True, warnings="error")
+    return written

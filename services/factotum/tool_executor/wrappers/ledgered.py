@@ -1,13 +1,17 @@
 """An effect happens once per tenant and idempotency key, whatever is killed, cancelled or sent twice.
 
-What an error says of the effect decides what becomes of the key:
+What an error says of the effect, and whether an earlier attempt left it in doubt, decides what becomes of
+the key:
 
-    certainly none                                   failed: the next attempt starts afresh
-    possible, a retry can help                       started, lease released: the next attempt asks first
-    possible, no retry will come, RECONCILE          the system is asked at once: done, or failed with that error;
-                                                     if it cannot be asked, a retryable Unavailable
-    possible, NATIVE                                 started, lease released: the next attempt acts again
+    certainly none, and no doubt before              failed: the next attempt starts afresh
+    possible or in doubt, a retry can help           started, lease released: the next attempt asks first
+    possible or in doubt, no retry will come,        the system is asked at once: done, or failed with that error;
+      RECONCILE                                      if it cannot be asked, a retryable Unavailable
+    possible or in doubt, NATIVE                     started, lease released: the next attempt acts again
     possible, NONE; or the tool cannot tell          ambiguous: a person decides
+
+Doubt ends with `done`, or by the word of a person. A call to settle acts only where that cannot make a
+second effect, and ends in `done`, `failed`, `ambiguous`, or a retryable Unavailable.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from factotum.sdk.errors import Ambiguous, ToolError, Unavailable
+from factotum.sdk.errors import Ambiguous, InvalidArgument, NotDone, NotFound, NotPermitted, ToolError, Unavailable
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.tool_executor.calls import Answer, Call, Handler, Prepared
 from factotum.tool_executor.errors import EffectAmbiguous, LedgerUnavailable
@@ -54,6 +58,12 @@ class _Verdict:
     error: ToolError | None = None
     reconciled: bool = False
     reason: str = ""
+    doubt: bool = False
+
+    @property
+    def effect_possible(self) -> bool:
+        """As the run is told. Who asked for what became of the effect is told what was found."""
+        return self.doubt and not isinstance(self.error, NotDone)
 
 
 class Ledgered:
@@ -121,6 +131,7 @@ class Ledgered:
                 key=call.key,
                 tool=spec.name,
                 tool_version=spec.version,
+                arguments_json=call.arguments_json,
                 arguments_sha256=call.arguments_sha256,
                 origin=call.origin,
                 idempotency=spec.idempotency,
@@ -128,45 +139,69 @@ class Ledgered:
                 held=key in self._held,
                 now=now,
                 lease_until=now + self._lease,
+                settle=call.settle,
             )
         )
         match decision:
             case Replay(stored):
-                return _replayed(stored)
-            case Refused(error):
-                return Answer(spec.version, call.started_at, self._now(), error=error, recorded=True)
-            case Granted(step, number):
+                return replayed(stored)
+            case Refused():
+                return refused(call, decision, now=self._now())
+            case Granted(step, number, started_at, doubt):
+                prepared = replace(prepared, context=replace(prepared.context, started_at=started_at))
                 self._held.add(key)
                 try:
                     async with self._lease_kept(call, owner):
-                        verdict = await self._verdict(prepared, step)
+                        verdict = await self._verdict(prepared, step, doubt)
                     return await self._settled(call, verdict, owner, number)
                 finally:
                     self._held.discard(key)
 
-    async def _verdict(self, prepared: Prepared, step: Step) -> _Verdict:
+    async def _verdict(self, prepared: Prepared, step: Step, doubt: bool) -> _Verdict:
         if step is Step.GIVE_UP:
             return self._ambiguous(prepared.call, "an earlier attempt was interrupted and the system cannot be asked")
-        if step is Step.ASK and (found := await self._asked(prepared)) is not None:
-            return found
+        if step is Step.ASK:
+            if (found := await self._asked(prepared)) is not None:
+                return found
+            if prepared.call.settle:
+                error = NotDone(f"the system was asked and does not have the effect of {prepared.call.tool.spec.name}")
+                return _Verdict(State.FAILED, error=error, reason=error.message, doubt=True)
         try:
             return _Verdict(State.DONE, output_json=await self._act(prepared))
         except ToolError as error:
-            return await self._after(error, prepared)
+            if prepared.call.settle:
+                return self._after_repeating(error, prepared)
+            return await self._after(error, prepared, doubt or error.effect_possible)
 
-    async def _after(self, error: ToolError, prepared: Prepared) -> _Verdict:
+    async def _after(self, error: ToolError, prepared: Prepared, doubt: bool) -> _Verdict:
         idempotency = prepared.call.tool.spec.idempotency
-        if not error.effect_possible:
+        if not doubt:
             return _Verdict(State.FAILED, error=error, reason=error.message)
         if isinstance(error, Ambiguous) or idempotency is Idempotency.NONE:
             return self._ambiguous(prepared.call, error.message)
         if error.retryable or idempotency is Idempotency.NATIVE:
-            return _Verdict(State.STARTED, error=error, reason=error.message)
+            return _Verdict(State.STARTED, error=error, reason=error.message, doubt=True)
         found = await self._asked(prepared)
-        return found or _Verdict(State.FAILED, error=error, reason=error.message)
+        return found or _Verdict(State.FAILED, error=error, reason=error.message, doubt=True)
+
+    def _after_repeating(self, error: ToolError, prepared: Prepared) -> _Verdict:
+        """After a repetition, made only to learn what became of an earlier attempt, was refused.
+
+        That the arguments are never accepted, or that what they speak of is not there, was true of the
+        earlier attempt's effect as well. Of a deletion, though, the latter may be the effect itself; and
+        any other refusal may be due to what changed since.
+        """
+        spec = prepared.call.tool.spec
+        never = isinstance(error, InvalidArgument) or (isinstance(error, NotFound) and spec.effect is not Effect.DELETE)
+        if never and not error.effect_possible:
+            reason = f"the system does not have the effect of {spec.name}: {error.message}"
+            return _Verdict(State.FAILED, error=NotDone(reason), reason=reason, doubt=True)
+        if isinstance(error, NotPermitted) or (error.retryable and not isinstance(error, Ambiguous)):
+            return _not_now(error)
+        return self._ambiguous(prepared.call, error.message)
 
     async def _asked(self, prepared: Prepared) -> _Verdict | None:
-        """None if the effect certainly is not there."""
+        """None if the effect is not there."""
         try:
             output = await self._ask(prepared)
         except Ambiguous as error:
@@ -174,17 +209,24 @@ class Ledgered:
         except ToolError as error:
             # Whatever keeps the system from being asked, a refused credential too: the effect may be
             # there, so the run must come back rather than take it for failed.
-            reason = f"whether an earlier attempt had its effect could not be asked: {error.message}"
-            return _Verdict(State.STARTED, error=Unavailable(reason), reason=reason)
+            return _not_now(error)
         return None if output is None else _Verdict(State.DONE, output_json=output, reconciled=True)
 
     def _ambiguous(self, call: Call, why: str) -> _Verdict:
         error = EffectAmbiguous(call.key, why, retry_after=self._ambiguous_retry)
-        return _Verdict(State.AMBIGUOUS, error=error, reason=why)
+        return _Verdict(State.AMBIGUOUS, error=error, reason=why, doubt=True)
 
     async def _settled(self, call: Call, verdict: _Verdict, owner: str, number: int) -> Answer:
         now, version = self._now(), call.tool.spec.version
-        answer = Answer(version, call.started_at, now, verdict.output_json, verdict.error, recorded=True)
+        answer = Answer(
+            version,
+            call.started_at,
+            now,
+            verdict.output_json,
+            verdict.error,
+            effect_possible=verdict.effect_possible,
+            recorded=True,
+        )
         stored = None
         if verdict.output_json is not None:
             stored = StoredObservation(
@@ -199,13 +241,16 @@ class Ledgered:
             reason=verdict.reason,
             observation=None if stored is None else stored.model_dump_json().encode(),
             reconciled=verdict.reconciled,
-            publications=(self._observe(call, answer, number),),
+            doubt=verdict.doubt,
+            # A question that found nothing is no news.
+            publications=() if call.settle and verdict.output_json is None else (self._observe(call, answer, number),),
         )
         if await self._ledger.settle(settlement):
             return answer
         # Only where this process was stopped for longer than a lease: what the other found counts.
         log.error("a lease was lost during a call", tenant=call.tenant, key=call.key, tool=call.tool.spec.name)
-        return replace(answer, output_json=None, error=Unavailable("another attempt took this call over"))
+        error = Unavailable("another attempt took this call over")
+        return replace(answer, output_json=None, error=error, effect_possible=True)
 
     @asynccontextmanager
     async def _lease_kept(self, call: Call, owner: str) -> AsyncIterator[None]:
@@ -224,7 +269,23 @@ class Ledgered:
             renewal.cancel()
 
 
-def _replayed(stored: StoredObservation) -> Answer:
+def _not_now(error: ToolError) -> _Verdict:
+    reason = f"whether an earlier attempt had its effect could not be asked: {error.message}"
+    return _Verdict(State.STARTED, error=Unavailable(reason), reason=reason, doubt=True)
+
+
+def refused(call: Call, decision: Refused, *, now: datetime) -> Answer:
+    return Answer(
+        tool_version=call.tool.spec.version,
+        started_at=call.started_at,
+        ended_at=now,
+        error=decision.error,
+        effect_possible=decision.effect_possible,
+        recorded=True,
+    )
+
+
+def replayed(stored: StoredObservation) -> Answer:
     return Answer(
         tool_version=stored.tool_version,
         started_at=stored.started_at,

@@ -11,6 +11,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from factotum.runtime.telemetry import RUN_ID, TENANT
 from factotum.sdk.errors import ToolError
+from factotum.sdk.spec import Effect
 from factotum.tool_executor.calls import Answer, Call
 from factotum.tool_executor.ledger import Publication
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
@@ -20,7 +21,8 @@ tracer = trace.get_tracer(__name__)
 
 class Observed:
     """Turns a `ToolError` into an answer and puts the observation of what the ledger has not recorded
-    into the outbox: reads, and calls that were refused before they reached it.
+    into the outbox: reads, and calls that were refused before they reached it. What an earlier attempt
+    did under the same key is not undone by such a refusal: of that the ledger is asked.
 
     Args:
         observe: makes the observation of a call that is not counted in attempts.
@@ -50,7 +52,10 @@ class Observed:
             try:
                 answer = await self._inner(call)
             except ToolError as error:
-                answer = Answer(call.tool.spec.version, call.started_at, self._now(), error=error)
+                possible = await self._effect_possible(call)
+                answer = Answer(
+                    call.tool.spec.version, call.started_at, self._now(), error=error, effect_possible=possible
+                )
             span.set_attribute("factotum.replayed", answer.replayed)
             if answer.error is not None:
                 span.set_attribute("error.type", answer.error.kind)
@@ -59,3 +64,9 @@ class Observed:
                 await self._ledger.publish_later(self._observe(call, answer))
                 answer = replace(answer, recorded=True)
             return answer
+
+    async def _effect_possible(self, call: Call) -> bool:
+        if call.tool.spec.effect is Effect.NONE:
+            return False
+        entry = await self._ledger.entry(call.tenant, call.key)
+        return entry is not None and entry.effect_possible

@@ -2,51 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
-from typing import Any
-
 from pydantic import ValidationError
 
-from factotum.runtime.secrets import SecretDirectory, UnknownSecret
-from factotum.sdk.context import ToolContext
-from factotum.sdk.errors import InvalidArgument, NotPermitted
+from factotum.sdk.errors import InvalidArgument
 from factotum.tool_executor.calls import Answer, Call, Handler, Prepared
+from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.errors import presentable
-from factotum.tool_executor.tenants import Tenants
 
 
 class Validated:
     """Raises `InvalidArgument` naming each faulty place as a JSON pointer, `NotPermitted`."""
 
-    def __init__(
-        self, inner: Handler[Answer], *, tenants: Tenants, secrets: SecretDirectory, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, inner: Handler[Answer], *, contexts: Contexts) -> None:
         self._inner = inner
-        self._tenants = tenants
-        self._secrets = secrets
-        self._now = now
+        self._contexts = contexts
 
     async def __call__(self, call: Call) -> Answer:
         try:
             arguments = call.tool.arguments.model_validate_json(call.arguments_json)
         except ValidationError as error:
             raise InvalidArgument(presentable(f"{call.tool.spec.name}: {faults(error)}")) from None
-        context: ToolContext[Any] = ToolContext(
+        context = self._contexts.context(
             tenant=call.tenant,
-            idempotency_key=call.key,
+            system=call.tool.spec.system,
+            key=call.key,
             run_id=call.origin.run_id,
-            settings=self._tenants.settings(call.tenant, call.tool.spec.system),
-            secret=lambda reference: self._secret(call.tenant, reference),
-            now=self._now,
+            started_at=call.started_at,
         )
         return await self._inner(Prepared(call, arguments, context))
-
-    def _secret(self, tenant: str, reference: str) -> str:
-        try:
-            return self._secrets.resolve(tenant, reference)
-        except UnknownSecret as error:
-            raise NotPermitted(str(error)) from error
 
 
 def faults(error: ValidationError) -> str:

@@ -1,0 +1,39 @@
+"""What surrounds a tool: its tenant's settings, secrets and the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from factotum.runtime.secrets import SecretDirectory, UnknownSecret
+from factotum.sdk.context import ToolContext
+from factotum.sdk.errors import NotPermitted
+from factotum.tool_executor.tenants import Tenants
+
+
+class Contexts:
+    """Makes the context of a call."""
+
+    def __init__(self, *, tenants: Tenants, secrets: SecretDirectory, now: Callable[[], datetime]) -> None:
+        self._tenants = tenants
+        self._secrets = secrets
+        self._now = now
+
+    def context(self, *, tenant: str, system: str, key: str, run_id: str, started_at: datetime) -> ToolContext[Any]:
+        """Raises `NotPermitted` where the tenant has not the system."""
+        return ToolContext(
+            tenant=tenant,
+            idempotency_key=key,
+            run_id=run_id,
+            started_at=started_at,
+            settings=self._tenants.settings(tenant, system),
+            secret=lambda reference: self._secret(tenant, reference),
+            now=self._now,
+        )
+
+    def _secret(self, tenant: str, reference: str) -> str:
+        try:
+            return self._secrets.resolve(tenant, reference)
+        except UnknownSecret as error:
+            raise NotPermitted(str(error)) from error

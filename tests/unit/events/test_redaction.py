@@ -1,0 +1,24 @@
+"""Which names mean a secret."""
+
+from __future__ import annotations
+
+import pytest
+
+from factotum.events.redaction import without_secrets
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("password", "newPassword", "passwd", "pass-phrase", "api_key", "apiKey", "API-Key", "x.api.key"),
+        *("client_secret", "accessToken", "Authorization", "credentials", "private key", "PRIVATE_KEY"),
+    ],
+)
+def test_names_of_secrets(name: str) -> None:
+    value = {"a": [{name: "x", "b": 1}], name: {"c": 2}}
+    assert without_secrets(value) == {"a": [{"b": 1}]}
+
+
+@pytest.mark.parametrize("value", [None, 1, "password", [], {}, {"pass": 1, "key": 2, "userName": "ada"}])
+def test_everything_else_stays(value: object) -> None:
+    assert without_secrets(value) == value

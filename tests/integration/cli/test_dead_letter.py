@@ -14,7 +14,7 @@ from factotum.cli.main import app
 from factotum.events import topics
 from factotum.events.dead_letter import DEAD_LETTER_TYPE, UNKNOWN_TENANT, send_to_dead_letter
 from factotum.events.envelope import Event
-from factotum.events.producer import EventProducer
+from factotum.events.producer import MAX_MESSAGE_BYTES, EventProducer
 from tests.support.kafka import embedded_kafka, read_all
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -77,7 +77,7 @@ def test_letters_of_no_tenant_are_shown_and_replayed_to_operators_only(runner: C
 
 
 def test_a_letter_without_the_whole_message_is_not_replayed(runner: CliRunner, kafka: str) -> None:
-    letter = _letter(kafka, b"x" * 900_000)  # in base64 more than Kafka takes
+    letter = _letter(kafka, b"x" * (MAX_MESSAGE_BYTES * 3 // 4))  # in base64 more than may be sent
     result = runner.invoke(app, ["dead-letter", "replay", letter])
     assert result.exit_code == 1
     assert "stood in factotum.events, partition 0, offset 0" in result.stderr

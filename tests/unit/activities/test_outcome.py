@@ -10,14 +10,14 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from factotum.activities.outcome import Outcomes
-from factotum.events.producer import EventProducer
+from factotum.events.producer import MAX_MESSAGE_BYTES, EventProducer
 from factotum.events.topics import OUTCOMES
 from factotum.events.types import OutcomeData
 from factotum.workflows.contract import EventReference, Outcome
 from tests.support.kafka import embedded_kafka, read_all
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
-LARGE = {"text": "x" * 1_100_000}
+LARGE = {"text": "x" * (MAX_MESSAGE_BYTES + 1)}
 
 
 async def told(**changes: Any) -> OutcomeData:
@@ -57,7 +57,7 @@ async def test_what_is_too_large_is_left_out(changes: dict[str, Any], kept: tupl
 
 
 async def test_even_the_failure_is_bounded() -> None:
-    data = await told(failure="because " * 200_000)
+    data = await told(failure="because " * (MAX_MESSAGE_BYTES // 8))
     assert data.failure.startswith("because") and len(data.failure) == 10_000
 
 

@@ -7,7 +7,12 @@ from types import TracebackType
 from typing import Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+from aiokafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+    RecordListTooLargeError,
+)
 from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind
 
@@ -88,8 +93,11 @@ class EventProducer:
                     await producer.send_and_wait(topic, value, key=key.encode(), headers=sent)
             # The first is said before anything is sent or by the broker, the second by the broker.
             except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
+                await self._discard()
                 raise EventTooLarge(f"Kafka takes no message of {len(value)} bytes on {topic}: {error}") from error
             except (KafkaError, OSError, TimeoutError) as error:
+                if isinstance(error, OutOfOrderSequenceNumber):
+                    await self._discard()
                 raise BrokerUnavailable(
                     f"Kafka at {self._bootstrap_servers} did not acknowledge within {self._timeout:g} s: "
                     f"{type(error).__name__} {error}".rstrip()
@@ -104,6 +112,13 @@ class EventProducer:
         except (KafkaError, OSError, TimeoutError):
             return False
         return True
+
+    async def _discard(self) -> None:
+        """The next publication has a new producer. aiokafka counts a message that the broker refused, the
+        broker does not: from then on it would find every one of this producer's out of order."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await self._stop(producer)
 
     async def _started(self) -> AIOKafkaProducer:
         if self._producer is None:

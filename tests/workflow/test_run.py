@@ -25,7 +25,7 @@ from factotum.runs.view import RunStatus, StepStatus
 from factotum.runtime.grpc_client import channel
 from factotum.sdk.errors import Ambiguous, Conflict, Failed, NotPermitted, Unavailable
 from factotum.worker.pool import make_worker
-from factotum.workflows.contract import EventReference, RunInput
+from factotum.workflows.contract import EventReference, RunInput, ToolPin
 from tests.support.executor import ScriptedExecutor, scripted_executor
 from tests.support.temporal import temporal_server
 
@@ -62,7 +62,11 @@ class Bench:
         run_id = f"{tenant}.sample.{self.count:020x}"
         source = parse(HEAD + text)
         run = RunInput(
-            tenant=tenant, document=source.raw, input=raw, event=EventReference(source="/t", id="1", type="t.happened")
+            tenant=tenant,
+            document=source.raw,
+            input=raw,
+            event=EventReference(source="/t", id="1", type="t.happened"),
+            tools={"x.add": ToolPin(version="1.4.0", timeout_seconds=5)},
         )
         assert await self.runs.start(run_id, run, source.document)
         return run_id
@@ -111,6 +115,7 @@ async def test_a_run_shows_its_procedure_its_tools_and_their_summaries(bench: Be
     (request,) = bench.executor.requests
     assert request.idempotency_key == f"{run_id}:/do/0/add:"
     assert (request.tenant, request.origin.run_id, request.origin.event_id) == ("acme", run_id, "1")
+    assert request.tool_version == "1.4.0"
     (outcome,) = bench.outcomes.kept
     assert (outcome.status, outcome.output, outcome.run_id) == ("completed", {"sum": 5}, run_id)
 

@@ -54,6 +54,7 @@ class ToolCalls:
                 event_id=call.event.id,
             ),
             settle=call.settle,
+            tool_version=call.tool_version,
         )
         response = await _to_its_end(self._execute(request))
         if response.observation.HasField("error"):

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 
 from factotum.events.envelope import TENANT_PATTERN
-from factotum.sdk.spec import Effect
+from factotum.sdk.spec import Effect, ToolSpec
 from factotum.tool_executor import observations
 from factotum.tool_executor.calls import Answer, Call, Origin
 from factotum.tool_executor.contexts import Contexts
@@ -73,11 +73,20 @@ class Executor:
         )
 
     async def execute(
-        self, *, tenant: str, tool: str, arguments_json: str, key: str, origin: Origin, settle: bool = False
+        self,
+        *,
+        tenant: str,
+        tool: str,
+        arguments_json: str,
+        key: str,
+        origin: Origin,
+        version: str = "",
+        settle: bool = False,
     ) -> Answer:
         """What came of the call; an effect is carried out once per tenant and key.
 
-        With `settle`, what came of an earlier one with this key; `NotDone` if it had no effect.
+        With `settle`, what came of an earlier one with this key; `NotDone` if it had no effect. `version` is
+        the one that the caller's plan was checked against.
 
         Raises `CallRefused`, `UnknownTool`, `LedgerUnavailable`.
         """
@@ -85,6 +94,8 @@ class Executor:
         found = self._registry.tool(tool)
         check_key(key)
         check_origin(origin)
+        if not settle:
+            check_version(found.spec, version)
         if not key and found.spec.effect is not Effect.NONE:
             raise CallRefused(f"{tool} has an effect: give an idempotency_key")
         return await self._handle(Call(tenant, found, arguments_json, key, origin, self._now(), settle))
@@ -106,6 +117,12 @@ def check_key(key: str) -> None:
         raise CallRefused(f"idempotency_key must be at most {MAX_KEY_LENGTH} characters")
     if _CONTROL.search(key):
         raise CallRefused("idempotency_key must not hold control characters")
+
+
+def check_version(spec: ToolSpec, wanted: str) -> None:
+    """Raises `CallRefused` if the tool's major version is another than the one that was wanted."""
+    if wanted and wanted.partition(".")[0] != spec.version.partition(".")[0]:
+        raise CallRefused(f"{spec.name} is now {spec.version}; the plan was checked against {wanted}: plan it anew")
 
 
 def check_origin(origin: Origin) -> None:

@@ -69,6 +69,7 @@ class ToolExecutorServicer(tools_pb2_grpc.ToolExecutorServiceServicer):
                     event_source=origin.event_source,
                     event_id=origin.event_id,
                 ),
+                version=request.tool_version,
                 settle=request.settle,
             )
         except _TRANSLATED as error:

@@ -50,6 +50,7 @@ class ToolCall(Contract):
 
     tenant: str
     tool: str
+    tool_version: str = ""
     arguments: dict[str, Json]
     idempotency_key: str
     run_id: str

@@ -45,6 +45,7 @@ class TemporalEffects:
                 ToolCall(
                     tenant=self._run.tenant,
                     tool=step.tool,
+                    tool_version=pin.version if pin else "",
                     arguments=step.arguments,
                     idempotency_key=key,
                     run_id=run_id,

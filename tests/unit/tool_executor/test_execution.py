@@ -44,6 +44,24 @@ async def test_a_key_belongs_to_one_tool_and_one_set_of_arguments(b: Bench) -> N
     assert len(b.world.effects) == 1
 
 
+@pytest.mark.parametrize(("wanted", "taken"), [("", True), ("1.7.3", True), ("2.0.0", False), ("0.9.0", False)])
+async def test_a_plan_for_another_major_version_is_refused(b: Bench, wanted: str, taken: bool) -> None:
+    asked = b.executor.execute(
+        tenant="acme",
+        tool="fake.create",
+        arguments_json='{"name": "ada"}',
+        key="k",
+        origin=Origin(),
+        version=wanted,
+    )
+    if taken:
+        assert (await asked).error is None
+    else:
+        with pytest.raises(CallRefused, match="plan it anew"):
+            await asked
+    assert len(b.world.effects) == taken
+
+
 async def test_tenants_do_not_share_keys(b: Bench) -> None:
     first, second = await b.call("create"), await b.call("create", tenant="globex")
     assert not second.replayed and first.output_json != second.output_json

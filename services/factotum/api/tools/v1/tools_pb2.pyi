@@ -174,6 +174,7 @@ class ExecuteRequest(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
     SETTLE_FIELD_NUMBER: _builtins.int
+    TOOL_VERSION_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     tool: _builtins.str
     """Catalog name, e.g. identity.create_user."""
@@ -186,6 +187,10 @@ class ExecuteRequest(_message.Message):
     observation is answered, a system that can be asked is asked, a call that may be repeated without a second
     effect (NATIVE) is repeated if it was started. An effect that did not happen is a NOT_DONE error.
     """
+    tool_version: _builtins.str
+    """The version that the caller's plan was checked against; empty: whichever there is. Another major version is refused
+    with INVALID_ARGUMENT (semantic versioning: it may mean something else); a request to settle is not.
+    """
     @_builtins.property
     def origin(self) -> Global___Origin: ...
     def __init__(
@@ -197,10 +202,11 @@ class ExecuteRequest(_message.Message):
         idempotency_key: _builtins.str = ...,
         origin: Global___Origin | None = ...,
         settle: _builtins.bool = ...,
+        tool_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["origin", b"origin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "idempotency_key", b"idempotency_key", "origin", b"origin", "settle", b"settle", "tenant", b"tenant", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "idempotency_key", b"idempotency_key", "origin", b"origin", "settle", b"settle", "tenant", b"tenant", "tool", b"tool", "tool_version", b"tool_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

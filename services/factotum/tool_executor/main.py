@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from uuid import uuid4
 
 import structlog
@@ -75,15 +74,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def main() -> None:
-    settings = Settings()
-    provider = telemetry.setup("tool-executor", settings.telemetry)
-    try:
-        lifespan.run(lambda stop: serve(settings, stop))
-    except (ConnectorsInvalid, LedgerUnavailable, RuntimeError) as error:
-        log.error("tool-executor cannot start", reason=str(error))
-        sys.exit(1)
-    finally:
-        provider.shutdown()
+    with lifespan.boundary("tool-executor", ConnectorsInvalid, LedgerUnavailable):
+        settings = lifespan.read(Settings)
+        provider = telemetry.setup("tool-executor", settings.telemetry)
+        try:
+            lifespan.run(lambda stop: serve(settings, stop))
+        finally:
+            provider.shutdown()
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ lock: setup ## Pin every dependency by hash into the lock
 	  --no-emit-find-links --no-header --python-version 3.11 -o $(LOCK)
 
 bench: setup ## Measure onboarding beside a hand-written Temporal workflow
-	$(BIN)/python -m benchmarks.onboarding
+	$(BIN)/python -m benchmarks.onboarding --write docs/benchmarks.md
 
 kafka: setup ## Fetch Apache Kafka with Maven, for `factotum dev --kafka apache`
 	$(BIN)/factotum dev kafka-install

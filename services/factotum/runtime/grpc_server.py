@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from opentelemetry.instrumentation.grpc import aio_server_interceptor
+from opentelemetry.instrumentation.grpc import aio_server_interceptor, filters
 
 from factotum.runtime.settings import GrpcSettings
 
@@ -45,7 +45,9 @@ class GrpcServer:
             ("grpc.so_reuseport", 0),
             ("grpc.http2.min_ping_interval_without_data_ms", int(SMALLEST_KEEPALIVE_SECONDS * 1000)),
         ]
-        server = grpc.aio.server(interceptors=[aio_server_interceptor()], options=options)
+        # Probes are no part of any trace, and the interceptor breaks the streaming `Watch` of the health service.
+        traced = aio_server_interceptor(filter_=filters.negate(filters.health_check()))
+        server = grpc.aio.server(interceptors=[traced], options=options)
         for register in self._registrations:
             register(server)
         self._health = health.aio.HealthServicer()

@@ -1,10 +1,9 @@
-"""The world of a run, in memory: answers from a table, a clock that jumps."""
+"""The world of a run, in memory: answers from a table, waits that end at once."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from factotum.workflows.step import Step
@@ -19,7 +18,6 @@ class InMemoryEffects:
         self.answers = {name.replace("__", "."): answer for name, answer in answers.items()}
         self.steps: list[Step] = []
         self.slept: list[float] = []
-        self._now = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
     async def call(self, step: Step) -> Any:
         self.steps.append(step)
@@ -28,11 +26,7 @@ class InMemoryEffects:
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self._now += timedelta(seconds=seconds)
         await asyncio.sleep(0)
-
-    def now(self) -> datetime:
-        return self._now
 
     @property
     def called(self) -> list[tuple[str, str, str]]:

@@ -144,13 +144,6 @@ class Runs:
                 return
             await asyncio.sleep(WATCH_SECONDS)
 
-    async def reachable(self) -> bool:
-        """Whether Temporal answers now."""
-        try:
-            return await self._client.service_client.check_health()
-        except RPCError:
-            return False
-
     async def _describe(self, tenant: str, run_id: str) -> WorkflowExecutionDescription:
         if identity.tenant_of(run_id) != tenant:
             raise RunNotFound(f"tenant {tenant} has no run {run_id}")

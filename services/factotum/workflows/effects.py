@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -72,9 +72,6 @@ class TemporalEffects:
 
     async def sleep(self, seconds: float) -> None:
         await workflow.sleep(seconds)
-
-    def now(self) -> datetime:
-        return workflow.now()
 
 
 def _translated(error: ActivityError, step: Step) -> BaseException:

@@ -10,7 +10,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Protocol
 
 from jsonschema import Draft202012Validator
@@ -54,8 +53,6 @@ class Effects(Protocol):
         """The tool's output. Raises `Problem`."""
 
     async def sleep(self, seconds: float) -> None: ...
-
-    def now(self) -> datetime: ...
 
 
 class _End(BaseException):

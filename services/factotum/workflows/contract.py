@@ -12,8 +12,18 @@ from pydantic import BaseModel, ConfigDict
 
 Json = Any
 
-# The one activity that is no tool call; its name cannot be a tool's, which has one dot and no dash.
+# The activities that are no tool calls; a tool's name has one dot and no dash.
 PUBLISH_OUTCOME = "publish-outcome"
+PUBLISH_EVENT = "publish-event"
+SUBSCRIBE = "subscribe-to-events"
+UNSUBSCRIBE = "unsubscribe-from-events"
+EVALUATE = "evaluate-expression"
+
+# Signal that brings an event, update that brings a person's decision, query for what waits for one.
+EVENT_SIGNAL = "event"
+DECIDE_UPDATE = "decide"
+APPROVALS_QUERY = "approvals"
+TASKS_QUERY = "tasks"
 
 
 class Contract(BaseModel):
@@ -29,20 +39,62 @@ class EventReference(Contract):
 
 
 class ToolPin(Contract):
-    """The version of a tool that the plan was checked against, and how long one call may take."""
+    """The version of a tool that the plan was checked against, its effect class, and how long one call may take."""
 
     version: str
     timeout_seconds: float
+    effect: str = ""
+
+
+class Limits(Contract):
+    """Bounds of one run.
+
+    Attributes:
+        history_events: continue as new past so many events of history; 0: when Temporal suggests it.
+        compensation_seconds: how long a compensation is retried before it is left to a person.
+    """
+
+    history_events: int = 0
+    compensation_seconds: float = 86_400.0
 
 
 class RunInput(Contract):
-    """The input of a run. The document travels in it, so that editing a procedure leaves runs alone."""
+    """The input of a run. The document travels in it, so that editing a procedure leaves runs alone.
+
+    Attributes:
+        documents: what `run.workflow` may start, by `namespace/name:version`.
+        functions: what cataloged calls stand for, by the text of `call`.
+        depth: how many runs this one is nested in.
+        hops: how many runs in a row led to this one by events that they emitted.
+        resume: where to go on, of a run that continued as new; see `workflows.progress`.
+    """
 
     tenant: str
     document: dict[str, Json]
     input: Json = None
     event: EventReference = EventReference()
     tools: dict[str, ToolPin] = {}
+    documents: dict[str, dict[str, Json]] = {}
+    functions: dict[str, dict[str, Json]] = {}
+    limits: Limits = Limits()
+    depth: int = 0
+    hops: int = 0
+    resume: Json = None
+    first_started_at: datetime | None = None
+
+
+class SecretMarks(Contract):
+    """Which marks in a call's arguments stand for secrets; see `SecretMarks` in tools.proto."""
+
+    nonce: str
+    names: list[str]
+
+
+class ApprovalProof(Contract):
+    """Who approved the call with this hash; see `factotum.sdk.approval`."""
+
+    call_sha256: str
+    by: list[str]
 
 
 class ToolCall(Contract):
@@ -60,6 +112,75 @@ class ToolCall(Contract):
     settle: bool = False
     procedure: str = ""
     event: EventReference = EventReference()
+    secrets: SecretMarks | None = None
+    approval: ApprovalProof | None = None
+
+
+class Evaluation(Contract):
+    """The input of the activity that evaluates an expression which is not shown to be cheap."""
+
+    program: str
+    value: Json = None
+    arguments: dict[str, Json] = {}
+
+
+class Emission(Contract):
+    """The input of the activity that publishes a CloudEvent; `event` has every attribute, tenant and id included."""
+
+    event: dict[str, Json]
+
+
+class Subscription(Contract):
+    """The input of the activities that begin and end a run's hearing of events; see `SubscribeRequest`."""
+
+    tenant: str
+    run_id: str
+    filters: list[dict[str, Json]] = []
+
+
+class EventSignal(Contract):
+    """The argument of the signal that brings an event: a CloudEvent in its JSON form."""
+
+    event: dict[str, Json]
+
+
+class Decision(Contract):
+    """The argument of the update by which a person decides on a call."""
+
+    step: str
+    iteration: str = ""
+    call_sha256: str
+    approve: bool
+    by: str
+    because: str = ""
+
+
+class PendingApproval(Contract):
+    """A call that waits for a person; the answer of the query `approvals` is a list of these."""
+
+    step: str
+    iteration: str
+    tool: str
+    arguments: dict[str, Json]
+    call_sha256: str
+    summary: str
+    by: list[str]
+    count: int
+    approved_by: list[str] = []
+    asked_at: datetime
+    until: datetime | None = None
+
+
+class PersonTask(Contract):
+    """What is left for a person, with all that it takes: `undo` a step by hand, or `find out` whether it stands."""
+
+    kind: Literal["undo", "find out"]
+    step: str
+    iteration: str
+    tool: str
+    arguments: dict[str, Json]
+    idempotency_key: str
+    error: str
 
 
 class Outcome(Contract):
@@ -75,5 +196,6 @@ class Outcome(Contract):
     output: Json = None
     failure: str = ""
     compensated: list[str] = []
+    tasks: list[PersonTask] = []
     started_at: datetime
     ended_at: datetime

@@ -39,10 +39,50 @@ class PlannerServiceStub:
                 request_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.PlanRequest.SerializeToString,
                 response_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.PlanResponse.FromString,
                 _registered_method=True)
+        self.StartRun = channel.unary_unary(
+                '/factotum.api.planner.v1.PlannerService/StartRun',
+                request_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.StartRunRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.StartRunResponse.FromString,
+                _registered_method=True)
+        self.CancelRun = channel.unary_unary(
+                '/factotum.api.planner.v1.PlannerService/CancelRun',
+                request_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.CancelRunRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.CancelRunResponse.FromString,
+                _registered_method=True)
+        self.RegisterProcedure = channel.unary_unary(
+                '/factotum.api.planner.v1.PlannerService/RegisterProcedure',
+                request_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.RegisterProcedureRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.RegisterProcedureResponse.FromString,
+                _registered_method=True)
+        self.GetProcedure = channel.unary_unary(
+                '/factotum.api.planner.v1.PlannerService/GetProcedure',
+                request_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.GetProcedureRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.GetProcedureResponse.FromString,
+                _registered_method=True)
         self.ListProcedures = channel.unary_unary(
                 '/factotum.api.planner.v1.PlannerService/ListProcedures',
                 request_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListProceduresRequest.SerializeToString,
                 response_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListProceduresResponse.FromString,
+                _registered_method=True)
+        self.Subscribe = channel.unary_unary(
+                '/factotum.api.planner.v1.PlannerService/Subscribe',
+                request_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.SubscribeRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.SubscribeResponse.FromString,
+                _registered_method=True)
+        self.Unsubscribe = channel.unary_unary(
+                '/factotum.api.planner.v1.PlannerService/Unsubscribe',
+                request_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.UnsubscribeRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.UnsubscribeResponse.FromString,
+                _registered_method=True)
+        self.ListApprovals = channel.unary_unary(
+                '/factotum.api.planner.v1.PlannerService/ListApprovals',
+                request_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListApprovalsRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListApprovalsResponse.FromString,
+                _registered_method=True)
+        self.Decide = channel.unary_unary(
+                '/factotum.api.planner.v1.PlannerService/Decide',
+                request_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.DecideRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.DecideResponse.FromString,
                 _registered_method=True)
         self.ListRuns = channel.unary_unary(
                 '/factotum.api.planner.v1.PlannerService/ListRuns',
@@ -71,8 +111,67 @@ class PlannerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StartRun(self, request, context):
+        """Starts a run of a registered procedure. The same request_id starts one run, however often it is asked.
+        NOT_FOUND if there is no such procedure, FAILED_PRECONDITION with every fault if it does not pass its check.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelRun(self, request, context):
+        """Asks a run to end: it undoes what it did. NOT_FOUND as for GetRun, FAILED_PRECONDITION if it has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RegisterProcedure(self, request, context):
+        """Adds a version of a procedure to the store. The same bytes again change nothing; ALREADY_EXISTS if the
+        version is there with another content: a version never changes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetProcedure(self, request, context):
+        """The document of one version; the newest if none is named.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListProcedures(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Subscribe(self, request, context):
+        """A run hears of events: those that an event filter takes are signalled to it, in their order, from now until it ends.
+        Asked again for the same run, the filters are replaced.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Unsubscribe(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListApprovals(self, request, context):
+        """Calls of a tenant's runs that wait for a person.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Decide(self, request, context):
+        """NOT_FOUND if nothing waits there, FAILED_PRECONDITION if the call has changed since it was looked at,
+        PERMISSION_DENIED if the person is not among those who may decide.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -106,10 +205,50 @@ def add_PlannerServiceServicer_to_server(servicer, server):
                     request_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.PlanRequest.FromString,
                     response_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.PlanResponse.SerializeToString,
             ),
+            'StartRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartRun,
+                    request_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.StartRunRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.StartRunResponse.SerializeToString,
+            ),
+            'CancelRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelRun,
+                    request_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.CancelRunRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.CancelRunResponse.SerializeToString,
+            ),
+            'RegisterProcedure': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterProcedure,
+                    request_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.RegisterProcedureRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.RegisterProcedureResponse.SerializeToString,
+            ),
+            'GetProcedure': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProcedure,
+                    request_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.GetProcedureRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.GetProcedureResponse.SerializeToString,
+            ),
             'ListProcedures': grpc.unary_unary_rpc_method_handler(
                     servicer.ListProcedures,
                     request_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListProceduresRequest.FromString,
                     response_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListProceduresResponse.SerializeToString,
+            ),
+            'Subscribe': grpc.unary_unary_rpc_method_handler(
+                    servicer.Subscribe,
+                    request_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.SubscribeRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.SubscribeResponse.SerializeToString,
+            ),
+            'Unsubscribe': grpc.unary_unary_rpc_method_handler(
+                    servicer.Unsubscribe,
+                    request_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.UnsubscribeRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.UnsubscribeResponse.SerializeToString,
+            ),
+            'ListApprovals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListApprovals,
+                    request_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListApprovalsRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListApprovalsResponse.SerializeToString,
+            ),
+            'Decide': grpc.unary_unary_rpc_method_handler(
+                    servicer.Decide,
+                    request_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.DecideRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.DecideResponse.SerializeToString,
             ),
             'ListRuns': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRuns,
@@ -165,6 +304,114 @@ class PlannerService:
             _registered_method=True)
 
     @staticmethod
+    def StartRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.planner.v1.PlannerService/StartRun',
+            factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.StartRunRequest.SerializeToString,
+            factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.StartRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.planner.v1.PlannerService/CancelRun',
+            factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.CancelRunRequest.SerializeToString,
+            factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.CancelRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegisterProcedure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.planner.v1.PlannerService/RegisterProcedure',
+            factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.RegisterProcedureRequest.SerializeToString,
+            factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.RegisterProcedureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProcedure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.planner.v1.PlannerService/GetProcedure',
+            factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.GetProcedureRequest.SerializeToString,
+            factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.GetProcedureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListProcedures(request,
             target,
             options=(),
@@ -181,6 +428,114 @@ class PlannerService:
             '/factotum.api.planner.v1.PlannerService/ListProcedures',
             factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListProceduresRequest.SerializeToString,
             factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListProceduresResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Subscribe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.planner.v1.PlannerService/Subscribe',
+            factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.SubscribeRequest.SerializeToString,
+            factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.SubscribeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Unsubscribe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.planner.v1.PlannerService/Unsubscribe',
+            factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.UnsubscribeRequest.SerializeToString,
+            factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.UnsubscribeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListApprovals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.planner.v1.PlannerService/ListApprovals',
+            factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListApprovalsRequest.SerializeToString,
+            factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListApprovalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Decide(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.planner.v1.PlannerService/Decide',
+            factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.DecideRequest.SerializeToString,
+            factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.DecideResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -33,7 +33,30 @@ class PlannerServiceStub:
     def __new__(cls, channel: _aio.Channel) -> PlannerServiceAsyncStub: ...
     Plan: _grpc.UnaryUnaryMultiCallable[_planner_pb2.PlanRequest, _planner_pb2.PlanResponse]
     """The plans that an event would start, without starting them."""
+    StartRun: _grpc.UnaryUnaryMultiCallable[_planner_pb2.StartRunRequest, _planner_pb2.StartRunResponse]
+    """Starts a run of a registered procedure. The same request_id starts one run, however often it is asked.
+    NOT_FOUND if there is no such procedure, FAILED_PRECONDITION with every fault if it does not pass its check.
+    """
+    CancelRun: _grpc.UnaryUnaryMultiCallable[_planner_pb2.CancelRunRequest, _planner_pb2.CancelRunResponse]
+    """Asks a run to end: it undoes what it did. NOT_FOUND as for GetRun, FAILED_PRECONDITION if it has ended."""
+    RegisterProcedure: _grpc.UnaryUnaryMultiCallable[_planner_pb2.RegisterProcedureRequest, _planner_pb2.RegisterProcedureResponse]
+    """Adds a version of a procedure to the store. The same bytes again change nothing; ALREADY_EXISTS if the
+    version is there with another content: a version never changes.
+    """
+    GetProcedure: _grpc.UnaryUnaryMultiCallable[_planner_pb2.GetProcedureRequest, _planner_pb2.GetProcedureResponse]
+    """The document of one version; the newest if none is named."""
     ListProcedures: _grpc.UnaryUnaryMultiCallable[_planner_pb2.ListProceduresRequest, _planner_pb2.ListProceduresResponse]
+    Subscribe: _grpc.UnaryUnaryMultiCallable[_planner_pb2.SubscribeRequest, _planner_pb2.SubscribeResponse]
+    """A run hears of events: those that an event filter takes are signalled to it, in their order, from now until it ends.
+    Asked again for the same run, the filters are replaced.
+    """
+    Unsubscribe: _grpc.UnaryUnaryMultiCallable[_planner_pb2.UnsubscribeRequest, _planner_pb2.UnsubscribeResponse]
+    ListApprovals: _grpc.UnaryUnaryMultiCallable[_planner_pb2.ListApprovalsRequest, _planner_pb2.ListApprovalsResponse]
+    """Calls of a tenant's runs that wait for a person."""
+    Decide: _grpc.UnaryUnaryMultiCallable[_planner_pb2.DecideRequest, _planner_pb2.DecideResponse]
+    """NOT_FOUND if nothing waits there, FAILED_PRECONDITION if the call has changed since it was looked at,
+    PERMISSION_DENIED if the person is not among those who may decide.
+    """
     ListRuns: _grpc.UnaryUnaryMultiCallable[_planner_pb2.ListRunsRequest, _planner_pb2.ListRunsResponse]
     """Runs of one tenant, newest first."""
     GetRun: _grpc.UnaryUnaryMultiCallable[_planner_pb2.GetRunRequest, _planner_pb2.GetRunResponse]
@@ -46,7 +69,30 @@ class PlannerServiceAsyncStub(PlannerServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Plan: _aio.UnaryUnaryMultiCallable[_planner_pb2.PlanRequest, _planner_pb2.PlanResponse]  # type: ignore[assignment]
     """The plans that an event would start, without starting them."""
+    StartRun: _aio.UnaryUnaryMultiCallable[_planner_pb2.StartRunRequest, _planner_pb2.StartRunResponse]  # type: ignore[assignment]
+    """Starts a run of a registered procedure. The same request_id starts one run, however often it is asked.
+    NOT_FOUND if there is no such procedure, FAILED_PRECONDITION with every fault if it does not pass its check.
+    """
+    CancelRun: _aio.UnaryUnaryMultiCallable[_planner_pb2.CancelRunRequest, _planner_pb2.CancelRunResponse]  # type: ignore[assignment]
+    """Asks a run to end: it undoes what it did. NOT_FOUND as for GetRun, FAILED_PRECONDITION if it has ended."""
+    RegisterProcedure: _aio.UnaryUnaryMultiCallable[_planner_pb2.RegisterProcedureRequest, _planner_pb2.RegisterProcedureResponse]  # type: ignore[assignment]
+    """Adds a version of a procedure to the store. The same bytes again change nothing; ALREADY_EXISTS if the
+    version is there with another content: a version never changes.
+    """
+    GetProcedure: _aio.UnaryUnaryMultiCallable[_planner_pb2.GetProcedureRequest, _planner_pb2.GetProcedureResponse]  # type: ignore[assignment]
+    """The document of one version; the newest if none is named."""
     ListProcedures: _aio.UnaryUnaryMultiCallable[_planner_pb2.ListProceduresRequest, _planner_pb2.ListProceduresResponse]  # type: ignore[assignment]
+    Subscribe: _aio.UnaryUnaryMultiCallable[_planner_pb2.SubscribeRequest, _planner_pb2.SubscribeResponse]  # type: ignore[assignment]
+    """A run hears of events: those that an event filter takes are signalled to it, in their order, from now until it ends.
+    Asked again for the same run, the filters are replaced.
+    """
+    Unsubscribe: _aio.UnaryUnaryMultiCallable[_planner_pb2.UnsubscribeRequest, _planner_pb2.UnsubscribeResponse]  # type: ignore[assignment]
+    ListApprovals: _aio.UnaryUnaryMultiCallable[_planner_pb2.ListApprovalsRequest, _planner_pb2.ListApprovalsResponse]  # type: ignore[assignment]
+    """Calls of a tenant's runs that wait for a person."""
+    Decide: _aio.UnaryUnaryMultiCallable[_planner_pb2.DecideRequest, _planner_pb2.DecideResponse]  # type: ignore[assignment]
+    """NOT_FOUND if nothing waits there, FAILED_PRECONDITION if the call has changed since it was looked at,
+    PERMISSION_DENIED if the person is not among those who may decide.
+    """
     ListRuns: _aio.UnaryUnaryMultiCallable[_planner_pb2.ListRunsRequest, _planner_pb2.ListRunsResponse]  # type: ignore[assignment]
     """Runs of one tenant, newest first."""
     GetRun: _aio.UnaryUnaryMultiCallable[_planner_pb2.GetRunRequest, _planner_pb2.GetRunResponse]  # type: ignore[assignment]
@@ -64,11 +110,82 @@ class PlannerServiceServicer(metaclass=_abc_1.ABCMeta):
         """The plans that an event would start, without starting them."""
 
     @_abc_1.abstractmethod
+    def StartRun(
+        self,
+        request: _planner_pb2.StartRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_planner_pb2.StartRunResponse, _abc.Awaitable[_planner_pb2.StartRunResponse]]:
+        """Starts a run of a registered procedure. The same request_id starts one run, however often it is asked.
+        NOT_FOUND if there is no such procedure, FAILED_PRECONDITION with every fault if it does not pass its check.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelRun(
+        self,
+        request: _planner_pb2.CancelRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_planner_pb2.CancelRunResponse, _abc.Awaitable[_planner_pb2.CancelRunResponse]]:
+        """Asks a run to end: it undoes what it did. NOT_FOUND as for GetRun, FAILED_PRECONDITION if it has ended."""
+
+    @_abc_1.abstractmethod
+    def RegisterProcedure(
+        self,
+        request: _planner_pb2.RegisterProcedureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_planner_pb2.RegisterProcedureResponse, _abc.Awaitable[_planner_pb2.RegisterProcedureResponse]]:
+        """Adds a version of a procedure to the store. The same bytes again change nothing; ALREADY_EXISTS if the
+        version is there with another content: a version never changes.
+        """
+
+    @_abc_1.abstractmethod
+    def GetProcedure(
+        self,
+        request: _planner_pb2.GetProcedureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_planner_pb2.GetProcedureResponse, _abc.Awaitable[_planner_pb2.GetProcedureResponse]]:
+        """The document of one version; the newest if none is named."""
+
+    @_abc_1.abstractmethod
     def ListProcedures(
         self,
         request: _planner_pb2.ListProceduresRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_planner_pb2.ListProceduresResponse, _abc.Awaitable[_planner_pb2.ListProceduresResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Subscribe(
+        self,
+        request: _planner_pb2.SubscribeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_planner_pb2.SubscribeResponse, _abc.Awaitable[_planner_pb2.SubscribeResponse]]:
+        """A run hears of events: those that an event filter takes are signalled to it, in their order, from now until it ends.
+        Asked again for the same run, the filters are replaced.
+        """
+
+    @_abc_1.abstractmethod
+    def Unsubscribe(
+        self,
+        request: _planner_pb2.UnsubscribeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_planner_pb2.UnsubscribeResponse, _abc.Awaitable[_planner_pb2.UnsubscribeResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListApprovals(
+        self,
+        request: _planner_pb2.ListApprovalsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_planner_pb2.ListApprovalsResponse, _abc.Awaitable[_planner_pb2.ListApprovalsResponse]]:
+        """Calls of a tenant's runs that wait for a person."""
+
+    @_abc_1.abstractmethod
+    def Decide(
+        self,
+        request: _planner_pb2.DecideRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_planner_pb2.DecideResponse, _abc.Awaitable[_planner_pb2.DecideResponse]]:
+        """NOT_FOUND if nothing waits there, FAILED_PRECONDITION if the call has changed since it was looked at,
+        PERMISSION_DENIED if the person is not among those who may decide.
+        """
 
     @_abc_1.abstractmethod
     def ListRuns(

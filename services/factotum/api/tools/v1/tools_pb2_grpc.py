@@ -39,6 +39,11 @@ class ToolExecutorServiceStub:
                 request_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.ExecuteRequest.SerializeToString,
                 response_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.ExecuteResponse.FromString,
                 _registered_method=True)
+        self.Cancel = channel.unary_unary(
+                '/factotum.api.tools.v1.ToolExecutorService/Cancel',
+                request_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.CancelRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.CancelResponse.FromString,
+                _registered_method=True)
         self.ListTools = channel.unary_unary(
                 '/factotum.api.tools.v1.ToolExecutorService/ListTools',
                 request_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.ListToolsRequest.SerializeToString,
@@ -70,6 +75,14 @@ class ToolExecutorServiceServicer:
         by asking the system, or answered with an AMBIGUOUS error until a person resolves it.
         A tool's failure is an observation with an error, not a gRPC status; a gRPC status means that the
         call itself could not be taken (INVALID_ARGUMENT, NOT_FOUND for an unknown tool, UNAVAILABLE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Cancel(self, request, context):
+        """Asks a call that is under way to end: a process is killed, a connection closed. Returns at once; what became
+        of the effect is the answer of `Execute`, or of a request to settle.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,6 +122,11 @@ def add_ToolExecutorServiceServicer_to_server(servicer, server):
                     servicer.Execute,
                     request_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.ExecuteRequest.FromString,
                     response_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.ExecuteResponse.SerializeToString,
+            ),
+            'Cancel': grpc.unary_unary_rpc_method_handler(
+                    servicer.Cancel,
+                    request_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.CancelRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.CancelResponse.SerializeToString,
             ),
             'ListTools': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTools,
@@ -158,6 +176,33 @@ class ToolExecutorService:
             '/factotum.api.tools.v1.ToolExecutorService/Execute',
             factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.ExecuteRequest.SerializeToString,
             factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.ExecuteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Cancel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.tools.v1.ToolExecutorService/Cancel',
+            factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.CancelRequest.SerializeToString,
+            factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.CancelResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,6 +38,10 @@ class ToolExecutorServiceStub:
     A tool's failure is an observation with an error, not a gRPC status; a gRPC status means that the
     call itself could not be taken (INVALID_ARGUMENT, NOT_FOUND for an unknown tool, UNAVAILABLE).
     """
+    Cancel: _grpc.UnaryUnaryMultiCallable[_tools_pb2.CancelRequest, _tools_pb2.CancelResponse]
+    """Asks a call that is under way to end: a process is killed, a connection closed. Returns at once; what became
+    of the effect is the answer of `Execute`, or of a request to settle.
+    """
     ListTools: _grpc.UnaryUnaryMultiCallable[_tools_pb2.ListToolsRequest, _tools_pb2.ListToolsResponse]
     DescribeTool: _grpc.UnaryUnaryMultiCallable[_tools_pb2.DescribeToolRequest, _tools_pb2.DescribeToolResponse]
     """NOT_FOUND if the catalog has no such tool."""
@@ -55,6 +59,10 @@ class ToolExecutorServiceAsyncStub(ToolExecutorServiceStub):
     by asking the system, or answered with an AMBIGUOUS error until a person resolves it.
     A tool's failure is an observation with an error, not a gRPC status; a gRPC status means that the
     call itself could not be taken (INVALID_ARGUMENT, NOT_FOUND for an unknown tool, UNAVAILABLE).
+    """
+    Cancel: _aio.UnaryUnaryMultiCallable[_tools_pb2.CancelRequest, _tools_pb2.CancelResponse]  # type: ignore[assignment]
+    """Asks a call that is under way to end: a process is killed, a connection closed. Returns at once; what became
+    of the effect is the answer of `Execute`, or of a request to settle.
     """
     ListTools: _aio.UnaryUnaryMultiCallable[_tools_pb2.ListToolsRequest, _tools_pb2.ListToolsResponse]  # type: ignore[assignment]
     DescribeTool: _aio.UnaryUnaryMultiCallable[_tools_pb2.DescribeToolRequest, _tools_pb2.DescribeToolResponse]  # type: ignore[assignment]
@@ -76,6 +84,16 @@ class ToolExecutorServiceServicer(metaclass=_abc_1.ABCMeta):
         by asking the system, or answered with an AMBIGUOUS error until a person resolves it.
         A tool's failure is an observation with an error, not a gRPC status; a gRPC status means that the
         call itself could not be taken (INVALID_ARGUMENT, NOT_FOUND for an unknown tool, UNAVAILABLE).
+        """
+
+    @_abc_1.abstractmethod
+    def Cancel(
+        self,
+        request: _tools_pb2.CancelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tools_pb2.CancelResponse, _abc.Awaitable[_tools_pb2.CancelResponse]]:
+        """Asks a call that is under way to end: a process is killed, a connection closed. Returns at once; what became
+        of the effect is the answer of `Execute`, or of a request to settle.
         """
 
     @_abc_1.abstractmethod

@@ -10,8 +10,8 @@ from typing import Any
 from factotum.events.envelope import Event
 from factotum.procedures import expressions
 from factotum.procedures.check import Catalog, called_tools, check
+from factotum.procedures.consumption import EventFilter
 from factotum.procedures.fault import FaultyDocument
-from factotum.procedures.model import EventFilter
 from factotum.procedures.parse import Source
 from factotum.runs.identity import run_id
 from factotum.workflows.contract import EventReference, RunInput, ToolPin
@@ -36,6 +36,7 @@ def matching(event: Event, sources: Iterable[Source]) -> list[Source]:
         source
         for source in sources
         if source.document.schedule is not None
+        and source.document.schedule.on is not None
         and any(takes(wanted, attributes) for wanted in source.document.schedule.on.filters)
     ]
 

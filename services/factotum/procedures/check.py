@@ -14,13 +14,16 @@ from jsonschema.exceptions import ValidationError
 
 from factotum.procedures import expressions, lengths, schemas
 from factotum.procedures.fault import Fault
-from factotum.procedures.model import (
+from factotum.procedures.model import Document
+from factotum.procedures.parse import Source
+from factotum.procedures.retries import Retry
+from factotum.procedures.shapes import Schema
+from factotum.procedures.tasks import (
     CallTask,
-    Document,
+    ErrorDefinition,
     ForTask,
     NamedTask,
     RaiseTask,
-    Schema,
     SetTask,
     SwitchTask,
     Task,
@@ -28,7 +31,6 @@ from factotum.procedures.model import (
     children,
     walk,
 )
-from factotum.procedures.parse import Source
 from factotum.sdk.spec import Effect, ToolSpec
 
 Catalog = Mapping[str, ToolSpec]
@@ -192,14 +194,14 @@ def _task_expressions(pointer: str, task: Task, bound: Names) -> Iterator[Fault]
         case TryTask():
             caught = inside | {task.catch.as_}
             natural += [("/catch/when", task.catch.when, caught), ("/catch/exceptWhen", task.catch.except_when, caught)]
-            if (retry := task.catch.retry) is not None:
+            if isinstance(retry := task.catch.retry, Retry):
                 natural += [
                     ("/catch/retry/when", retry.when, caught),
                     ("/catch/retry/exceptWhen", retry.except_when, caught),
                 ]
         case SetTask():
             templates["/set"] = task.set
-        case RaiseTask():
+        case RaiseTask() if isinstance(task.raise_.error, ErrorDefinition):
             templates["/raise/error"] = task.raise_.error.model_dump()
     for relative, expression, known in natural:
         yield from _natural(expression, pointer + relative, known)
@@ -251,5 +253,9 @@ def _schemas(document: Document) -> Iterator[Fault]:
             (f"{pointer}/export/schema", task.export.schema_),
         ]
     for pointer, schema in found:
-        if schema is not None and (fault := schemas.fault_of(schema.document)) is not None:
+        if (
+            schema is not None
+            and schema.document is not None
+            and (fault := schemas.fault_of(schema.document)) is not None
+        ):
             yield Fault(f"{pointer}/document", fault)

@@ -29,7 +29,7 @@ def single_items(
         try:
             found.append(make(str(name), body))
         except ValidationError as error:
-            faults += [_moved(dict(fault), (index, str(name))) for fault in error.errors()]
+            faults += [moved(dict(fault), (index, str(name))) for fault in error.errors()]
         except PydanticCustomError as error:
             faults.append(InitErrorDetails(type=error, loc=(index, str(name)), input=body))
     if faults:
@@ -41,7 +41,7 @@ def single_items(
     return found
 
 
-def _moved(fault: dict[str, Any], prefix: tuple[int | str, ...]) -> InitErrorDetails:
+def moved(fault: dict[str, Any], prefix: tuple[int | str, ...]) -> InitErrorDetails:
     """A fault of an inner model as one of the outer, at its place."""
     kind = PydanticCustomError(fault["type"], "{message}", {"message": fault["msg"]})
     return InitErrorDetails(type=kind, loc=(*prefix, *fault["loc"]), input=fault["input"])

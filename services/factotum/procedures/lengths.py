@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from factotum.procedures.fault import Fault
-from factotum.procedures.model import Document, walk
+from factotum.procedures.model import Document, walk_document
 
 LONGEST_NAME = 64
 # Of protos/factotum/api/tools/v1/tools.proto, in characters.
@@ -24,7 +24,7 @@ def faults(document: Document) -> Iterator[Fault]:
     """The tasks whose name or whose place in the document is too long."""
     run_id = LONGEST_TENANT + len(f".{document.document.name}.") + 20
     longest_pointer = LONGEST_KEY - run_id - len("::") - ITERATION - len(":undo")
-    for pointer, named in walk(document.do):
+    for pointer, named in walk_document(document):
         if len(named.name) > LONGEST_NAME:
             yield Fault(pointer, f"the name of a task may be {LONGEST_NAME} characters, this one has {len(named.name)}")
         elif len(pointer) > longest_pointer:

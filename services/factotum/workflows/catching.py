@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from factotum.procedures.expressions import evaluate_expression, truthy
-from factotum.procedures.model import Catch, Retry
+from factotum.procedures.retries import Retry
+from factotum.procedures.tasks import Catch
 from factotum.workflows.problem import Problem
 
 # Without a limit of its own a retry ends here, so that a fault that stays becomes visible.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from factotum.procedures.model import Compensate
+from factotum.procedures.metadata import Compensate
 from factotum.workflows.step import Step
 
 

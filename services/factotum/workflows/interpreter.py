@@ -15,15 +15,14 @@ from typing import Any, Protocol
 from jsonschema import Draft202012Validator
 
 from factotum.procedures import expressions, schemas
-from factotum.procedures.model import (
+from factotum.procedures.model import Document
+from factotum.procedures.shapes import Input, Output
+from factotum.procedures.tasks import (
     CallTask,
-    Document,
     DoTask,
     ForkTask,
     ForTask,
-    Input,
     NamedTask,
-    Output,
     RaiseTask,
     SetTask,
     SwitchTask,

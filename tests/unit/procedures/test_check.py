@@ -57,7 +57,7 @@ def test_a_sound_document_has_no_fault() -> None:
         ("do:\n  - a: {set: {}}\n  - a: {set: {}}\n", "2:1", "two entries of one list are named a"),
         ("do:\n  - a: {sett: {}}\n", "3:5", "a task must have one of"),
         ("do:\n  - a: {set: {}, tehn: end}\n", "3:18", "`tehn` is not a property here"),
-        ("do:\n  - a: {listen: {}}\n", "3:5", "`listen` tasks are not carried out"),
+        ("do:\n  - a: {listen: {}}\n", "3:", "`to` is missing"),
         ("do:\n  - a: {set: {}, then: b}\n", "3:18", "`then: b` leads nowhere. Here are continue, exit, end, a"),
         ("do:\n  - a: {switch: [{x: {then: b}}]}\n", "3:23", "leads nowhere"),
         ("do:\n  - a: {call: mail.sent}\n", "3:9", "there is no tool `mail.sent`. There are mail.read, mail.send"),
@@ -98,7 +98,7 @@ def test_a_sound_document_has_no_fault() -> None:
         ("do:\n  - a: {set: {x: !!binary aGk=}}\n", "3:18", "JSON has no binary"),
         ("input: {schema: {document: {$ref: '#/$defs/no'}}}\ndo:\n  - a: {set: {}}\n", "2:18", "leads nowhere inside"),
         ("input: {schema: {document: {$ref: 'http://x/y'}}}\ndo:\n  - a: {set: {}}\n", "2:18", "nothing is fetched"),
-        ("schedule: {cron: '* * * * *'}\ndo:\n  - a: {set: {}}\n", "2:", "not a property here"),
+        ("schedule: {cron: '* * * * *', every: PT1M}\ndo:\n  - a: {set: {}}\n", "2:", "exactly one of"),
     ],
 )
 def test_a_mistake_is_named_where_it_stands(text: str, place: str, message: str) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from pydantic import ValidationError
 
@@ -14,7 +16,7 @@ def test_reads(given: object, seconds: float) -> None:
     assert Duration.model_validate(given).total_seconds == seconds
 
 
-@pytest.mark.parametrize("given", ["", "P", "PT", "P1Y", "P1M", "PT5M\n", "xPT5M", "PT5", "-PT5M"])
+@pytest.mark.parametrize("given", ["", "P", "PT", "P1.5Y", "PT5M\n", "xPT5M", "PT5", "-PT5M"])
 def test_a_text_that_is_none_is_quoted(given: str) -> None:
     with pytest.raises(ValidationError) as refused:
         Duration.model_validate(given)
@@ -25,3 +27,17 @@ def test_a_text_that_is_none_is_quoted(given: str) -> None:
 def test_what_is_neither_is_refused(given: object) -> None:
     with pytest.raises(ValidationError):
         Duration.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "start", "end"),
+    [
+        ("P1M", "2026-01-31T10:00:00", "2026-02-28T10:00:00"),
+        ("P1Y", "2024-02-29T10:00:00", "2025-02-28T10:00:00"),
+        ("P13MT1H", "2026-12-01T10:00:00", "2028-01-01T11:00:00"),
+    ],
+)
+def test_years_and_months_are_of_the_calendar(given: str, start: str, end: str) -> None:
+    begin = datetime.fromisoformat(start).replace(tzinfo=UTC)
+    later = datetime.fromisoformat(end).replace(tzinfo=UTC)
+    assert Duration.model_validate(given).seconds_from(begin) == (later - begin).total_seconds()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from factotum.procedures.check import check
-from factotum.procedures.model import walk
 from factotum.procedures.parse import Source, parse
+from factotum.procedures.tasks import walk
 from factotum.runs.identity import run_id
 from factotum.tool_executor.execution import MAX_KEY_LENGTH
 

@@ -11,8 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from factotum.procedures.check import check
-from factotum.procedures.model import CallTask, walk
 from factotum.procedures.parse import Source, parse
+from factotum.procedures.tasks import CallTask, walk
 from factotum.sdk.spec import Effect, ToolSpec
 from factotum.workflows.interpreter import Interpreter
 from factotum.workflows.problem import Problem, of_tool_error

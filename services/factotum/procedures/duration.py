@@ -94,16 +94,14 @@ def _lapse(value: Any) -> Duration | str:
 
 def _written(duration: Duration) -> Any:
     """As a mapping, which has no years and months; with those, or of no length, as text."""
-    if duration.years or duration.months or duration == Duration(seconds=0):
-        return f"P{duration.years}Y{duration.months}MT{duration.total_seconds:.3f}S"
-    return duration.model_dump(exclude_defaults=True)
+    if duration.years or duration.months:
+        return f"P{duration.years}Y{duration.months}MT{duration.total_seconds:f}S"
+    return duration.model_dump(exclude_defaults=True) or "PT0S"
 
 
 # A duration, or the text of an expression that gives one when it is needed.
 Lapse = Annotated[
     Duration | str,
     PlainValidator(_lapse),
-    PlainSerializer(
-        lambda value: value if isinstance(value, str) else value.model_dump(exclude_defaults=True) or "PT0S"
-    ),
+    PlainSerializer(lambda value: value if isinstance(value, str) else _written(value)),
 ]

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from factotum.procedures.duration import Duration
+from factotum.procedures.tasks import WaitTask
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,9 @@ def test_years_and_months_are_of_the_calendar(given: str, start: str, end: str) 
     begin = datetime.fromisoformat(start).replace(tzinfo=UTC)
     later = datetime.fromisoformat(end).replace(tzinfo=UTC)
     assert Duration.model_validate(given).seconds_from(begin) == (later - begin).total_seconds()
+
+
+@pytest.mark.parametrize("given", ["P1M", "P1Y2MT3.5S", "PT0S", "P1W", {"milliseconds": 50}, "${ .delay }"])
+def test_a_task_is_written_as_it_can_be_read(given: object) -> None:
+    task = WaitTask.model_validate({"wait": given})
+    assert WaitTask.model_validate(task.model_dump(mode="json")) == task

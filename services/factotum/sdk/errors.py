@@ -80,6 +80,16 @@ class Ambiguous(ToolError):
     kind, retryable, effect_possible = "ambiguous", True, True
 
 
+class Cancelled(ToolError):
+    """The call was asked to end before it was done, and did.
+
+    The tool executor raises it for a tool that was interrupted. A tool that knows what its interruption
+    leaves behind may catch `asyncio.CancelledError` and raise this instead, with `effect_possible`.
+    """
+
+    kind, retryable, effect_possible = "cancelled", False, True
+
+
 class NotDone(ToolError):
     """Answer to the question what became of an effect: it certainly did not happen."""
 

@@ -87,6 +87,8 @@ class _ErrorKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorKind.V
     ERROR_KIND_FAILED: _ErrorKind.ValueType  # 8
     ERROR_KIND_NOT_DONE: _ErrorKind.ValueType  # 9
     """Answer to a request to settle: the effect certainly did not happen."""
+    ERROR_KIND_CANCELLED: _ErrorKind.ValueType  # 10
+    """`Cancel` interrupted the call, or kept it from beginning."""
 
 class ErrorKind(_ErrorKind, metaclass=_ErrorKindEnumTypeWrapper): ...
 
@@ -101,6 +103,8 @@ ERROR_KIND_AMBIGUOUS: ErrorKind.ValueType  # 7
 ERROR_KIND_FAILED: ErrorKind.ValueType  # 8
 ERROR_KIND_NOT_DONE: ErrorKind.ValueType  # 9
 """Answer to a request to settle: the effect certainly did not happen."""
+ERROR_KIND_CANCELLED: ErrorKind.ValueType  # 10
+"""`Cancel` interrupted the call, or kept it from beginning."""
 Global___ErrorKind: _TypeAlias = ErrorKind  # noqa: Y015
 
 class _EffectState:

@@ -81,8 +81,10 @@ class ToolExecutorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Cancel(self, request, context):
-        """Asks a call that is under way to end: a process is killed, a connection closed. Returns at once; what became
-        of the effect is the answer of `Execute`, or of a request to settle.
+        """Asks a call that is under way to end: after a short grace a process is killed, a connection closed. Returns at
+        once. `Execute` then answers a CANCELLED error, or what came of the call if it ended first; what became of the
+        effect is the answer of a request to settle. A call of which nobody could tell whether it had its effect (NONE),
+        and a request to settle, go to their end all the same.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,8 +39,10 @@ class ToolExecutorServiceStub:
     call itself could not be taken (INVALID_ARGUMENT, NOT_FOUND for an unknown tool, UNAVAILABLE).
     """
     Cancel: _grpc.UnaryUnaryMultiCallable[_tools_pb2.CancelRequest, _tools_pb2.CancelResponse]
-    """Asks a call that is under way to end: a process is killed, a connection closed. Returns at once; what became
-    of the effect is the answer of `Execute`, or of a request to settle.
+    """Asks a call that is under way to end: after a short grace a process is killed, a connection closed. Returns at
+    once. `Execute` then answers a CANCELLED error, or what came of the call if it ended first; what became of the
+    effect is the answer of a request to settle. A call of which nobody could tell whether it had its effect (NONE),
+    and a request to settle, go to their end all the same.
     """
     ListTools: _grpc.UnaryUnaryMultiCallable[_tools_pb2.ListToolsRequest, _tools_pb2.ListToolsResponse]
     DescribeTool: _grpc.UnaryUnaryMultiCallable[_tools_pb2.DescribeToolRequest, _tools_pb2.DescribeToolResponse]
@@ -61,8 +63,10 @@ class ToolExecutorServiceAsyncStub(ToolExecutorServiceStub):
     call itself could not be taken (INVALID_ARGUMENT, NOT_FOUND for an unknown tool, UNAVAILABLE).
     """
     Cancel: _aio.UnaryUnaryMultiCallable[_tools_pb2.CancelRequest, _tools_pb2.CancelResponse]  # type: ignore[assignment]
-    """Asks a call that is under way to end: a process is killed, a connection closed. Returns at once; what became
-    of the effect is the answer of `Execute`, or of a request to settle.
+    """Asks a call that is under way to end: after a short grace a process is killed, a connection closed. Returns at
+    once. `Execute` then answers a CANCELLED error, or what came of the call if it ended first; what became of the
+    effect is the answer of a request to settle. A call of which nobody could tell whether it had its effect (NONE),
+    and a request to settle, go to their end all the same.
     """
     ListTools: _aio.UnaryUnaryMultiCallable[_tools_pb2.ListToolsRequest, _tools_pb2.ListToolsResponse]  # type: ignore[assignment]
     DescribeTool: _aio.UnaryUnaryMultiCallable[_tools_pb2.DescribeToolRequest, _tools_pb2.DescribeToolResponse]  # type: ignore[assignment]
@@ -92,8 +96,10 @@ class ToolExecutorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tools_pb2.CancelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tools_pb2.CancelResponse, _abc.Awaitable[_tools_pb2.CancelResponse]]:
-        """Asks a call that is under way to end: a process is killed, a connection closed. Returns at once; what became
-        of the effect is the answer of `Execute`, or of a request to settle.
+        """Asks a call that is under way to end: after a short grace a process is killed, a connection closed. Returns at
+        once. `Execute` then answers a CANCELLED error, or what came of the call if it ended first; what became of the
+        effect is the answer of a request to settle. A call of which nobody could tell whether it had its effect (NONE),
+        and a request to settle, go to their end all the same.
         """
 
     @_abc_1.abstractmethod

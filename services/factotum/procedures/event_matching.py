@@ -1,0 +1,165 @@
+"""Whether an event is one that is meant. Pure. Source: DSL 1.0.3, "Event Filter" and "Correlation".
+
+An event is given as the mapping of its attributes, `data` among them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from factotum.procedures import expressions
+from factotum.procedures.consumption import EventFilter
+
+Json = Any
+
+# A text of nothing else is meant as it stands: in `com.acme.created` no dot stands for any character.
+_LITERAL = re.compile(r"[\w.\-/:]*")
+_NOTHING: Mapping[str, Json] = {}
+_ABSENT = object()
+
+
+def takes(wanted: EventFilter, attributes: Mapping[str, Json], arguments: Mapping[str, Json] = _NOTHING) -> bool:
+    """Whether an event has every attribute that a filter's `with` names; see `agrees`."""
+    return agrees(wanted.with_, attributes, arguments)
+
+
+def agrees(with_: Mapping[str, Json], attributes: Mapping[str, Json], arguments: Mapping[str, Json] = _NOTHING) -> bool:
+    """Whether an event has every attribute named, each as it is wanted.
+
+    A text is compared as it is, and if it holds a character other than letters, digits and `.-_/:`
+    also as a regular expression over the whole value; an object is compared property by property.
+    `${ … }` is evaluated on the attribute's value: where that gives true or false, it decides, and
+    anything else is what the value must equal. An expression that fails on this event does not take it.
+    """
+    return all(name in attributes and _agrees(wanted, attributes[name], arguments) for name, wanted in with_.items())
+
+
+def _agrees(wanted: Json, actual: Json, arguments: Mapping[str, Json]) -> bool:
+    if isinstance(wanted, Mapping):
+        return isinstance(actual, Mapping) and agrees(wanted, actual, arguments)
+    if not isinstance(wanted, str):
+        return same(wanted, actual)
+    if has_expression(wanted):
+        try:
+            found = expressions.evaluate(wanted, actual, arguments)
+        except expressions.ExpressionError:
+            return False
+        return found if isinstance(found, bool) else same(found, actual)
+    if wanted == actual:
+        return True
+    if is_literal(wanted):
+        return False
+    try:
+        return isinstance(actual, str) and re.fullmatch(wanted, actual) is not None
+    except re.error:
+        return False
+
+
+def same(one: Json, other: Json) -> bool:
+    """Equality of JSON values: true is not 1, but 1 is 1.0."""
+    return bool(one == other) and isinstance(one, bool) is isinstance(other, bool)
+
+
+def is_literal(text: str) -> bool:
+    """Whether a filter's text means nothing but itself."""
+    return _LITERAL.fullmatch(text) is not None
+
+
+def has_expression(value: Json) -> bool:
+    if isinstance(value, Mapping):
+        return any(has_expression(inner) for inner in value.values())
+    if isinstance(value, list):
+        return any(has_expression(inner) for inner in value)
+    return isinstance(value, str) and "${" in value
+
+
+def constant_part(with_: Mapping[str, Json]) -> dict[str, Json]:
+    """What of a filter can be judged without running anything: it takes every event that the filter takes."""
+    kept: dict[str, Json] = {}
+    for name, wanted in with_.items():
+        if isinstance(wanted, Mapping):
+            kept[name] = constant_part(wanted)
+        elif not has_expression(wanted):
+            kept[name] = wanted
+    return kept
+
+
+def listened_to(document: Json) -> list[dict[str, Json]]:
+    """The constant part of every filter that a document's `listen` tasks have, those of `until` included,
+    wherever they stand in it: functions and extensions hold tasks too. An empty one takes every event.
+
+    May name more than is ever listened to, e.g. what stands in data that looks like a task; never less.
+    """
+    found: list[dict[str, Json]] = []
+    for consumption in _consumptions(document):
+        for filter_ in _filters(consumption):
+            if filter_ not in found:
+                found.append(filter_)
+    return [{}] if {} in found else found
+
+
+def _consumptions(value: Json) -> Iterator[Mapping[str, Json]]:
+    if isinstance(value, Mapping):
+        listen = value.get("listen")
+        if isinstance(listen, Mapping) and isinstance(listen.get("to"), Mapping):
+            yield listen["to"]
+        for inner in value.values():
+            yield from _consumptions(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _consumptions(inner)
+
+
+def _filters(consumption: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
+    if "one" in consumption:
+        given = [consumption["one"]]
+    else:
+        named = consumption.get("any", consumption.get("all", ()))
+        given = list(named) if isinstance(named, list | tuple) else []
+        if consumption.get("any") == []:
+            yield {}
+    for wanted in given:
+        if isinstance(wanted, Mapping):
+            yield constant_part(wanted.get("with") or {})
+    if isinstance(until := consumption.get("until"), Mapping):
+        yield from _filters(until)
+
+
+def correlation_keys(
+    wanted: EventFilter,
+    attributes: Mapping[str, Json],
+    *,
+    value: Json,
+    arguments: Mapping[str, Json] = _NOTHING,
+) -> dict[str, Json] | None:
+    """By name, the values that the other events must share with this one: those of the keys without `expect`.
+
+    None if the event does not belong: it lacks a key (null, or the expression fails), or has another value
+    than is expected. `from` is evaluated on the event, an `expect` with `${ … }` on `value`; a constant is
+    compared as text too, since the language has no other constants there.
+    """
+    keys: dict[str, Json] = {}
+    for name, correlation in wanted.correlate.items():
+        try:
+            found = expressions.evaluate_expression(correlation.from_, attributes, arguments)
+            expected = _ABSENT
+            if correlation.expect is not None:
+                expected = expressions.evaluate(correlation.expect, value, arguments)
+        except expressions.ExpressionError:
+            return None
+        if found is None:
+            return None
+        if expected is _ABSENT:
+            keys[name] = found
+        elif not (same(expected, found) or (isinstance(expected, str) and expected == as_text(found))):
+            return None
+    return keys
+
+
+def as_text(value: Json) -> str | None:
+    """A number or a truth value as JSON writes it; None for what has no such text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else None

@@ -1,36 +1,58 @@
-"""Runtime expressions: jq, compiled once, pure.
+"""Runtime expressions in texts and values: which parts are jq, and what becomes of them.
 
-Source: DSL 1.0.3, "Runtime expressions"; strict mode. A string that is one `${ … }` takes the value of
-the expression; a string with `${ … }` inside text is text. An expression's first result counts; none
-is null.
+Source: DSL 1.0.3, "Runtime expressions" and "Evaluate". A string that is one `${ … }` takes the value
+of the expression; a string with `${ … }` inside text is text. An expression's first result counts; none
+is null. In `loose` mode every string is tried as an expression, and stays the text that it is if
+that fails.
+
+The functions here run a program in process only where it is shown to be cheap on its data
+(`factotum.procedures.cost`). The synchronous ones raise `TooCostly` for any other; the asynchronous
+ones hand it to the caller's `costly`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
-import jq
+from factotum.procedures.program import ExpressionError, Json, TooCostly, prepare, run_cheap
 
-from factotum.procedures import purity
+__all__ = [
+    "Costly",
+    "ExpressionError",
+    "Json",
+    "Mode",
+    "TooCostly",
+    "compile_program",
+    "escape",
+    "evaluate",
+    "evaluate_expression",
+    "evaluate_program",
+    "interpolations",
+    "program_of",
+    "programs_in",
+    "resolve",
+    "resolve_expression",
+    "truthy",
+]
 
-Json = Any
+Mode = Literal["strict", "loose"]
+# Evaluates (program, value, arguments) within a bound. Raises `ExpressionError`.
+Costly = Callable[[str, Json, Mapping[str, Json]], Awaitable[Json]]
+
+MOST_TEXTS = 8192
 
 
-class ExpressionError(ValueError):
-    """An expression does not parse, is not allowed, or failed on its data."""
-
-
-def interpolations(text: str) -> list[tuple[int, int, str]]:
+@lru_cache(maxsize=MOST_TEXTS)
+def interpolations(text: str) -> tuple[tuple[int, int, str], ...]:
     """Every `${ … }` of a text as (start, end, program). Raises `ExpressionError` for an open one."""
     found, position = [], 0
     while (start := text.find("${", position)) != -1:
         end = _closing_brace(text, start + 2)
         found.append((start, end + 1, text[start + 2 : end].strip()))
         position = end + 1
-    return found
+    return tuple(found)
 
 
 def _closing_brace(text: str, position: int) -> int:
@@ -95,90 +117,153 @@ def escape(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-@lru_cache(maxsize=4096)
 def compile_program(program: str) -> tuple[Any, frozenset[str]]:
-    """A compiled program and the names of the arguments it must be given.
-
-    The arguments are not bound by jq, which would compile anew for each value, but destructured from
-    the input. Raises `ExpressionError`.
-    """
-    try:
-        purity.check(program)
-        names = purity.variables(program)
-        # A name that the program binds itself (`. as $x`) is shadowed there, so binding it here to null
-        # would hide a typing error; only names that jq calls undefined are arguments.
-        arguments = _undefined(program, names)
-        binding = ", ".join(f"{name}: ${name}" for name in sorted(arguments))
-        head = f".a as {{{binding}}} | .v | " if arguments else ".v | "
-        # The newline ends a comment that would otherwise swallow the closing parenthesis.
-        return jq.compile(f"{head}({program}\n)"), arguments
-    except ValueError as error:
-        raise ExpressionError(f"{program!r}: {_first_line(error)}") from error
-
-
-def _undefined(program: str, names: frozenset[str]) -> frozenset[str]:
-    undefined = frozenset[str]()
-    for name in sorted(names):
-        bound = ", ".join(f"{other}: ${other}" for other in sorted(names - {name}))
-        head = f". as {{{bound}}} | " if bound else ""
-        try:
-            jq.compile(f"{head}({program}\n)")
-        except ValueError as error:
-            if f"${name} is not defined" not in str(error):
-                raise
-            undefined |= {name}
-    return undefined
-
-
-def _first_line(error: ValueError) -> str:
-    return re.sub(r"^jq: error: ", "", str(error)).splitlines()[0].split(" at <top-level>")[0]
+    """A compiled program and the names of the arguments it must be given. Raises `ExpressionError`."""
+    prepared = prepare(program)
+    return prepared.compiled, prepared.arguments
 
 
 def evaluate_program(program: str, value: Json, arguments: Mapping[str, Json]) -> Json:
-    """The first result of a program on a value. Raises `ExpressionError`."""
-    compiled, wanted = compile_program(program)
-    missing = wanted - arguments.keys()
-    if missing:
-        raise ExpressionError(f"{program!r}: ${min(missing)} is not available here")
-    try:
-        return next(iter(compiled.input_value({"v": value, "a": {name: arguments[name] for name in wanted}})), None)
-    except ValueError as error:
-        raise ExpressionError(f"{program!r}: {_first_line(error)}") from error
+    """The first result of a program on a value. Raises `TooCostly`, `ExpressionError`."""
+    return run_cheap(program, value, arguments)
 
 
-def evaluate(template: Json, value: Json, arguments: Mapping[str, Json]) -> Json:
-    """A template with every `${ … }` in it replaced by its value. Raises `ExpressionError`."""
+def evaluate(template: Json, value: Json, arguments: Mapping[str, Json], mode: Mode = "strict") -> Json:
+    """A template with every `${ … }` in it replaced by its value. Raises `TooCostly`, `ExpressionError`."""
     if isinstance(template, str):
-        return _evaluate_text(template, value, arguments)
+        if "${" not in template and mode == "strict":
+            return template
+        return _evaluate_text(template, value, arguments, mode)
     if isinstance(template, Mapping):
-        return {key: evaluate(inner, value, arguments) for key, inner in template.items()}
+        return {key: evaluate(inner, value, arguments, mode) for key, inner in template.items()}
     if isinstance(template, list):
-        return [evaluate(inner, value, arguments) for inner in template]
+        return [evaluate(inner, value, arguments, mode) for inner in template]
     return template
 
 
-def _evaluate_text(text: str, value: Json, arguments: Mapping[str, Json]) -> Json:
-    found = interpolations(text)
-    if not found:
-        return text
-    if len(found) == 1 and text.strip() == text[found[0][0] : found[0][1]]:
-        return evaluate_program(found[0][2], value, arguments)
-    parts, position = [], 0
-    for start, end, program in found:
-        inserted = evaluate_program(f"({program}\n) | tostring", value, arguments)
-        parts += [text[position:start], str(inserted)]
-        position = end
-    return "".join([*parts, text[position:]])
-
-
-def evaluate_expression(expression: Json, value: Json, arguments: Mapping[str, Json]) -> Json:
+def evaluate_expression(expression: Json, value: Json, arguments: Mapping[str, Json], mode: Mode = "strict") -> Json:
     """As `evaluate`, for a property that is an expression by nature: `if`, `from`, `as`, `in`, `when`.
 
     A string is a program whether or not it stands in `${ }`; anything else is a template.
     """
-    if isinstance(expression, str):
-        return evaluate_program(program_of(expression), value, arguments)
-    return evaluate(expression, value, arguments)
+    if not isinstance(expression, str):
+        return evaluate(expression, value, arguments, mode)
+    try:
+        return run_cheap(_whole_program(expression), value, arguments)
+    except TooCostly:
+        raise
+    except ExpressionError:
+        if mode == "strict":
+            raise
+        return expression
+
+
+async def resolve(
+    template: Json, value: Json, arguments: Mapping[str, Json], costly: Costly, mode: Mode = "strict"
+) -> Json:
+    """As `evaluate`, with every program that is not shown to be cheap left to `costly`.
+
+    Does not yield to the event loop unless there is one. Raises `ExpressionError`.
+    """
+    try:
+        return evaluate(template, value, arguments, mode)
+    except TooCostly:
+        return await _resolve(template, value, arguments, costly, mode)
+
+
+async def resolve_expression(
+    expression: Json, value: Json, arguments: Mapping[str, Json], costly: Costly, mode: Mode = "strict"
+) -> Json:
+    """As `evaluate_expression`, with every program that is not shown to be cheap left to `costly`."""
+    if not isinstance(expression, str):
+        return await resolve(expression, value, arguments, costly, mode)
+    try:
+        return evaluate_expression(expression, value, arguments, mode)
+    except TooCostly as cause:
+        try:
+            return await costly(cause.program, cause.value, cause.arguments)
+        except ExpressionError:
+            if mode == "strict":
+                raise
+            return expression
+
+
+async def _resolve(template: Json, value: Json, arguments: Mapping[str, Json], costly: Costly, mode: Mode) -> Json:
+    if isinstance(template, Mapping):
+        return {key: await _resolve(inner, value, arguments, costly, mode) for key, inner in template.items()}
+    if isinstance(template, list):
+        return [await _resolve(inner, value, arguments, costly, mode) for inner in template]
+    try:
+        return evaluate(template, value, arguments, mode)
+    except TooCostly:
+        pass
+    try:
+        return await _resolve_text(template, value, arguments, costly)
+    except ExpressionError:
+        if mode == "strict":
+            raise
+        return template
+
+
+async def _resolve_text(text: str, value: Json, arguments: Mapping[str, Json], costly: Costly) -> Json:
+    pieces = _pieces(text)
+    if isinstance(pieces, str):
+        return await _one(pieces, value, arguments, costly)
+    parts = [str(await _one(piece, value, arguments, costly)) if is_program else piece for is_program, piece in pieces]
+    return "".join(parts)
+
+
+async def _one(program: str, value: Json, arguments: Mapping[str, Json], costly: Costly) -> Json:
+    try:
+        return run_cheap(program, value, arguments)
+    except TooCostly:
+        return await costly(program, value, arguments)
+
+
+def _evaluate_text(text: str, value: Json, arguments: Mapping[str, Json], mode: Mode) -> Json:
+    try:
+        pieces = _pieces(text)
+        if isinstance(pieces, str):
+            return run_cheap(pieces, value, arguments)
+        return "".join(
+            [_inserted(run_cheap(piece, value, arguments)) if is_program else piece for is_program, piece in pieces]
+        )
+    except TooCostly:
+        raise
+    except ExpressionError:
+        if mode == "strict":
+            raise
+        return text
+
+
+def _inserted(text: Json) -> str:
+    """What stands in a text for the result of `… | tostring`: a program without a result is null."""
+    return "null" if text is None else str(text)
+
+
+@lru_cache(maxsize=MOST_TEXTS)
+def _pieces(text: str) -> str | tuple[tuple[bool, str], ...]:
+    """The one program that a text is, or its pieces as (whether it is a program, piece).
+
+    A text without `${` is a program: in strict mode nobody asks.
+    """
+    found = interpolations(text)
+    if not found:
+        return text
+    if len(found) == 1 and text.strip() == text[found[0][0] : found[0][1]]:
+        return found[0][2]
+    pieces, position = [], 0
+    for start, end, program in found:
+        if start > position:
+            pieces.append((False, text[position:start]))
+        pieces.append((True, f"({program}\n) | tostring"))
+        position = end
+    return (*pieces, (False, text[position:]))
+
+
+@lru_cache(maxsize=MOST_TEXTS)
+def _whole_program(text: str) -> str:
+    return program_of(text)
 
 
 def truthy(value: Json) -> bool:

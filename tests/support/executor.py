@@ -49,6 +49,7 @@ class ScriptedExecutor(tools_pb2_grpc.ToolExecutorServiceServicer):
                     retryable=error.retryable,
                     retry_after_seconds=(error.retry_after or 0) if isinstance(error, RateLimited) else 0,
                     effect_possible=error.effect_possible,
+                    status=error.status or 0,
                 )
             )
         return tools_pb2.ExecuteResponse(observation=observation)

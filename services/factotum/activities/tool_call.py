@@ -87,10 +87,16 @@ async def _to_its_end(work: Any) -> Any:
 
 
 def _tool_error(error: tools_pb2.ToolError) -> ApplicationError:
+    """Its details are whether the effect may stand, and the HTTP status or None."""
     kind = tools_pb2.ErrorKind.Name(error.kind).removeprefix("ERROR_KIND_").lower()
     delay = timedelta(seconds=error.retry_after_seconds) if error.retry_after_seconds > 0 else None
     return ApplicationError(
-        error.message, error.effect_possible, type=kind, non_retryable=not error.retryable, next_retry_delay=delay
+        error.message,
+        error.effect_possible,
+        error.status or None,
+        type=kind,
+        non_retryable=not error.retryable,
+        next_retry_delay=delay,
     )
 
 

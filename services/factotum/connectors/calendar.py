@@ -17,7 +17,7 @@ from icalendar import Calendar, Event, vCalAddress
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NaiveDatetime, WithJsonSchema
 
 from factotum.connectors import caldav_query
-from factotum.connectors.http import asking, client, reaching, refusal
+from factotum.connectors.http_answers import asking, client, reaching, refusal
 from factotum.connectors.vtimezone import vtimezone
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Conflict, Failed, InvalidArgument, ToolError

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from factotum.connectors.http import client, reaching, refusal
+from factotum.connectors.http_answers import client, reaching, refusal
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Failed
 from factotum.sdk.spec import Effect, Idempotency

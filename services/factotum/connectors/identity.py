@@ -31,7 +31,7 @@ from scim2_models import (
 )
 from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode
 
-from factotum.connectors.http import asking, client, reaching, refusal, unreachable
+from factotum.connectors.http_answers import asking, client, reaching, refusal, unreachable
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Ambiguous, Conflict, Failed, InvalidArgument, NotFound, ToolError
 from factotum.sdk.spec import Effect, Idempotency

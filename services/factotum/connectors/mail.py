@@ -18,7 +18,7 @@ from typing import Annotated, Any, Self
 import aiosmtplib
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator, model_validator
 
-from factotum.connectors.http import asking, client, reaching, refusal
+from factotum.connectors.http_answers import asking, client, reaching, refusal
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Ambiguous, Failed, InvalidArgument, NotPermitted, ToolError, Unavailable
 from factotum.sdk.spec import Effect, Idempotency

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from factotum.sdk.errors import NotPermitted
+
 S = TypeVar("S")
+
+
+def _undeclared(name: str) -> str:
+    raise NotPermitted(f"the secret {name!r} is not declared: name it under use.secrets of the document")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,9 @@ class ToolContext(Generic[S]):
         secret: resolves a reference such as `secret://hr-token`; raises `NotPermitted` for a name
             the tenant does not have. Its value must not leave the tool.
         now: the clock, timezone-aware UTC.
+        declared_secret: resolves a secret that the arguments name, by its bare name. Only those that
+            the calling document declares under `use.secrets` are there: arguments may hold what came
+            from outside, which must not choose among all that `secret` would give. Raises `NotPermitted`.
     """
 
     tenant: str
@@ -34,3 +43,4 @@ class ToolContext(Generic[S]):
     settings: S
     secret: Callable[[str], str]
     now: Callable[[], datetime]
+    declared_secret: Callable[[str], str] = _undeclared

@@ -17,15 +17,18 @@ class ToolError(Exception):
         message: one sentence with the system's own words and the way to mend it. Never a secret.
         effect_possible: overrides the type's default where the tool knows better, e.g. a
             connection that was refused before anything was sent.
+        status: the HTTP status that the system answered with; None where it answered none. A
+            procedure's `catch` can filter on it.
     """
 
     kind: ClassVar[str]
     retryable: ClassVar[bool]
     effect_possible: bool
 
-    def __init__(self, message: str, *, effect_possible: bool | None = None) -> None:
+    def __init__(self, message: str, *, effect_possible: bool | None = None, status: int | None = None) -> None:
         super().__init__(message)
         self.message = message
+        self.status = status
         if effect_possible is not None:
             self.effect_possible = effect_possible
 
@@ -63,8 +66,8 @@ class RateLimited(ToolError):
 
     kind, retryable, effect_possible = "rate_limited", True, False
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, retry_after: float | None = None, status: int | None = None) -> None:
+        super().__init__(message, status=status)
         self.retry_after = retry_after
 
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
+from copy import copy
 from typing import Any, Generic, TypeVar, get_type_hints
 
 from pydantic import BaseModel
@@ -37,6 +38,7 @@ Out = TypeVar("Out", bound=BaseModel)
 Function = Callable[[In, ToolContext[S]], Awaitable[Out]]
 Reconciler = Callable[[In, ToolContext[S]], Awaitable[Out | None]]
 ReceiptMaker = Callable[[In, ToolContext[S]], Out]
+Narrower = Callable[[In, ToolContext[S]], Awaitable[tuple[Effect, Idempotency]]]
 
 
 class Tool(Generic[In, Out, S]):
@@ -49,6 +51,7 @@ class Tool(Generic[In, Out, S]):
         self.output = output
         self.reconciler: Reconciler[In, S, Out] | None = None
         self.receipt_maker: ReceiptMaker[In, S, Out] | None = None
+        self.narrower: Narrower[In, S] | None = None
 
     def reconcile(self, function: Reconciler[In, S, Out]) -> Reconciler[In, S, Out]:
         """Registers the look-up that tells whether an interrupted call had its effect.
@@ -69,6 +72,22 @@ class Tool(Generic[In, Out, S]):
         """
         self.receipt_maker = function
         return function
+
+    def narrow(self, function: Narrower[In, S]) -> Narrower[In, S]:
+        """Registers what says of given arguments that a call with them does less than the spec declares.
+
+        For tools that carry any request, such as HTTP's: the spec declares the most that a call can do,
+        and a GET reads all the same. The same arguments must have the same answer on every retry, or the
+        effect would be treated in another way than it was begun. A `ToolError` leaves what is declared.
+        """
+        self.narrower = function
+        return function
+
+    def narrowed(self, effect: Effect, idempotency: Idempotency) -> Tool[In, Out, S]:
+        """The same tool, declared to do no more than this."""
+        made = copy(self)
+        made.spec = self.spec.model_copy(update={"effect": effect, "idempotency": idempotency})
+        return made
 
 
 class Connector(Generic[S]):

@@ -25,21 +25,21 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!factotum/api/tools/v1/tools.proto\x12\x15\x66\x61\x63totum.api.tools.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"t\n\x06Origin\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\t\x12\x11\n\titeration\x18\x03 \x01(\t\x12\x11\n\tprocedure\x18\x04 \x01(\t\x12\x14\n\x0c\x65vent_source\x18\x05 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x06 \x01(\t\"\x9c\x02\n\x0e\x45xecuteRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04tool\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x04 \x01(\t\x12-\n\x06origin\x18\x05 \x01(\x0b\x32\x1d.factotum.api.tools.v1.Origin\x12\x0e\n\x06settle\x18\x06 \x01(\x08\x12\x14\n\x0ctool_version\x18\x07 \x01(\t\x12\x33\n\x07secrets\x18\x08 \x01(\x0b\x32\".factotum.api.tools.v1.SecretMarks\x12\x31\n\x08\x61pproval\x18\t \x01(\x0b\x32\x1f.factotum.api.tools.v1.Approval\"+\n\x0bSecretMarks\x12\r\n\x05nonce\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\"+\n\x08\x41pproval\x12\x13\n\x0b\x63\x61ll_sha256\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x03(\t\"8\n\rCancelRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\"\x1f\n\x0e\x43\x61ncelResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\"\x95\x01\n\tToolError\x12.\n\x04kind\x18\x01 \x01(\x0e\x32 .factotum.api.tools.v1.ErrorKind\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretryable\x18\x03 \x01(\x08\x12\x1b\n\x13retry_after_seconds\x18\x04 \x01(\x01\x12\x17\n\x0f\x65\x66\x66\x65\x63t_possible\x18\x05 \x01(\x08\"\x8e\x02\n\x0bObservation\x12\x0c\n\x04tool\x18\x01 \x01(\t\x12\x14\n\x0ctool_version\x18\x02 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\x12\x15\n\x0boutput_json\x18\x04 \x01(\tH\x00\x12\x31\n\x05\x65rror\x18\x05 \x01(\x0b\x32 .factotum.api.tools.v1.ToolErrorH\x00\x12\x10\n\x08replayed\x18\x06 \x01(\x08\x12.\n\nstarted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06result\"J\n\x0f\x45xecuteResponse\x12\x37\n\x0bobservation\x18\x01 \x01(\x0b\x32\".factotum.api.tools.v1.Observation\"\xf2\x01\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12-\n\x06\x65\x66\x66\x65\x63t\x18\x04 \x01(\x0e\x32\x1d.factotum.api.tools.v1.Effect\x12\x37\n\x0bidempotency\x18\x05 \x01(\x0e\x32\".factotum.api.tools.v1.Idempotency\x12\x19\n\x11input_schema_json\x18\x06 \x01(\t\x12\x1a\n\x12output_schema_json\x18\x07 \x01(\t\x12\x17\n\x0ftimeout_seconds\x18\x08 \x01(\x01\"\"\n\x10ListToolsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\"?\n\x11ListToolsResponse\x12*\n\x05tools\x18\x01 \x03(\x0b\x32\x1b.factotum.api.tools.v1.Tool\"3\n\x13\x44\x65scribeToolRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04tool\x18\x02 \x01(\t\"A\n\x14\x44\x65scribeToolResponse\x12)\n\x04tool\x18\x01 \x01(\x0b\x32\x1b.factotum.api.tools.v1.Tool\"\xc2\x02\n\x0b\x45\x66\x66\x65\x63tEntry\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x0c\n\x04tool\x18\x03 \x01(\t\x12\x31\n\x05state\x18\x04 \x01(\x0e\x32\".factotum.api.tools.v1.EffectState\x12-\n\x06origin\x18\x05 \x01(\x0b\x32\x1d.factotum.api.tools.v1.Origin\x12\x18\n\x10\x61rguments_sha256\x18\x06 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\x05\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12.\n\nstarted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"w\n\x12ListEffectsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x32\n\x06states\x18\x02 \x03(\x0e\x32\".factotum.api.tools.v1.EffectState\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x0e\n\x06run_id\x18\x04 \x01(\t\"J\n\x13ListEffectsResponse\x12\x33\n\x07\x65\x66\x66\x65\x63ts\x18\x01 \x03(\x0b\x32\".factotum.api.tools.v1.EffectEntry\"v\n\x14ResolveEffectRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x10\n\x08happened\x18\x03 \x01(\x08\x12\x13\n\x0boutput_json\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\"K\n\x15ResolveEffectResponse\x12\x32\n\x06\x65\x66\x66\x65\x63t\x18\x01 \x01(\x0b\x32\".factotum.api.tools.v1.EffectEntry*\x8f\x01\n\x06\x45\x66\x66\x65\x63t\x12\x16\n\x12\x45\x46\x46\x45\x43T_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x45\x46\x46\x45\x43T_NONE\x10\x01\x12\x11\n\rEFFECT_CREATE\x10\x02\x12\x11\n\rEFFECT_UPDATE\x10\x03\x12\x11\n\rEFFECT_DELETE\x10\x04\x12\x0f\n\x0b\x45\x46\x46\x45\x43T_SEND\x10\x05\x12\x12\n\x0e\x45\x46\x46\x45\x43T_EXECUTE\x10\x06*s\n\x0bIdempotency\x12\x1b\n\x17IDEMPOTENCY_UNSPECIFIED\x10\x00\x12\x16\n\x12IDEMPOTENCY_NATIVE\x10\x01\x12\x19\n\x15IDEMPOTENCY_RECONCILE\x10\x02\x12\x14\n\x10IDEMPOTENCY_NONE\x10\x03*\xb6\x02\n\tErrorKind\x12\x1a\n\x16\x45RROR_KIND_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x45RROR_KIND_INVALID_ARGUMENT\x10\x01\x12\x1c\n\x18\x45RROR_KIND_NOT_PERMITTED\x10\x02\x12\x18\n\x14\x45RROR_KIND_NOT_FOUND\x10\x03\x12\x17\n\x13\x45RROR_KIND_CONFLICT\x10\x04\x12\x1b\n\x17\x45RROR_KIND_RATE_LIMITED\x10\x05\x12\x1a\n\x16\x45RROR_KIND_UNAVAILABLE\x10\x06\x12\x18\n\x14\x45RROR_KIND_AMBIGUOUS\x10\x07\x12\x15\n\x11\x45RROR_KIND_FAILED\x10\x08\x12\x17\n\x13\x45RROR_KIND_NOT_DONE\x10\t\x12\x18\n\x14\x45RROR_KIND_CANCELLED\x10\n*\x91\x01\n\x0b\x45\x66\x66\x65\x63tState\x12\x1c\n\x18\x45\x46\x46\x45\x43T_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45\x46\x46\x45\x43T_STATE_STARTED\x10\x01\x12\x15\n\x11\x45\x46\x46\x45\x43T_STATE_DONE\x10\x02\x12\x17\n\x13\x45\x46\x46\x45\x43T_STATE_FAILED\x10\x03\x12\x1a\n\x16\x45\x46\x46\x45\x43T_STATE_AMBIGUOUS\x10\x04\x32\xe1\x04\n\x13ToolExecutorService\x12X\n\x07\x45xecute\x12%.factotum.api.tools.v1.ExecuteRequest\x1a&.factotum.api.tools.v1.ExecuteResponse\x12U\n\x06\x43\x61ncel\x12$.factotum.api.tools.v1.CancelRequest\x1a%.factotum.api.tools.v1.CancelResponse\x12^\n\tListTools\x12\'.factotum.api.tools.v1.ListToolsRequest\x1a(.factotum.api.tools.v1.ListToolsResponse\x12g\n\x0c\x44\x65scribeTool\x12*.factotum.api.tools.v1.DescribeToolRequest\x1a+.factotum.api.tools.v1.DescribeToolResponse\x12\x64\n\x0bListEffects\x12).factotum.api.tools.v1.ListEffectsRequest\x1a*.factotum.api.tools.v1.ListEffectsResponse\x12j\n\rResolveEffect\x12+.factotum.api.tools.v1.ResolveEffectRequest\x1a,.factotum.api.tools.v1.ResolveEffectResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!factotum/api/tools/v1/tools.proto\x12\x15\x66\x61\x63totum.api.tools.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"t\n\x06Origin\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\t\x12\x11\n\titeration\x18\x03 \x01(\t\x12\x11\n\tprocedure\x18\x04 \x01(\t\x12\x14\n\x0c\x65vent_source\x18\x05 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x06 \x01(\t\"\x9c\x02\n\x0e\x45xecuteRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04tool\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x04 \x01(\t\x12-\n\x06origin\x18\x05 \x01(\x0b\x32\x1d.factotum.api.tools.v1.Origin\x12\x0e\n\x06settle\x18\x06 \x01(\x08\x12\x14\n\x0ctool_version\x18\x07 \x01(\t\x12\x33\n\x07secrets\x18\x08 \x01(\x0b\x32\".factotum.api.tools.v1.SecretMarks\x12\x31\n\x08\x61pproval\x18\t \x01(\x0b\x32\x1f.factotum.api.tools.v1.Approval\"+\n\x0bSecretMarks\x12\r\n\x05nonce\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\"+\n\x08\x41pproval\x12\x13\n\x0b\x63\x61ll_sha256\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x03(\t\"8\n\rCancelRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\"\x1f\n\x0e\x43\x61ncelResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\"\xa5\x01\n\tToolError\x12.\n\x04kind\x18\x01 \x01(\x0e\x32 .factotum.api.tools.v1.ErrorKind\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretryable\x18\x03 \x01(\x08\x12\x1b\n\x13retry_after_seconds\x18\x04 \x01(\x01\x12\x17\n\x0f\x65\x66\x66\x65\x63t_possible\x18\x05 \x01(\x08\x12\x0e\n\x06status\x18\x06 \x01(\x05\"\x8e\x02\n\x0bObservation\x12\x0c\n\x04tool\x18\x01 \x01(\t\x12\x14\n\x0ctool_version\x18\x02 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\x12\x15\n\x0boutput_json\x18\x04 \x01(\tH\x00\x12\x31\n\x05\x65rror\x18\x05 \x01(\x0b\x32 .factotum.api.tools.v1.ToolErrorH\x00\x12\x10\n\x08replayed\x18\x06 \x01(\x08\x12.\n\nstarted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06result\"J\n\x0f\x45xecuteResponse\x12\x37\n\x0bobservation\x18\x01 \x01(\x0b\x32\".factotum.api.tools.v1.Observation\"\xf2\x01\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12-\n\x06\x65\x66\x66\x65\x63t\x18\x04 \x01(\x0e\x32\x1d.factotum.api.tools.v1.Effect\x12\x37\n\x0bidempotency\x18\x05 \x01(\x0e\x32\".factotum.api.tools.v1.Idempotency\x12\x19\n\x11input_schema_json\x18\x06 \x01(\t\x12\x1a\n\x12output_schema_json\x18\x07 \x01(\t\x12\x17\n\x0ftimeout_seconds\x18\x08 \x01(\x01\"\"\n\x10ListToolsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\"?\n\x11ListToolsResponse\x12*\n\x05tools\x18\x01 \x03(\x0b\x32\x1b.factotum.api.tools.v1.Tool\"3\n\x13\x44\x65scribeToolRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04tool\x18\x02 \x01(\t\"A\n\x14\x44\x65scribeToolResponse\x12)\n\x04tool\x18\x01 \x01(\x0b\x32\x1b.factotum.api.tools.v1.Tool\"\xc2\x02\n\x0b\x45\x66\x66\x65\x63tEntry\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x0c\n\x04tool\x18\x03 \x01(\t\x12\x31\n\x05state\x18\x04 \x01(\x0e\x32\".factotum.api.tools.v1.EffectState\x12-\n\x06origin\x18\x05 \x01(\x0b\x32\x1d.factotum.api.tools.v1.Origin\x12\x18\n\x10\x61rguments_sha256\x18\x06 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\x05\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12.\n\nstarted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"w\n\x12ListEffectsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x32\n\x06states\x18\x02 \x03(\x0e\x32\".factotum.api.tools.v1.EffectState\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x0e\n\x06run_id\x18\x04 \x01(\t\"J\n\x13ListEffectsResponse\x12\x33\n\x07\x65\x66\x66\x65\x63ts\x18\x01 \x03(\x0b\x32\".factotum.api.tools.v1.EffectEntry\"v\n\x14ResolveEffectRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\x12\x10\n\x08happened\x18\x03 \x01(\x08\x12\x13\n\x0boutput_json\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\"K\n\x15ResolveEffectResponse\x12\x32\n\x06\x65\x66\x66\x65\x63t\x18\x01 \x01(\x0b\x32\".factotum.api.tools.v1.EffectEntry*\x8f\x01\n\x06\x45\x66\x66\x65\x63t\x12\x16\n\x12\x45\x46\x46\x45\x43T_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x45\x46\x46\x45\x43T_NONE\x10\x01\x12\x11\n\rEFFECT_CREATE\x10\x02\x12\x11\n\rEFFECT_UPDATE\x10\x03\x12\x11\n\rEFFECT_DELETE\x10\x04\x12\x0f\n\x0b\x45\x46\x46\x45\x43T_SEND\x10\x05\x12\x12\n\x0e\x45\x46\x46\x45\x43T_EXECUTE\x10\x06*s\n\x0bIdempotency\x12\x1b\n\x17IDEMPOTENCY_UNSPECIFIED\x10\x00\x12\x16\n\x12IDEMPOTENCY_NATIVE\x10\x01\x12\x19\n\x15IDEMPOTENCY_RECONCILE\x10\x02\x12\x14\n\x10IDEMPOTENCY_NONE\x10\x03*\xb6\x02\n\tErrorKind\x12\x1a\n\x16\x45RROR_KIND_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x45RROR_KIND_INVALID_ARGUMENT\x10\x01\x12\x1c\n\x18\x45RROR_KIND_NOT_PERMITTED\x10\x02\x12\x18\n\x14\x45RROR_KIND_NOT_FOUND\x10\x03\x12\x17\n\x13\x45RROR_KIND_CONFLICT\x10\x04\x12\x1b\n\x17\x45RROR_KIND_RATE_LIMITED\x10\x05\x12\x1a\n\x16\x45RROR_KIND_UNAVAILABLE\x10\x06\x12\x18\n\x14\x45RROR_KIND_AMBIGUOUS\x10\x07\x12\x15\n\x11\x45RROR_KIND_FAILED\x10\x08\x12\x17\n\x13\x45RROR_KIND_NOT_DONE\x10\t\x12\x18\n\x14\x45RROR_KIND_CANCELLED\x10\n*\x91\x01\n\x0b\x45\x66\x66\x65\x63tState\x12\x1c\n\x18\x45\x46\x46\x45\x43T_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45\x46\x46\x45\x43T_STATE_STARTED\x10\x01\x12\x15\n\x11\x45\x46\x46\x45\x43T_STATE_DONE\x10\x02\x12\x17\n\x13\x45\x46\x46\x45\x43T_STATE_FAILED\x10\x03\x12\x1a\n\x16\x45\x46\x46\x45\x43T_STATE_AMBIGUOUS\x10\x04\x32\xe1\x04\n\x13ToolExecutorService\x12X\n\x07\x45xecute\x12%.factotum.api.tools.v1.ExecuteRequest\x1a&.factotum.api.tools.v1.ExecuteResponse\x12U\n\x06\x43\x61ncel\x12$.factotum.api.tools.v1.CancelRequest\x1a%.factotum.api.tools.v1.CancelResponse\x12^\n\tListTools\x12\'.factotum.api.tools.v1.ListToolsRequest\x1a(.factotum.api.tools.v1.ListToolsResponse\x12g\n\x0c\x44\x65scribeTool\x12*.factotum.api.tools.v1.DescribeToolRequest\x1a+.factotum.api.tools.v1.DescribeToolResponse\x12\x64\n\x0bListEffects\x12).factotum.api.tools.v1.ListEffectsRequest\x1a*.factotum.api.tools.v1.ListEffectsResponse\x12j\n\rResolveEffect\x12+.factotum.api.tools.v1.ResolveEffectRequest\x1a,.factotum.api.tools.v1.ResolveEffectResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'factotum.api.tools.v1.tools_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EFFECT']._serialized_start=2366
-  _globals['_EFFECT']._serialized_end=2509
-  _globals['_IDEMPOTENCY']._serialized_start=2511
-  _globals['_IDEMPOTENCY']._serialized_end=2626
-  _globals['_ERRORKIND']._serialized_start=2629
-  _globals['_ERRORKIND']._serialized_end=2939
-  _globals['_EFFECTSTATE']._serialized_start=2942
-  _globals['_EFFECTSTATE']._serialized_end=3087
+  _globals['_EFFECT']._serialized_start=2382
+  _globals['_EFFECT']._serialized_end=2525
+  _globals['_IDEMPOTENCY']._serialized_start=2527
+  _globals['_IDEMPOTENCY']._serialized_end=2642
+  _globals['_ERRORKIND']._serialized_start=2645
+  _globals['_ERRORKIND']._serialized_end=2955
+  _globals['_EFFECTSTATE']._serialized_start=2958
+  _globals['_EFFECTSTATE']._serialized_end=3103
   _globals['_ORIGIN']._serialized_start=93
   _globals['_ORIGIN']._serialized_end=209
   _globals['_EXECUTEREQUEST']._serialized_start=212
@@ -53,31 +53,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANCELRESPONSE']._serialized_start=646
   _globals['_CANCELRESPONSE']._serialized_end=677
   _globals['_TOOLERROR']._serialized_start=680
-  _globals['_TOOLERROR']._serialized_end=829
-  _globals['_OBSERVATION']._serialized_start=832
-  _globals['_OBSERVATION']._serialized_end=1102
-  _globals['_EXECUTERESPONSE']._serialized_start=1104
-  _globals['_EXECUTERESPONSE']._serialized_end=1178
-  _globals['_TOOL']._serialized_start=1181
-  _globals['_TOOL']._serialized_end=1423
-  _globals['_LISTTOOLSREQUEST']._serialized_start=1425
-  _globals['_LISTTOOLSREQUEST']._serialized_end=1459
-  _globals['_LISTTOOLSRESPONSE']._serialized_start=1461
-  _globals['_LISTTOOLSRESPONSE']._serialized_end=1524
-  _globals['_DESCRIBETOOLREQUEST']._serialized_start=1526
-  _globals['_DESCRIBETOOLREQUEST']._serialized_end=1577
-  _globals['_DESCRIBETOOLRESPONSE']._serialized_start=1579
-  _globals['_DESCRIBETOOLRESPONSE']._serialized_end=1644
-  _globals['_EFFECTENTRY']._serialized_start=1647
-  _globals['_EFFECTENTRY']._serialized_end=1969
-  _globals['_LISTEFFECTSREQUEST']._serialized_start=1971
-  _globals['_LISTEFFECTSREQUEST']._serialized_end=2090
-  _globals['_LISTEFFECTSRESPONSE']._serialized_start=2092
-  _globals['_LISTEFFECTSRESPONSE']._serialized_end=2166
-  _globals['_RESOLVEEFFECTREQUEST']._serialized_start=2168
-  _globals['_RESOLVEEFFECTREQUEST']._serialized_end=2286
-  _globals['_RESOLVEEFFECTRESPONSE']._serialized_start=2288
-  _globals['_RESOLVEEFFECTRESPONSE']._serialized_end=2363
-  _globals['_TOOLEXECUTORSERVICE']._serialized_start=3090
-  _globals['_TOOLEXECUTORSERVICE']._serialized_end=3699
+  _globals['_TOOLERROR']._serialized_end=845
+  _globals['_OBSERVATION']._serialized_start=848
+  _globals['_OBSERVATION']._serialized_end=1118
+  _globals['_EXECUTERESPONSE']._serialized_start=1120
+  _globals['_EXECUTERESPONSE']._serialized_end=1194
+  _globals['_TOOL']._serialized_start=1197
+  _globals['_TOOL']._serialized_end=1439
+  _globals['_LISTTOOLSREQUEST']._serialized_start=1441
+  _globals['_LISTTOOLSREQUEST']._serialized_end=1475
+  _globals['_LISTTOOLSRESPONSE']._serialized_start=1477
+  _globals['_LISTTOOLSRESPONSE']._serialized_end=1540
+  _globals['_DESCRIBETOOLREQUEST']._serialized_start=1542
+  _globals['_DESCRIBETOOLREQUEST']._serialized_end=1593
+  _globals['_DESCRIBETOOLRESPONSE']._serialized_start=1595
+  _globals['_DESCRIBETOOLRESPONSE']._serialized_end=1660
+  _globals['_EFFECTENTRY']._serialized_start=1663
+  _globals['_EFFECTENTRY']._serialized_end=1985
+  _globals['_LISTEFFECTSREQUEST']._serialized_start=1987
+  _globals['_LISTEFFECTSREQUEST']._serialized_end=2106
+  _globals['_LISTEFFECTSRESPONSE']._serialized_start=2108
+  _globals['_LISTEFFECTSRESPONSE']._serialized_end=2182
+  _globals['_RESOLVEEFFECTREQUEST']._serialized_start=2184
+  _globals['_RESOLVEEFFECTREQUEST']._serialized_end=2302
+  _globals['_RESOLVEEFFECTRESPONSE']._serialized_start=2304
+  _globals['_RESOLVEEFFECTRESPONSE']._serialized_end=2379
+  _globals['_TOOLEXECUTORSERVICE']._serialized_start=3106
+  _globals['_TOOLEXECUTORSERVICE']._serialized_end=3715
 # @@protoc_insertion_point(module_scope)

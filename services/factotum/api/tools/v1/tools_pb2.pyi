@@ -334,6 +334,7 @@ class ToolError(_message.Message):
     RETRYABLE_FIELD_NUMBER: _builtins.int
     RETRY_AFTER_SECONDS_FIELD_NUMBER: _builtins.int
     EFFECT_POSSIBLE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
     kind: Global___ErrorKind.ValueType
     message: _builtins.str
     """One sentence with the system's own message."""
@@ -343,6 +344,8 @@ class ToolError(_message.Message):
     """Seconds to wait before a retry; 0 if the system did not say."""
     effect_possible: _builtins.bool
     """The effect may have happened all the same: the system was reached, its answer was not."""
+    status: _builtins.int
+    """The HTTP status that the system answered with; 0 if it answered none."""
     def __init__(
         self,
         *,
@@ -351,10 +354,11 @@ class ToolError(_message.Message):
         retryable: _builtins.bool = ...,
         retry_after_seconds: _builtins.float = ...,
         effect_possible: _builtins.bool = ...,
+        status: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect_possible", b"effect_possible", "kind", b"kind", "message", b"message", "retry_after_seconds", b"retry_after_seconds", "retryable", b"retryable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect_possible", b"effect_possible", "kind", b"kind", "message", b"message", "retry_after_seconds", b"retry_after_seconds", "retryable", b"retryable", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

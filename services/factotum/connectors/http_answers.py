@@ -32,7 +32,8 @@ _WORDS_LIMIT = 500
 
 
 @cache
-def _trust() -> ssl.SSLContext:
+def trust() -> ssl.SSLContext:
+    """The certificates that servers are verified by."""
     # Reading the certificates takes tens of milliseconds, which each call would pay anew.
     return httpx2.create_ssl_context()
 
@@ -45,7 +46,7 @@ def client(
     auth: tuple[str, str] | None = None,
 ) -> httpx2.AsyncClient:
     """A client for one call. It follows no redirect: a write that was moved is a wrong setting."""
-    return httpx2.AsyncClient(base_url=base_url, timeout=timeout, headers=headers, auth=auth, verify=_trust())
+    return httpx2.AsyncClient(base_url=base_url, timeout=timeout, headers=headers, auth=auth, verify=trust())
 
 
 @contextmanager
@@ -80,18 +81,18 @@ def refusal(system: str, response: httpx2.Response, words: str, *, now: datetime
         f"{system} answered {status}: {words.strip()[:_WORDS_LIMIT] or response.reason_phrase or 'no reason given'}"
     )
     if status in (401, 403):
-        return NotPermitted(message)
+        return NotPermitted(message, status=status)
     if status in (404, 410):
-        return NotFound(message)
+        return NotFound(message, status=status)
     if status in (409, 412):
-        return Conflict(message)
+        return Conflict(message, status=status)
     if status in _INVALID:
-        return InvalidArgument(message)
+        return InvalidArgument(message, status=status)
     if status == 429:
-        return RateLimited(message, retry_after=_retry_after(response, now))
+        return RateLimited(message, retry_after=_retry_after(response, now), status=status)
     if status == 408 or status >= 500:
-        return Unavailable(message)
-    return Failed(message, effect_possible=False)
+        return Unavailable(message, status=status)
+    return Failed(message, effect_possible=False, status=status)
 
 
 @contextmanager

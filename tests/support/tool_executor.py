@@ -26,6 +26,7 @@ from tests.support import tools
 
 LEASE_SECONDS = 0.6
 AMBIGUOUS_RETRY_SECONDS = 3.0
+CANCEL_GRACE_SECONDS = 0.1
 
 
 class Bench:
@@ -58,6 +59,7 @@ class Bench:
             ledger=self.ledger,
             lease_seconds=LEASE_SECONDS,
             ambiguous_retry_seconds=AMBIGUOUS_RETRY_SECONDS,
+            cancel_grace_seconds=CANCEL_GRACE_SECONDS,
             now=self.now,
             new_id=lambda: f"{id(owners)}-{next(owners)}",
         )

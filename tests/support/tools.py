@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import (
     Ambiguous,
+    Cancelled,
     Conflict,
     Failed,
     InvalidArgument,
@@ -64,8 +65,9 @@ _ASKED: dict[str, BaseException] = {
 
 class World:
     """The system. Words of a script before the effect: refuse, gone, invalid, bar, away, limit, lost-before,
-    fail-before, raise-before, slow; after it: lost, fail, raise, ambiguous, hang, bad-output, kill; `ok` is
+    fail-before, raise-before, slow, tidy; after it: lost, fail, raise, ambiguous, hang, bad-output, kill; `ok` is
     neither. With `late` the answer is lost and the effect comes with `land`, or with a `land-refuse`.
+    `tidy` waits, and says of its interruption that nothing was done.
     `die` and `die-before` end the attempt as a killed process does: nothing of it runs any more.
     """
 
@@ -130,6 +132,11 @@ async def _do(thing: Thing, context: ToolContext[FakeSettings]) -> Made:
     word = world.next("calls")
     if word == "slow":
         await asyncio.sleep(0.3)
+    if word == "tidy":
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise Cancelled("stopped in time", effect_possible=False) from None
     if word == "land-refuse":
         world.land()
     if word in _BEFORE:

@@ -19,6 +19,8 @@ from factotum.workflows.effects import EXECUTOR_UNAVAILABLE
 
 # Well below the heartbeat timeout of ten seconds.
 HEARTBEAT_SECONDS = 2.0
+# An executor that does not take a request to end a call within this is asked again.
+CANCEL_SECONDS = 2.0
 # gRPC statuses that say nothing of the call itself: the executor is away, restarting or overloaded.
 _PASSING = {
     grpc.StatusCode.UNAVAILABLE,
@@ -56,10 +58,42 @@ class ToolCalls:
             settle=call.settle,
             tool_version=call.tool_version,
         )
-        response = await _to_its_end(self._execute(request))
+        response = await self._to_its_end(request)
         if response.observation.HasField("error"):
             raise _tool_error(response.observation.error)
         return json.loads(response.observation.output_json)
+
+    async def _to_its_end(self, request: tools_pb2.ExecuteRequest) -> tools_pb2.ExecuteResponse:
+        """Awaits a call, sending heartbeats, also after the run cancelled it: what it did must be known. The
+        executor is then asked to end it."""
+        call = asyncio.ensure_future(self._execute(request))
+        asking: asyncio.Task[None] | None = None
+        try:
+            while not call.done():
+                activity.heartbeat()
+                try:
+                    await asyncio.wait({call}, timeout=HEARTBEAT_SECONDS)
+                except asyncio.CancelledError:
+                    if activity.is_worker_shutdown():
+                        call.cancel()
+                        raise
+                    if asking is None and _ended_by_the_run() and not request.settle:
+                        asking = asyncio.create_task(self._ask_to_end(request))
+        finally:
+            if asking is not None:
+                asking.cancel()
+        return call.result()
+
+    async def _ask_to_end(self, request: tools_pb2.ExecuteRequest) -> None:
+        """Asks until the executor has found the call: it may be on its way still."""
+        cancel = tools_pb2.CancelRequest(tenant=request.tenant, idempotency_key=request.idempotency_key)
+        while True:
+            try:
+                if (await self._stub.Cancel(cancel, timeout=CANCEL_SECONDS)).found:
+                    return
+            except grpc.aio.AioRpcError as error:
+                activity.logger.warning("the tool executor was not asked to end a call: %s", error.code().name)
+            await asyncio.sleep(HEARTBEAT_SECONDS)
 
     async def _execute(self, request: tools_pb2.ExecuteRequest) -> tools_pb2.ExecuteResponse:
         try:
@@ -72,18 +106,10 @@ class ToolCalls:
             raise ApplicationError(message, False, type=kind, non_retryable=True) from error
 
 
-async def _to_its_end(work: Any) -> Any:
-    """Awaits a call, sending heartbeats, also after the run was cancelled: what it did must be known."""
-    task = asyncio.ensure_future(work)
-    while not task.done():
-        activity.heartbeat()
-        try:
-            await asyncio.wait({task}, timeout=HEARTBEAT_SECONDS)
-        except asyncio.CancelledError:
-            if activity.is_worker_shutdown():
-                task.cancel()
-                raise
-    return task.result()
+def _ended_by_the_run() -> bool:
+    """Not by the loss of this worker's connection, after which another attempt may be at the call."""
+    details = activity.cancellation_details()
+    return details is not None and details.cancel_requested
 
 
 def _tool_error(error: tools_pb2.ToolError) -> ApplicationError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import ToolError
 from factotum.tool_executor.registry import AnyTool
+from factotum.tool_executor.under_way import Interruption
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class Origin:
 class Call:
     """A call as it came in. `arguments_json` is not looked into yet.
 
-    `settle` asks what became of an earlier call with this key, and for nothing new.
+    `settle` asks what became of an earlier call with this key, and for nothing new. `interruption` says
+    whether the call was asked to end.
     """
 
     tenant: str
@@ -41,6 +43,7 @@ class Call:
     origin: Origin
     started_at: datetime
     settle: bool = False
+    interruption: Interruption = field(default_factory=Interruption, compare=False)
 
     @property
     def arguments_sha256(self) -> str:

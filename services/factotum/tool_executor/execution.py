@@ -9,7 +9,7 @@ from datetime import datetime
 
 from factotum.events.envelope import TENANT_PATTERN
 from factotum.sdk.spec import Effect, ToolSpec
-from factotum.tool_executor import observations
+from factotum.tool_executor import observations, under_way
 from factotum.tool_executor.calls import Answer, Call, Origin
 from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.errors import CallRefused
@@ -17,6 +17,7 @@ from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from factotum.tool_executor.registry import Registry
 from factotum.tool_executor.wrappers import invoked
 from factotum.tool_executor.wrappers.contained import Contained
+from factotum.tool_executor.wrappers.interruptible import Interruptible
 from factotum.tool_executor.wrappers.ledgered import Ledgered
 from factotum.tool_executor.wrappers.observed import Observed
 from factotum.tool_executor.wrappers.settling import Settling
@@ -36,6 +37,7 @@ class Executor:
     Args:
         lease_seconds: how long an attempt that was killed keeps the next one waiting.
         ambiguous_retry_seconds: between looks whether a person decided.
+        cancel_grace_seconds: how long a call may go on after it was asked to end.
     """
 
     def __init__(
@@ -46,15 +48,17 @@ class Executor:
         ledger: SqliteLedger,
         lease_seconds: float,
         ambiguous_retry_seconds: float,
+        cancel_grace_seconds: float = under_way.GRACE_SECONDS,
         now: Callable[[], datetime],
         new_id: Callable[[], str],
     ) -> None:
         self._registry = registry
         self._now = now
+        self._under_way = under_way.UnderWay(grace_seconds=cancel_grace_seconds)
         # From the inside out. What decides whether a call may be made belongs between validated and
         # ledgered; what decides how it is made, inside ledgered.
         self._ledgered = Ledgered(
-            Contained(Timed(invoked.act)),
+            Contained(Interruptible(Timed(invoked.act), under_way=self._under_way)),
             Contained(Timed(invoked.ask)),
             ledger=ledger,
             observe=lambda call, answer, attempt: observations.publication(call, answer, attempt=attempt),
@@ -98,7 +102,17 @@ class Executor:
             check_version(found.spec, version)
         if not key and found.spec.effect is not Effect.NONE:
             raise CallRefused(f"{tool} has an effect: give an idempotency_key")
-        return await self._handle(Call(tenant, found, arguments_json, key, origin, self._now(), settle))
+        call = Call(tenant, found, arguments_json, key, origin, self._now(), settle)
+        with self._under_way.entered(tenant, key, call.interruption):
+            return await self._handle(call)
+
+    def cancel(self, tenant: str, key: str) -> bool:
+        """Asks the call with this key to end; False if none is under way here. Raises `CallRefused`."""
+        check_tenant(tenant)
+        check_key(key)
+        if not key:
+            raise CallRefused("give the idempotency_key of the call")
+        return self._under_way.cancel(tenant, key)
 
     async def drained(self) -> None:
         """Returns when no effect is under way."""

@@ -76,6 +76,12 @@ class ToolExecutorServicer(tools_pb2_grpc.ToolExecutorServiceServicer):
             await _abort(context, error)
         return pb.ExecuteResponse(observation=_observation(request, answer))
 
+    async def Cancel(self, request: pb.CancelRequest, context: Context) -> pb.CancelResponse:
+        try:
+            return pb.CancelResponse(found=self._executor.cancel(request.tenant, request.idempotency_key))
+        except _TRANSLATED as error:
+            await _abort(context, error)
+
     async def ListTools(self, request: pb.ListToolsRequest, context: Context) -> pb.ListToolsResponse:
         try:
             check_tenant(request.tenant)
@@ -169,6 +175,7 @@ def _error(error: ToolError, effect_possible: bool) -> pb.ToolError:
         retryable=error.retryable,
         retry_after_seconds=retry_after(error),
         effect_possible=effect_possible,
+        status=error.status or 0,
     )
 
 

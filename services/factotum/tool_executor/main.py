@@ -50,6 +50,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             ledger=ledger,
             lease_seconds=settings.lease_seconds,
             ambiguous_retry_seconds=settings.ambiguous_retry_seconds,
+            cancel_grace_seconds=settings.cancel_grace_seconds,
             now=clock.now,
             new_id=lambda: uuid4().hex,
         )

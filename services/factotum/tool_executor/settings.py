@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from factotum.runtime.settings import GrpcSettings, KafkaSettings, ProcessSettings, SecretsSettings
+from factotum.tool_executor import under_way
 
 
 class Settings(ProcessSettings):
@@ -24,3 +25,6 @@ class Settings(ProcessSettings):
         default=5.0, gt=0, description="how long a call that nobody renews any more keeps a retry waiting"
     )
     ambiguous_retry_seconds: float = Field(default=5.0, gt=0, description="between looks whether a person decided")
+    cancel_grace_seconds: float = Field(
+        default=under_way.GRACE_SECONDS, ge=0, description="how long a call may go on after it was asked to end"
+    )

@@ -9,7 +9,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from factotum.activities.outcome import Outcomes
-from factotum.activities.tool_call import ToolCalls
+from factotum.activities.tool_call import HEARTBEAT_SECONDS, ToolCalls
 from factotum.workflows.run import Run
 
 # Pure, and too dear to import anew for every run.
@@ -43,6 +43,8 @@ def make_worker(
         activities=[tool_calls.call, outcomes.publish],
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
         max_concurrent_activities=max_concurrent_activities,
+        # The answer to a heartbeat is how an activity hears that its run was cancelled or its step timed out.
+        max_heartbeat_throttle_interval=timedelta(seconds=HEARTBEAT_SECONDS),
         # Calls under way at a shutdown get this long to end before another worker takes them over.
         graceful_shutdown_timeout=timedelta(seconds=5),
     )

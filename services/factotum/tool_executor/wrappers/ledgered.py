@@ -8,6 +8,7 @@ the key:
     possible or in doubt, no retry will come,        the system is asked at once: done, or failed with that error;
       RECONCILE                                      if it cannot be asked, a retryable Unavailable
     possible or in doubt, NATIVE                     started, lease released: the next attempt acts again
+    possible or in doubt, interrupted                started, lease released: the next attempt asks, or acts again
     possible, NONE; or the tool cannot tell          ambiguous: a person decides
 
 Doubt ends with `done`, or by the word of a person. A call to settle acts only where that cannot make a
@@ -24,7 +25,16 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from factotum.sdk.errors import Ambiguous, InvalidArgument, NotDone, NotFound, NotPermitted, ToolError, Unavailable
+from factotum.sdk.errors import (
+    Ambiguous,
+    Cancelled,
+    InvalidArgument,
+    NotDone,
+    NotFound,
+    NotPermitted,
+    ToolError,
+    Unavailable,
+)
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.tool_executor.calls import Answer, Call, Handler, Prepared
 from factotum.tool_executor.errors import EffectAmbiguous, LedgerUnavailable
@@ -179,7 +189,8 @@ class Ledgered:
             return _Verdict(State.FAILED, error=error, reason=error.message)
         if isinstance(error, Ambiguous) or idempotency is Idempotency.NONE:
             return self._ambiguous(prepared.call, error.message)
-        if error.retryable or idempotency is Idempotency.NATIVE:
+        # After an interruption the run wants to go on; it asks what became of the effect when it has to know.
+        if error.retryable or idempotency is Idempotency.NATIVE or isinstance(error, Cancelled):
             return _Verdict(State.STARTED, error=error, reason=error.message, doubt=True)
         found = await self._asked(prepared)
         return found or _Verdict(State.FAILED, error=error, reason=error.message, doubt=True)

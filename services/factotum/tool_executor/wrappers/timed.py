@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Generic, TypeVar
 
-from factotum.sdk.errors import Unavailable
+from factotum.sdk.errors import Cancelled, Unavailable
 from factotum.tool_executor.calls import Handler, Prepared
 
 T = TypeVar("T")
@@ -20,7 +20,12 @@ class Timed(Generic[T]):
     async def __call__(self, prepared: Prepared) -> T:
         spec = prepared.call.tool.spec
         try:
-            async with asyncio.timeout(spec.timeout_seconds):
+            async with asyncio.timeout(spec.timeout_seconds) as limit:
                 return await self._inner(prepared)
         except TimeoutError as error:  # ours, or one that the tool let through: it means the same
             raise Unavailable(f"{spec.name} had no answer within {spec.timeout_seconds:g} s") from error
+        except Cancelled as error:
+            if not limit.expired():
+                raise
+            reason = f"{spec.name} was stopped after {spec.timeout_seconds:g} s"
+            raise Unavailable(reason, effect_possible=error.effect_possible) from error

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client, WorkflowFailureError
 
+from factotum.activities.events import RunEvents
 from factotum.activities.outcome import Outcomes
 from factotum.activities.tool_call import ToolCalls
 from factotum.events.envelope import Event
@@ -90,6 +91,7 @@ async def bench(server: Client) -> AsyncIterator[Bench]:
             task_queue="test",
             tool_calls=ToolCalls(connection),
             outcomes=Outcomes(outcomes),
+            events=RunEvents(outcomes, connection),
             max_concurrent_activities=50,
         )
         async with worker:

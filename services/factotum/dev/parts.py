@@ -21,6 +21,7 @@ _TEMPORAL = {
 _TELEMETRY = {"FACTOTUM_TELEMETRY__OTLP_ENDPOINT": "http://{traces.http}"}
 _SECRETS = {"FACTOTUM_SECRETS__DIRECTORY": "{data}/secrets"}
 _LOGS = {"FACTOTUM_TELEMETRY__LOG_JSON": "true"}
+_PLANNER = {"FACTOTUM_PLANNER_ADDRESS": "{planner.grpc}"}
 _TOOL_EXECUTOR = {"FACTOTUM_TOOL_EXECUTOR_ADDRESS": "{tool-executor.grpc}"}
 
 
@@ -184,6 +185,7 @@ WORKER = Part(
         **_TELEMETRY,
         **_TEMPORAL,
         **_TOOL_EXECUTOR,
+        **_PLANNER,
         "FACTOTUM_GRPC__PORT": "{worker.health.port}",
     },
     defaults=_LOGS,
@@ -202,7 +204,7 @@ GATEWAY = Part(
         **_TELEMETRY,
         **_SECRETS,
         "FACTOTUM_HTTP__PORT": "{gateway.http.port}",
-        "FACTOTUM_PLANNER_ADDRESS": "{planner.grpc}",
+        **_PLANNER,
     },
     defaults={**_LOGS, "FACTOTUM_SOURCES_FILE": "{data}/config/sources.yaml"},
     needs=("kafka", "planner"),

@@ -20,14 +20,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
 from factotum.events.envelope import TENANT_PATTERN, describe
+from factotum.events.reserved import HOOKS
 from factotum.gateway.errors import NotAuthenticated, SourcesInvalid, UnknownSource
 from factotum.gateway.verification.bamboohr import BambooHRVerifier
 from factotum.gateway.verification.signature import Verifier
 from factotum.gateway.verification.standard import StandardVerifier
 from factotum.runtime.secrets import SecretDirectory, UnknownSecret
-
-# What the source of every webhook's events starts with; the events of others may not.
-HOOKS = "/hooks/"
 
 SchemeName = Literal["bamboohr", "standard"]
 Tenant = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]

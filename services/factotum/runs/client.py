@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from opentelemetry import trace
+from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.client import (
     Client,
     WorkflowExecution,
@@ -26,10 +27,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from factotum.procedures.model import Document
 from factotum.runs import attributes, history, identity
 from factotum.runs.view import RunStatus, RunView
-from factotum.workflows.contract import RunInput
+from factotum.workflows.contract import EVENT_SIGNAL, EventSignal, RunInput
 
 # How often a watched run is looked at: attempts leave no event in Temporal's history while they last.
 WATCH_SECONDS = 0.5
+# Temporal's own limit of one payload, which is told only of what is not yet too large for a request.
+LARGEST_SIGNAL_BYTES = 2 * 1024 * 1024
 # Histories that are read at one time while runs are listed.
 CONCURRENT_READS = 20
 
@@ -46,6 +49,10 @@ _STATUS = {
 
 class RunNotFound(LookupError):
     """There is no such run, or it is another tenant's."""
+
+
+class RunEnded(ValueError):
+    """The run has ended: nothing can be asked of it any more."""
 
 
 class TemporalUnavailable(Exception):
@@ -101,6 +108,40 @@ class Runs:
         except RPCError as error:
             raise _translated(error) from error
         return True
+
+    async def cancel(self, tenant: str, run_id: str) -> None:
+        """Asks a run to end; it undoes what it did, and then its status is cancelled.
+
+        Raises `RunNotFound`, `RunEnded`, `TemporalUnavailable`.
+        """
+        try:
+            description = await self._describe(tenant, run_id)
+            status = _STATUS[description.status or WorkflowExecutionStatus.RUNNING]
+            if status is not RunStatus.RUNNING:
+                raise RunEnded(f"the run {run_id} has ended: it is {status.value}")
+            # Without Temporal's own id: a run that has continued as new meanwhile is meant just so.
+            await self._client.get_workflow_handle(run_id).cancel()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise RunEnded(f"the run {run_id} has ended") from error
+            raise _translated(error) from error
+
+    async def signal(self, tenant: str, run_id: str, event: EventSignal) -> None:
+        """Brings an event to a run, which has it for good when this has returned.
+
+        Raises `RunNotFound` if the run has ended or never was, `TemporalUnavailable`, or `RunRefused` where
+        trying again cannot help, e.g. because the event is too large.
+        """
+        if identity.tenant_of(run_id) != tenant:
+            raise RunNotFound(f"tenant {tenant} has no run {run_id}")
+        if len(event.model_dump_json()) > LARGEST_SIGNAL_BYTES:
+            raise RunRefused(f"an event of more than {LARGEST_SIGNAL_BYTES} bytes cannot be brought to a run")
+        try:
+            await self._client.get_workflow_handle(run_id).signal(EVENT_SIGNAL, event)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND and not _lacks_namespace(error):
+                raise RunNotFound(f"tenant {tenant} has no run {run_id} under way") from error
+            raise _translated(error) from error
 
     async def list(self, tenant: str, *, limit: int, procedure: str = "") -> list[RunView]:
         """The newest runs first, failed ones with their failure. Tenant and procedure must have been
@@ -201,6 +242,11 @@ class Runs:
         if not self._ui_url:
             return ""
         return f"{self._ui_url}/namespaces/{self._client.namespace}/workflows/{execution.id}/{execution.run_id}/history"
+
+
+def _lacks_namespace(error: RPCError) -> bool:
+    """Whether what was not found is more than one run."""
+    return any(detail.Is(NamespaceNotFoundFailure.DESCRIPTOR) for detail in error.grpc_status.details)
 
 
 def _translated(error: RPCError) -> Exception:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from factotum.activities.events import RunEvents
 from factotum.activities.outcome import Outcomes
 from factotum.activities.tool_call import ToolCalls
 from factotum.events.producer import EventProducer
@@ -21,13 +22,18 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     producer = EventProducer(
         settings.kafka.bootstrap_servers, client_id="worker", timeout_seconds=settings.kafka.publish_timeout_seconds
     )
-    async with producer, channel(settings.tool_executor_address) as tool_executor:
+    async with (
+        producer,
+        channel(settings.tool_executor_address) as tool_executor,
+        channel(settings.planner_address) as planner,
+    ):
         client = await connect(settings.temporal)
         worker = make_worker(
             client,
             task_queue=settings.temporal.task_queue,
             tool_calls=ToolCalls(tool_executor),
             outcomes=Outcomes(producer),
+            events=RunEvents(producer, planner),
             max_concurrent_activities=settings.max_concurrent_activities,
         )
         async with worker:

@@ -8,6 +8,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from factotum.activities.events import RunEvents
 from factotum.activities.outcome import Outcomes
 from factotum.activities.tool_call import HEARTBEAT_SECONDS, ToolCalls
 from factotum.workflows.run import Run
@@ -32,7 +33,13 @@ PASSED_THROUGH = (
 
 
 def make_worker(
-    client: Client, *, task_queue: str, tool_calls: ToolCalls, outcomes: Outcomes, max_concurrent_activities: int
+    client: Client,
+    *,
+    task_queue: str,
+    tool_calls: ToolCalls,
+    outcomes: Outcomes,
+    events: RunEvents,
+    max_concurrent_activities: int,
 ) -> Worker:
     """A worker, not yet running."""
     restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
@@ -40,7 +47,7 @@ def make_worker(
         client,
         task_queue=task_queue,
         workflows=[Run],
-        activities=[tool_calls.call, outcomes.publish],
+        activities=[tool_calls.call, outcomes.publish, events.publish, events.subscribe, events.unsubscribe],
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
         max_concurrent_activities=max_concurrent_activities,
         # The answer to a heartbeat is how an activity hears that its run was cancelled or its step timed out.

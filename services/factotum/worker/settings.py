@@ -12,4 +12,5 @@ class Settings(ProcessSettings):
     kafka: KafkaSettings = KafkaSettings()
     temporal: TemporalSettings = TemporalSettings()
     tool_executor_address: str = Field(default="127.0.0.1:50052", description="host:port")
+    planner_address: str = Field(default="127.0.0.1:50051", description="host:port")
     max_concurrent_activities: int = Field(default=200, ge=1)

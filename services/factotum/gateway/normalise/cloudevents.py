@@ -12,15 +12,13 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from factotum.events.envelope import CONTENT_TYPE, Event
+from factotum.events.reserved import why_reserved
 from factotum.gateway import json_text
 from factotum.gateway.errors import Malformed, Reserved, WrongTenant
 from factotum.gateway.normalise.attributes import is_rfc3339
-from factotum.gateway.sources import HOOKS
 
 BATCH_CONTENT_TYPE = "application/cloudevents-batch+json"
 PREFIX = "ce-"
-# The types of Factotum's own events: dev.factotum.outcome.v1.
-OWN_TYPES = "dev.factotum."
 
 _JSON_TYPE = re.compile(r"(application|text)/([a-z0-9!#$&^_.+-]+\+)?json")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -95,8 +93,6 @@ def _event(attributes: Any, tenant: str) -> Event:
     if given.setdefault("tenant", tenant) != tenant:
         raise WrongTenant("the event's tenant is not the token's")
     event = Event.model_validate(given)
-    if event.source.startswith(HOOKS):
-        raise Reserved(f"a source that starts with {HOOKS} is that of signed webhooks: name another one")
-    if event.type.startswith(OWN_TYPES):
-        raise Reserved(f"a type that starts with {OWN_TYPES} is Factotum's own: name another one")
+    if (reason := why_reserved(event)) is not None:
+        raise Reserved(reason)
     return event

@@ -24,6 +24,8 @@ class ScriptedExecutor(tools_pb2_grpc.ToolExecutorServiceServicer):
         # What a request to settle is answered with, by tool; none: the effect did not happen.
         self.settled: dict[str, Answer] = {}
         self.requests: list[tools_pb2.ExecuteRequest] = []
+        # Whom `Cancel` asked to end, as (tenant, key).
+        self.cancels: list[tuple[str, str]] = []
         self.specs = specs or []
         self.address = ""
 
@@ -53,6 +55,10 @@ class ScriptedExecutor(tools_pb2_grpc.ToolExecutorServiceServicer):
                 )
             )
         return tools_pb2.ExecuteResponse(observation=observation)
+
+    async def Cancel(self, request: tools_pb2.CancelRequest, context: Any) -> tools_pb2.CancelResponse:
+        self.cancels.append((request.tenant, request.idempotency_key))
+        return tools_pb2.CancelResponse(found=True)
 
     async def ListTools(self, request: tools_pb2.ListToolsRequest, context: Any) -> tools_pb2.ListToolsResponse:
         return tools_pb2.ListToolsResponse(

@@ -172,6 +172,15 @@ async def find_created(arguments: Thing, context: ToolContext[FakeSettings]) -> 
     return Made(id=found[0]["id"], name=found[0]["name"]) if found else None
 
 
+@connector.tool(effect=Effect.CREATE, idempotency=Idempotency.RECONCILE)
+async def linger(arguments: Thing, context: ToolContext[FakeSettings]) -> Made:
+    """Create a thing, however long it takes."""
+    return await _do(arguments, context)
+
+
+linger.reconcile(find_created)
+
+
 @connector.tool(effect=Effect.SEND, idempotency=Idempotency.NONE, timeout_seconds=TIMEOUT_SECONDS)
 async def send(arguments: Thing, context: ToolContext[FakeSettings]) -> Made:
     """Send a thing; nobody can be asked whether it was sent."""

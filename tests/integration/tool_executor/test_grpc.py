@@ -88,6 +88,7 @@ async def test_the_catalog(executor: ExecutorProcess) -> None:
     assert [tool.name for tool in tools] == [
         "fake.create",
         "fake.drop",
+        "fake.linger",
         "fake.login",
         "fake.put",
         "fake.read",

@@ -22,10 +22,10 @@ from factotum.events.errors import BrokerUnavailable
 from factotum.events.producer import EventProducer
 from factotum.events.topics import OBSERVATIONS
 from factotum.events.types import OBSERVATION_TYPE, ObservationData
-from factotum.planner.catalog import ToolCatalog
-from factotum.planner.errors import CatalogUnavailable
+from factotum.planner.errors import CatalogUnavailable, StoreUnavailable
 from factotum.planner.library import Library
 from factotum.planner.planning import Plan, matching, plan
+from factotum.planner.preparation import Preparation
 from factotum.procedures.fault import FaultyDocument
 from factotum.runs.client import RunRefused, Runs, TemporalUnavailable
 from factotum.runtime import telemetry
@@ -37,7 +37,7 @@ events_counter = metrics.get_meter(__name__).create_counter(
 )
 
 # What passes by itself: waited for as long as it takes, never skipped.
-PASSING = (TemporalUnavailable, CatalogUnavailable, BrokerUnavailable)
+PASSING = (TemporalUnavailable, CatalogUnavailable, StoreUnavailable, BrokerUnavailable)
 LONGEST_WAIT_SECONDS = 5.0
 
 
@@ -58,13 +58,13 @@ class Intake:
         self,
         *,
         library: Library,
-        catalog: ToolCatalog,
+        preparation: Preparation,
         runs: Runs,
         producer: EventProducer,
         now: Callable[[], datetime],
     ) -> None:
         self._library = library
-        self._catalog = catalog
+        self._preparation = preparation
         self._runs = runs
         self._producer = producer
         self._now = now
@@ -80,12 +80,9 @@ class Intake:
                 await self._take(message)
 
     async def plans(self, event: Event) -> list[Plan]:
-        """The plans that an event would start. Raises `FaultyDocument` or `CatalogUnavailable`."""
-        sources = matching(event, self._library.sources.values())
-        if not sources:
-            return []
-        catalog = await self._catalog.get(event.tenant)
-        return [plan(event, source, catalog) for source in sources]
+        """The plans that an event would start. Raises `FaultyDocument`, `CatalogUnavailable`, `StoreUnavailable`."""
+        sources = matching(event, await self._library.newest(event.tenant))
+        return [plan(event, await self._preparation.prepare(event.tenant, source)) for source in sources]
 
     async def _take(self, message: Message) -> None:
         # A letter is shown to its tenant only: from here on the tenant is the event's.
@@ -108,16 +105,15 @@ class Intake:
     async def _start_all(self, event: Event) -> list[str]:
         """Starts a run of every procedure that takes the event; gives why the others could not be started."""
         trace.get_current_span().set_attribute(telemetry.TENANT, event.tenant)
-        sources = matching(event, self._library.sources.values())
+        sources = matching(event, await self._library.newest(event.tenant))
         events_counter.add(1, {"outcome": "run" if sources else "no-match", "tenant": event.tenant})
         if not sources:
             await self._note_no_match(event)
             return []
-        catalog = await self._catalog.get(event.tenant)
         refused = []
         for source in sources:
             try:
-                await self._start(plan(event, source, catalog))
+                await self._start(plan(event, await self._preparation.prepare(event.tenant, source)))
             except (FaultyDocument, RunRefused) as error:
                 refused.append(f"{source.document.full_name} {source.document.document.version}: {error}")
         return refused
@@ -126,6 +122,7 @@ class Intake:
         with tracer.start_as_current_span("start run") as span:
             span.set_attribute(telemetry.TENANT, made.run.tenant)
             span.set_attribute(telemetry.RUN_ID, made.run_id)
+            await self._library.mark_used(made.run.tenant, made.uses, self._now())
             started = await self._runs.start(made.run_id, made.run, made.source.document)
             logger.info("run started" if started else "run was started before", run_id=made.run_id)
 

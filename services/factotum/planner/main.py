@@ -7,12 +7,16 @@ import time
 
 from factotum.api.planner.v1 import planner_pb2_grpc
 from factotum.events.producer import EventProducer
-from factotum.planner import library
+from factotum.planner import procedure_rows, shelf
 from factotum.planner.catalog import ToolCatalog
-from factotum.planner.errors import LibraryFaulty
+from factotum.planner.errors import LibraryFaulty, StoreUnavailable
 from factotum.planner.grpc import SERVICE, PlannerServicer
 from factotum.planner.intake import Intake
+from factotum.planner.library import Library
+from factotum.planner.preparation import Preparation
+from factotum.planner.requests import Requests
 from factotum.planner.settings import Settings
+from factotum.planner.store_file import StoreFile
 from factotum.planner.stream import make_consumer
 from factotum.runs.client import Runs
 from factotum.runs.connection import connect
@@ -22,17 +26,25 @@ from factotum.runtime.grpc_server import GrpcServer
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
-    """Plans until `stop` is set. Serves once Temporal has answered. Raises `LibraryFaulty`."""
-    shelf = library.load(settings.procedures)
+    """Plans until `stop` is set. Serves once Temporal has answered. Raises `LibraryFaulty`, `StoreUnavailable`."""
+    files = shelf.read(settings.procedures)
     producer = EventProducer(
         settings.kafka.bootstrap_servers, client_id="planner", timeout_seconds=settings.kafka.publish_timeout_seconds
     )
-    async with producer, channel(settings.tool_executor_address) as tool_executor:
+    async with (
+        StoreFile(settings.store_path, {"procedures": procedure_rows.SCHEMA}) as file,
+        producer,
+        channel(settings.tool_executor_address) as tool_executor,
+    ):
+        library = Library(file)
+        await library.shelve(files, clock.now())
         client = await connect(settings.temporal)
         runs = Runs(client, task_queue=settings.temporal.task_queue, ui_url=settings.temporal.ui_url)
         catalog = ToolCatalog(tool_executor, monotonic=time.monotonic)
-        intake = Intake(library=shelf, catalog=catalog, runs=runs, producer=producer, now=clock.now)
-        servicer = PlannerServicer(intake=intake, library=shelf, runs=runs)
+        preparation = Preparation(catalog=catalog)
+        intake = Intake(library=library, preparation=preparation, runs=runs, producer=producer, now=clock.now)
+        requests = Requests(library=library, preparation=preparation, runs=runs, now=clock.now)
+        servicer = PlannerServicer(intake=intake, library=library, requests=requests, runs=runs)
         server = GrpcServer(
             settings.grpc,
             [SERVICE],
@@ -46,7 +58,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def main() -> None:
-    with lifespan.boundary("planner", LibraryFaulty):
+    with lifespan.boundary("planner", LibraryFaulty, StoreUnavailable):
         settings = lifespan.read(Settings)
         provider = telemetry.setup("planner", settings.telemetry)
         try:

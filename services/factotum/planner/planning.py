@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from factotum.events.envelope import Event
+from factotum.planner.preparation import Prepared
 from factotum.procedures import expressions
-from factotum.procedures.check import Catalog, called_tools, check
 from factotum.procedures.consumption import EventFilter
-from factotum.procedures.fault import FaultyDocument
 from factotum.procedures.parse import Source
 from factotum.runs.identity import run_id
-from factotum.workflows.contract import EventReference, RunInput, ToolPin
+from factotum.workflows.contract import EventReference, RunInput
 
 # A text of nothing else is meant as it stands: in `com.acme.created` no dot stands for any character.
 _LITERAL = re.compile(r"[\w.\-/:]*")
@@ -22,11 +21,16 @@ _LITERAL = re.compile(r"[\w.\-/:]*")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be run, under which id."""
+    """What is to be run, under which id.
+
+    Attributes:
+        uses: every procedure that the run may start, its own included.
+    """
 
     run_id: str
     source: Source
     run: RunInput
+    uses: tuple[Source, ...] = ()
 
 
 def matching(event: Event, sources: Iterable[Source]) -> list[Source]:
@@ -74,24 +78,17 @@ def _agrees(expected: Any, actual: Any) -> bool:
         return False
 
 
-def plan(event: Event, source: Source, catalog: Catalog) -> Plan:
-    """The plan of one procedure for one event. Raises `FaultyDocument` if it does not pass its check."""
-    faults = check(source, catalog)
-    if faults:
-        raise FaultyDocument(faults)
-    tools = {
-        name: ToolPin(version=catalog[name].version, timeout_seconds=catalog[name].timeout_seconds)
-        for name in sorted(called_tools(source.document))
-    }
+def plan(event: Event, prepared: Prepared) -> Plan:
+    """The plan of one procedure for one event."""
+    procedure = prepared.source.document.full_name
     return Plan(
-        run_id=run_id(tenant=event.tenant, source=event.source, event_id=event.id, procedure=source.document.full_name),
-        source=source,
-        run=RunInput(
+        run_id=run_id(tenant=event.tenant, source=event.source, event_id=event.id, procedure=procedure),
+        source=prepared.source,
+        run=prepared.run(
             tenant=event.tenant,
-            document=source.raw,
             # The input of an event-driven run is the array of the events that started it (DSL 1.0.3).
-            input=[event.model_dump(mode="json", exclude_none=True)],
+            given=[event.model_dump(mode="json", exclude_none=True)],
             event=EventReference(source=event.source, id=event.id, type=event.type),
-            tools=tools,
         ),
+        uses=prepared.uses,
     )

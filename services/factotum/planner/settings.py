@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from factotum.planner.library import packaged_folder
+from factotum.planner.shelf import packaged_folder
 from factotum.runtime.settings import GrpcSettings, KafkaSettings, ProcessSettings, TemporalSettings
 
 
@@ -17,4 +17,8 @@ class Settings(ProcessSettings):
     tool_executor_address: str = Field(default="127.0.0.1:50052", description="host:port")
     procedures: list[Path] = Field(
         default_factory=lambda: [packaged_folder()], description="folders of *.yaml procedures"
+    )
+    store_path: Path = Field(
+        default=Path("planner/store.sqlite3"),
+        description="file of the procedures and subscriptions; planners of one host may share it",
     )

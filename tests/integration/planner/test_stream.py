@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import pytest
 import pytest_asyncio
 from temporalio.client import Client
 
@@ -17,10 +18,9 @@ from factotum.events.producer import EventProducer
 from factotum.events.topics import DEAD_LETTER, EVENTS, OBSERVATIONS
 from factotum.planner.catalog import ToolCatalog
 from factotum.planner.intake import Intake
-from factotum.planner.library import Library
+from factotum.planner.preparation import Preparation
 from factotum.planner.stream import make_consumer
 from factotum.procedures.model import Document
-from factotum.procedures.parse import parse
 from factotum.runs.client import Runs, TemporalUnavailable
 from factotum.runtime import clock
 from factotum.runtime.grpc_client import channel
@@ -28,6 +28,7 @@ from factotum.runtime.settings import KafkaSettings
 from factotum.workflows.contract import RunInput
 from tests.support.executor import scripted_executor
 from tests.support.kafka import embedded_kafka, read_all
+from tests.support.library import open_library
 from tests.support.temporal import temporal_server
 
 HEAD = "document: {{dsl: '1.0.3', namespace: test, name: {name}, version: '1.0.0'}}\n"
@@ -74,7 +75,7 @@ class Bench:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def bench() -> AsyncIterator[Bench]:
+async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
     stop = asyncio.Event()
     with embedded_kafka() as kafka:
         async with (
@@ -82,11 +83,12 @@ async def bench() -> AsyncIterator[Bench]:
             scripted_executor() as executor,
             channel(executor.address) as connection,
             EventProducer(kafka, client_id="test") as producer,
+            open_library(tmp_path_factory.mktemp("planner") / "store.sqlite3", PROCEDURES) as library,
         ):
             runs = Flaky(environment.client, task_queue="nobody", ui_url="")
             intake = Intake(
-                library=Library(map(parse, PROCEDURES)),
-                catalog=ToolCatalog(connection, monotonic=time.monotonic),
+                library=library,
+                preparation=Preparation(catalog=ToolCatalog(connection, monotonic=time.monotonic)),
                 runs=runs,
                 producer=producer,
                 now=clock.now,

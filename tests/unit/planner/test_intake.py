@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from factotum.events.producer import EventProducer
 from factotum.events.topics import DEAD_LETTER, EVENTS, OBSERVATIONS
 from factotum.planner.intake import Intake, Message
 from factotum.planner.library import Library
+from factotum.planner.preparation import Preparation
 from factotum.procedures.parse import Source
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -33,22 +35,25 @@ class Kept(EventProducer):
         self.events.append((topic, event))
 
 
-class FaultyLibrary(Library):
-    """Has a fault of its own."""
+class Shelf(Library):
+    """Has nothing, or only a fault of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, fault: Exception | None = None) -> None:
         """Has nothing to read."""
+        self._fault = fault
 
-    @property
-    def sources(self) -> dict[str, Source]:  # type: ignore[override]
-        raise ZeroDivisionError("a fault of ours")
+    async def newest(self, tenant: str) -> list[Source]:
+        if self._fault is not None:
+            raise self._fault
+        return []
 
 
 def intake(library: Library | None = None, limit: int = 1_000_000) -> tuple[Intake, Kept]:
     kept = Kept(limit)
-    nothing = None
+    nothing: Any = None
+    preparation = Preparation(catalog=nothing)
     return (
-        Intake(library=library or Library([]), catalog=nothing, runs=nothing, producer=kept, now=lambda: NOW),
+        Intake(library=library or Shelf(), preparation=preparation, runs=nothing, producer=kept, now=lambda: NOW),
         kept,
     )
 
@@ -58,7 +63,7 @@ def message(value: bytes) -> Message:
 
 
 async def test_a_fault_of_ours_is_a_letter_of_the_events_tenant() -> None:
-    taking, kept = intake(FaultyLibrary())
+    taking, kept = intake(Shelf(ZeroDivisionError("a fault of ours")))
     await taking.take(message(Event(id="1", source="/s", type="t", tenant="globex").to_bytes()))
     ((topic, letter),) = kept.events
     assert (topic, letter.tenant) == (DEAD_LETTER, "globex")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from factotum.events.envelope import Event
 from factotum.planner.planning import matching, plan
+from factotum.planner.preparation import prepared
 from factotum.procedures.fault import FaultyDocument
 from factotum.procedures.parse import Source, parse
 from factotum.runs.identity import run_id, tenant_of
@@ -71,7 +72,7 @@ def test_a_procedure_without_a_schedule_is_never_started_by_an_event() -> None:
 
 def test_the_plan_carries_the_document_the_event_and_the_identity() -> None:
     source = procedure("{one: {with: {type: com.bamboohr.employee.created}}}")
-    made = plan(EVENT, source, {})
+    made = plan(EVENT, prepared(source, {}))
     assert made.run.input == [EVENT.model_dump(mode="json", exclude_none=True)]
     assert made.run.document == source.raw
     assert made.run.event.id == "e-1"
@@ -82,7 +83,7 @@ def test_the_plan_carries_the_document_the_event_and_the_identity() -> None:
 def test_a_plan_that_calls_what_there_is_not_is_refused() -> None:
     source = procedure("{one: {with: {tenant: acme}}}", do="- a: {call: no.such_tool}")
     with pytest.raises(FaultyDocument, match=r"no tool `no\.such_tool`"):
-        plan(EVENT, source, {})
+        plan(EVENT, prepared(source, {}))
 
 
 identities = st.fixed_dictionaries(

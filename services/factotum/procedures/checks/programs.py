@@ -1,0 +1,140 @@
+"""Whether the expressions of a document parse, are pure, end, and use what they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jq
+
+from factotum.procedures import expressions, purity
+from factotum.procedures.checks import secrets
+from factotum.procedures.checks.jq_syntax import Node, Unread, free_variables, read
+from factotum.procedures.checks.places import Place
+from factotum.procedures.checks.scopes import Names
+from factotum.procedures.fault import Fault
+
+ADVICE = "Expressions are jq, pure and bounded"
+# How many programs jq compiles at once: what takes it long is its own library, each time anew.
+_TOGETHER = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """An expression in its place. `pointer` is that of the very text."""
+
+    pointer: str
+    text: str
+    place: Place
+
+
+def faults(places: Iterable[Place], *, loose: bool, declared: tuple[str, ...]) -> Iterator[Fault]:
+    """The faults of the expressions in these places.
+
+    Args:
+        loose: a text that is no expression is a text.
+        declared: the names of the secrets.
+    """
+    found: list[Program] = []
+    for place in places:
+        try:
+            found += programs(place, loose=loose)
+        except expressions.ExpressionError as error:
+            if not loose:
+                yield Fault(place.pointer, str(error), ADVICE)
+    sound = _compiled({program.text for program in found})
+    for program in found:
+        try:
+            wanted = _wanted(program.text, sound)
+        except expressions.ExpressionError as error:
+            if not loose:
+                yield Fault(program.pointer, str(error), ADVICE)
+            continue
+        yield from _names(program, wanted, loose, declared)
+
+
+def programs(place: Place, *, loose: bool = False) -> Iterator[Program]:
+    """The expressions in a place. Raises `ExpressionError` for a `${` that is not closed."""
+    if place.whole and isinstance(place.value, str):
+        yield Program(place.pointer, expressions.program_of(place.value), place)
+        return
+    for relative, text in expressions.programs_in(place.value):
+        yield Program(place.pointer + relative, text, place)
+    if loose:
+        for relative, text in texts(place.value):
+            if "${" not in text:
+                yield Program(place.pointer + relative, text, place)
+
+
+def texts(value: Any) -> Iterator[tuple[str, str]]:
+    """Every text inside a value as (JSON pointer below the value, text)."""
+    if isinstance(value, str):
+        yield "", value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from ((f"/{expressions.escape(str(key))}{pointer}", text) for pointer, text in texts(inner))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from ((f"/{index}{pointer}", text) for pointer, text in texts(inner))
+
+
+@lru_cache(maxsize=4096)
+def tree(text: str) -> Node | None:
+    """The tree of a program; None for one that the grammar here does not have."""
+    try:
+        return read(text)
+    except Unread:
+        return None
+
+
+def _names(program: Program, wanted: Names, loose: bool, declared: tuple[str, ...]) -> Iterator[Fault]:
+    known = program.place.names | ({secrets.SECRETS} if program.place.secrets else frozenset())
+    for name in sorted(wanted - known):
+        if name == secrets.SECRETS:
+            yield Fault(program.pointer, secrets.REFUSED, secrets.WHERE)
+        elif not loose:
+            there = f"Here are {', '.join(f'${each}' for each in sorted(known))}" if known else "Here is only the value"
+            yield Fault(program.pointer, f"`${name}` is not available here", there)
+    if secrets.SECRETS in wanted & known:
+        node = tree(program.text)
+        found = [("`$secrets` is used in a way that cannot be followed", "Write `$secrets.name`")]
+        for message, advice in found if node is None else secrets.misuses(node, declared):
+            yield Fault(program.pointer, message, advice)
+
+
+def _wanted(text: str, sound: frozenset[str]) -> Names:
+    """The names that a program must be given. Raises `ExpressionError` if it may not run."""
+    node = tree(text)
+    if node is not None and text in sound:
+        return free_variables(node)
+    return expressions.compile_program(text)[1]
+
+
+def _compiled(texts: Iterable[str]) -> frozenset[str]:
+    """Those programs that jq is known to take, compiled many at once: one by one it takes a hundred times longer."""
+    candidates = sorted(text for text in texts if _pure(text) and tree(text) is not None)
+    batches = (candidates[start : start + _TOGETHER] for start in range(0, len(candidates), _TOGETHER))
+    return frozenset[str]().union(*(batch for batch in batches if _together(batch)))
+
+
+def _pure(text: str) -> bool:
+    try:
+        purity.check(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _together(batch: list[str]) -> bool:
+    """Whether jq takes all of these programs."""
+    names = sorted(frozenset[str]().union(*(purity.variables(text) for text in batch)))
+    head = f". as {{{', '.join(f'{name}: ${name}' for name in names)}}} | " if names else ""
+    # The newline ends a comment that would otherwise swallow what follows.
+    programs = ",".join(f"({text}\n)" for text in batch)
+    try:
+        jq.compile(f"{head}[{programs}]")
+    except ValueError:
+        return False
+    return True

@@ -13,7 +13,7 @@ from temporalio.client import Client, WorkflowFailureError
 
 from factotum.activities.events import RunEvents
 from factotum.activities.outcome import Outcomes
-from factotum.activities.tool_call import ToolCalls
+from factotum.activities.tool_call import HEARTBEAT_SECONDS, ToolCalls
 from factotum.events.envelope import Event
 from factotum.events.errors import BrokerUnavailable
 from factotum.events.producer import EventProducer
@@ -227,7 +227,10 @@ do:
     )
     await began.wait()
     await bench.client.get_workflow_handle(run_id).cancel()
-    await asyncio.sleep(1)
+    async with asyncio.timeout(2 * HEARTBEAT_SECONDS + 2):
+        while not bench.executor.cancels:  # the executor is asked to end the call, which ends all the same
+            await asyncio.sleep(0.05)
+    assert bench.executor.cancels == [("acme", f"{run_id}:/do/0/slow:")]
     go.set()
     with pytest.raises(WorkflowFailureError):
         await bench.result(run_id)

@@ -11,48 +11,69 @@ from typing import Any
 
 from factotum.procedures import expressions
 from factotum.procedures.consumption import EventFilter
+from factotum.procedures.expressions import Costly, ExpressionError
 
 Json = Any
 
 # A text of nothing else is meant as it stands: in `com.acme.created` no dot stands for any character.
 _LITERAL = re.compile(r"[\w.\-/:]*")
-_NOTHING: Mapping[str, Json] = {}
 _ABSENT = object()
 
 
-def takes(wanted: EventFilter, attributes: Mapping[str, Json], arguments: Mapping[str, Json] = _NOTHING) -> bool:
-    """Whether an event has every attribute that a filter's `with` names; see `agrees`."""
-    return agrees(wanted.with_, attributes, arguments)
-
-
-def agrees(with_: Mapping[str, Json], attributes: Mapping[str, Json], arguments: Mapping[str, Json] = _NOTHING) -> bool:
-    """Whether an event has every attribute named, each as it is wanted.
+async def takes(
+    wanted: EventFilter, attributes: Mapping[str, Json], arguments: Mapping[str, Json], costly: Costly
+) -> bool:
+    """Whether an event has every attribute that a filter's `with` names, each as it is wanted.
 
     A text is compared as it is, and if it holds a character other than letters, digits and `.-_/:`
     also as a regular expression over the whole value; an object is compared property by property.
     `${ … }` is evaluated on the attribute's value: where that gives true or false, it decides, and
     anything else is what the value must equal. An expression that fails on this event does not take it.
     """
-    return all(name in attributes and _agrees(wanted, attributes[name], arguments) for name, wanted in with_.items())
-
-
-def _agrees(wanted: Json, actual: Json, arguments: Mapping[str, Json]) -> bool:
-    if isinstance(wanted, Mapping):
-        return isinstance(actual, Mapping) and agrees(wanted, actual, arguments)
-    if not isinstance(wanted, str):
-        return same(wanted, actual)
-    if has_expression(wanted):
+    conditions = _conditions(wanted.with_, attributes)
+    if conditions is None:
+        return False
+    for expression, actual in conditions:
         try:
-            found = expressions.evaluate(wanted, actual, arguments)
-        except expressions.ExpressionError:
+            found = await expressions.resolve(expression, actual, arguments, costly)
+        except ExpressionError:
             return False
-        return found if isinstance(found, bool) else same(found, actual)
-    if wanted == actual:
+        if not (found if isinstance(found, bool) else same(found, actual)):
+            return False
+    return True
+
+
+def agrees(constants: Mapping[str, Json], attributes: Mapping[str, Json]) -> bool:
+    """As `takes`, for what `constant_part` gives."""
+    return _conditions(constants, attributes) is not None
+
+
+def _conditions(with_: Mapping[str, Json], attributes: Mapping[str, Json]) -> list[tuple[str, Json]] | None:
+    """What is left to be evaluated, each expression with its value; None if a constant disagrees already."""
+    left: list[tuple[str, Json]] = []
+    for name, wanted in with_.items():
+        if name not in attributes:
+            return None
+        actual = attributes[name]
+        if isinstance(wanted, Mapping):
+            inner = _conditions(wanted, actual) if isinstance(actual, Mapping) else None
+            if inner is None:
+                return None
+            left += inner
+        elif isinstance(wanted, str) and "${" in wanted:
+            left.append((wanted, actual))
+        elif not _constant_agrees(wanted, actual):
+            return None
+    return left
+
+
+def _constant_agrees(wanted: Json, actual: Json) -> bool:
+    if same(wanted, actual):
         return True
-    if is_literal(wanted):
+    if not isinstance(wanted, str) or not isinstance(actual, str) or is_literal(wanted):
         return False
     try:
-        return isinstance(actual, str) and re.fullmatch(wanted, actual) is not None
+        return re.fullmatch(wanted, actual) is not None
     except re.error:
         return False
 
@@ -127,12 +148,13 @@ def _filters(consumption: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
         yield from _filters(until)
 
 
-def correlation_keys(
+async def correlation_keys(
     wanted: EventFilter,
     attributes: Mapping[str, Json],
     *,
     value: Json,
-    arguments: Mapping[str, Json] = _NOTHING,
+    arguments: Mapping[str, Json],
+    costly: Costly,
 ) -> dict[str, Json] | None:
     """By name, the values that the other events must share with this one: those of the keys without `expect`.
 
@@ -143,11 +165,11 @@ def correlation_keys(
     keys: dict[str, Json] = {}
     for name, correlation in wanted.correlate.items():
         try:
-            found = expressions.evaluate_expression(correlation.from_, attributes, arguments)
+            found = await expressions.resolve_expression(correlation.from_, attributes, arguments, costly)
             expected = _ABSENT
             if correlation.expect is not None:
-                expected = expressions.evaluate(correlation.expect, value, arguments)
-        except expressions.ExpressionError:
+                expected = await expressions.resolve(correlation.expect, value, arguments, costly)
+        except ExpressionError:
             return None
         if found is None:
             return None

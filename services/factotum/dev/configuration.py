@@ -18,6 +18,9 @@ from factotum.dev.part import HOST
 from factotum.dev.ports import Ports
 from factotum.runtime.secrets import SCHEME, SecretDirectory
 
+# What calls by protocol may reach: a document that is tried out here acts on nothing outside.
+_LOOPBACK = f"http://{HOST}:*"
+
 
 def write(directory: Path, secrets: SecretDirectory, tenants: Sequence[str], ports: Ports) -> None:
     """Writes the three files into `directory`/config. Raises `UnknownSecret` if a secret is missing."""
@@ -80,6 +83,8 @@ def connectors(tenant: str, ports: Ports) -> dict[str, Any]:
             "username": tenant,
             "password": SCHEME + credentials.CALENDAR_PASSWORD,
         },
+        "http": {"allow": [_LOOPBACK]},
+        "openapi": {"allow": [_LOOPBACK]},
     }
 
 

@@ -175,6 +175,7 @@ def guarded_client(
     return httpx2.AsyncClient(
         transport=GuardedTransport(egress),
         timeout=timeout,
+        headers={"User-Agent": "factotum"},
         auth=auth,
         follow_redirects=follow_redirects,
         max_redirects=_MOST_REDIRECTS,

@@ -168,13 +168,14 @@ PLANNER = Part(
         **_TEMPORAL,
         **_TOOL_EXECUTOR,
         "FACTOTUM_GRPC__PORT": "{planner.grpc.port}",
+        "FACTOTUM_STORE_PATH": "{data}/planner/store.sqlite3",
     },
-    defaults=_LOGS,
+    defaults={**_LOGS, "FACTOTUM_SCHEDULE_TENANTS": '["acme"]'},
     needs=("kafka", "temporal"),
     ports={"grpc": 50051},
     addresses={"grpc": "{planner.grpc}"},
     probe="grpc://{planner.grpc}",
-    note="keeps nothing of its own",
+    note="procedures and what runs wait for are kept in SQLite",
 )
 
 WORKER = Part(

@@ -26,7 +26,7 @@ PARSED = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A version with the text that it was registered with."""
+    """A version with the text that it was registered with; `tenant` is empty for one of a folder."""
 
     source: Source
     text: str
@@ -78,6 +78,10 @@ class Library:
 
     async def newest(self, tenant: str) -> list[Source]:
         """The newest version of each procedure, by name: those that events start."""
+        return [kept.source for kept in await self.newest_kept(tenant)]
+
+    async def newest_kept(self, tenant: str) -> list[Kept]:
+        """As `newest`, with whose each is."""
 
         def work(db: sqlite3.Connection) -> list[Kept]:
             found: dict[str, Key] = {}
@@ -86,7 +90,7 @@ class Library:
                     found[key.procedure] = key
             return [self._kept(db, found[name]) for name in sorted(found)]
 
-        return [kept.source for kept in await self._file.read(work)]
+        return await self._file.read(work)
 
     async def find(self, tenant: str, procedure: str, version: str = "") -> Kept:
         """One version, with its text; without a version the newest. Raises `UnknownProcedure`."""

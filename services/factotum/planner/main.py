@@ -15,11 +15,13 @@ from factotum.planner.intake import Intake
 from factotum.planner.library import Library
 from factotum.planner.preparation import Preparation
 from factotum.planner.requests import Requests
+from factotum.planner.scheduling import Scheduling
 from factotum.planner.settings import Settings
 from factotum.planner.store_file import StoreFile
 from factotum.planner.stream import make_consumer
 from factotum.runs.client import Runs
 from factotum.runs.connection import connect
+from factotum.runs.schedules import Schedules
 from factotum.runtime import clock, lifespan, telemetry
 from factotum.runtime.grpc_client import channel
 from factotum.runtime.grpc_server import GrpcServer
@@ -43,7 +45,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         catalog = ToolCatalog(tool_executor, monotonic=time.monotonic)
         preparation = Preparation(catalog=catalog)
         intake = Intake(library=library, preparation=preparation, runs=runs, producer=producer, now=clock.now)
-        requests = Requests(library=library, preparation=preparation, runs=runs, now=clock.now)
+        scheduling = Scheduling(
+            library=library,
+            preparation=preparation,
+            schedules=Schedules(client, task_queue=settings.temporal.task_queue),
+            tenants=settings.schedule_tenants,
+            now=clock.now,
+        )
+        requests = Requests(library=library, preparation=preparation, scheduling=scheduling, runs=runs, now=clock.now)
         servicer = PlannerServicer(intake=intake, library=library, requests=requests, runs=runs)
         server = GrpcServer(
             settings.grpc,
@@ -52,7 +61,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         )
         await server.start()
         try:
-            await make_consumer(intake, settings.kafka).run(stop)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(scheduling.run(stop))
+                await make_consumer(intake, settings.kafka).run(stop)
         finally:
             await server.stop()
 

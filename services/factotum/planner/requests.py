@@ -12,6 +12,7 @@ from factotum.planner.errors import InputRefused
 from factotum.planner.library import Library
 from factotum.planner.planning import Plan
 from factotum.planner.preparation import Preparation, Prepared
+from factotum.planner.scheduling import Scheduling
 from factotum.procedures import schemas
 from factotum.procedures.parse import Source, parse
 from factotum.runs.client import Runs
@@ -24,9 +25,18 @@ SOURCE = ""
 class Requests:
     """Carries out requests. The same one again changes nothing."""
 
-    def __init__(self, *, library: Library, preparation: Preparation, runs: Runs, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        *,
+        library: Library,
+        preparation: Preparation,
+        scheduling: Scheduling,
+        runs: Runs,
+        now: Callable[[], datetime],
+    ) -> None:
         self._library = library
         self._preparation = preparation
+        self._scheduling = scheduling
         self._runs = runs
         self._now = now
 
@@ -34,11 +44,14 @@ class Requests:
         """The procedure, and whether it is new.
 
         Raises `FaultyDocument` if it could not run as it stands, `VersionTaken`, `CatalogUnavailable`,
-        `StoreUnavailable`.
+        `StoreUnavailable`, `TemporalUnavailable`.
         """
         source = parse(text)
         await self._preparation.prepare(tenant, source)
-        return source, await self._library.register(tenant, text, self._now())
+        added = await self._library.register(tenant, text, self._now())
+        # Also if it was there before: an earlier request may have come no further.
+        await self._scheduling.follow(tenant, source.document.full_name)
+        return source, added
 
     async def start(
         self, tenant: str, *, procedure: str, version: str, given: Any, request_id: str

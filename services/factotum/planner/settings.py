@@ -22,3 +22,6 @@ class Settings(ProcessSettings):
         default=Path("planner/store.sqlite3"),
         description="file of the procedures and subscriptions; planners of one host may share it",
     )
+    schedule_tenants: list[str] = Field(
+        default=[], description="tenants for whom the procedures of the folders are started by the clock"
+    )

@@ -15,17 +15,12 @@ from temporalio.client import (
     WorkflowExecutionStatus,
     WorkflowHistoryEventFilterType,
 )
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from factotum.procedures.model import Document
-from factotum.runs import attributes, history, identity
+from factotum.runs import attributes, history, identity, labels
 from factotum.runs.view import RunStatus, RunView
 from factotum.workflows.contract import EVENT_SIGNAL, EventSignal, RunInput
 
@@ -89,24 +84,17 @@ class Runs:
                 task_queue=self._task_queue,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                search_attributes=TypedSearchAttributes(
-                    [
-                        SearchAttributePair(attributes.TENANT, run.tenant),
-                        SearchAttributePair(attributes.PROCEDURE, document.full_name),
-                        SearchAttributePair(attributes.EVENT_TYPE, run.event.type),
-                    ]
-                ),
+                search_attributes=labels.search_attributes(run, document),
                 memo={
-                    "procedure": document.full_name,
-                    "procedure_version": document.document.version,
+                    **labels.memo(document),
                     "trace_id": trace.format_trace_id(span.trace_id) if span.is_valid else "",
                 },
-                static_summary=document.document.title or document.full_name,
+                static_summary=labels.summary(document),
             )
         except WorkflowAlreadyStartedError:
             return False
         except RPCError as error:
-            raise _translated(error) from error
+            raise translated(error) from error
         return True
 
     async def cancel(self, tenant: str, run_id: str) -> None:
@@ -124,7 +112,7 @@ class Runs:
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 raise RunEnded(f"the run {run_id} has ended") from error
-            raise _translated(error) from error
+            raise translated(error) from error
 
     async def signal(self, tenant: str, run_id: str, event: EventSignal) -> None:
         """Brings an event to a run, which has it for good when this has returned.
@@ -141,7 +129,7 @@ class Runs:
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND and not _lacks_namespace(error):
                 raise RunNotFound(f"tenant {tenant} has no run {run_id} under way") from error
-            raise _translated(error) from error
+            raise translated(error) from error
 
     async def list(self, tenant: str, *, limit: int, procedure: str = "") -> list[RunView]:
         """The newest runs first, failed ones with their failure. Tenant and procedure must have been
@@ -163,7 +151,7 @@ class Runs:
                 )
             )
         except RPCError as error:
-            raise _translated(error) from error
+            raise translated(error) from error
         return list(views.values())
 
     async def get(self, tenant: str, run_id: str) -> RunView:
@@ -171,7 +159,7 @@ class Runs:
         try:
             return await self._read(await self._describe(tenant, run_id))
         except RPCError as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
     async def watch(self, tenant: str, run_id: str) -> AsyncIterator[RunView]:
         """The run now and after every change until it has ended. Raises `RunNotFound`."""
@@ -249,7 +237,8 @@ def _lacks_namespace(error: RPCError) -> bool:
     return any(detail.Is(NamespaceNotFoundFailure.DESCRIPTOR) for detail in error.grpc_status.details)
 
 
-def _translated(error: RPCError) -> Exception:
+def translated(error: RPCError) -> Exception:
+    """`RunRefused` where asking again cannot help, else `TemporalUnavailable`."""
     if error.status in (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.FAILED_PRECONDITION):
         return RunRefused(f"Temporal refuses the run: {error.message}")
     return TemporalUnavailable(f"Temporal did not answer: {error.status.name} {error.message}")

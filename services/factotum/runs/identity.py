@@ -19,6 +19,20 @@ def run_id(*, tenant: str, source: str, event_id: str, procedure: str) -> str:
     return SEPARATOR.join((tenant, procedure.rpartition("/")[2], digest))
 
 
+def recurring_id(*, tenant: str, procedure: str) -> str:
+    """`{tenant}.{name}.{8 hex digits}`: what the ids of runs begin with that the clock starts.
+
+    Behind it stands the moment, `-2026-11-24T20:00:00Z`, which Temporal writes there itself.
+    """
+    digest = hashlib.sha256(procedure.encode()).hexdigest()[:8]
+    return SEPARATOR.join((tenant, procedure.rpartition("/")[2], digest))
+
+
+def schedule_id(*, tenant: str, procedure: str) -> str:
+    """`{tenant}.{namespace}.{name}`."""
+    return SEPARATOR.join((tenant, *procedure.split("/")))
+
+
 def tenant_of(run: str) -> str:
     """The tenant in a run's id. A tenant's name holds no dot."""
     return run.partition(SEPARATOR)[0]

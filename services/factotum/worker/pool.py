@@ -11,6 +11,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from factotum.activities.events import RunEvents
 from factotum.activities.outcome import Outcomes
 from factotum.activities.tool_call import HEARTBEAT_SECONDS, ToolCalls
+from factotum.workflows.recurrence import Recurrence
 from factotum.workflows.run import Run
 
 # Pure, and too dear to import anew for every run.
@@ -46,7 +47,7 @@ def make_worker(
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[Run],
+        workflows=[Run, Recurrence],
         activities=[tool_calls.call, outcomes.publish, events.publish, events.subscribe, events.unsubscribe],
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
         max_concurrent_activities=max_concurrent_activities,

@@ -9,7 +9,7 @@ import pytest
 from factotum.procedures.check import check
 from factotum.procedures.parse import Source, parse
 from factotum.procedures.tasks import walk
-from factotum.runs.identity import run_id
+from factotum.runs.identity import recurring_id, run_id
 from factotum.tool_executor.execution import MAX_KEY_LENGTH
 
 FOLDER = Path(__file__).parents[3] / "procedures"
@@ -34,7 +34,8 @@ def test_a_long_name_is_refused_where_it_stands() -> None:
 def test_what_is_let_through_makes_keys_that_the_executor_takes(levels: int) -> None:
     source = nested("n" * 60, levels)
     deepest = max((pointer for pointer, _ in walk(source.document.do)), key=len)
-    run = run_id(tenant="t" * 63, source="/s", event_id="1", procedure=f"t/{PROCEDURE}")
+    run = recurring_id(tenant="t" * 63, procedure=f"t/{PROCEDURE}") + "-2026-11-24T20:00:00Z"
+    assert len(run_id(tenant="t" * 63, source="/s", event_id="1", procedure=f"t/{PROCEDURE}")) <= len(run)
     fits = len(f"{run}:{deepest}:{'9' * 64}:undo") <= MAX_KEY_LENGTH
     assert (check(source, None) == []) is fits
 

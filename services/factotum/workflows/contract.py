@@ -66,6 +66,7 @@ class RunInput(Contract):
         functions: what cataloged calls stand for, by the text of `call`.
         depth: how many runs this one is nested in.
         hops: how many runs in a row led to this one by events that they emitted.
+        nested: the result is a `NestedResult`, for the run around this one.
         resume: where to go on, of a run that continued as new; see `workflows.progress`.
     """
 
@@ -79,8 +80,16 @@ class RunInput(Contract):
     limits: Limits = Limits()
     depth: int = 0
     hops: int = 0
+    nested: bool = False
     resume: Json = None
     first_started_at: datetime | None = None
+
+
+class NestedResult(Contract):
+    """What a nested run gives the one around it: its output, and what it did, as `compensation.Done` in JSON."""
+
+    output: Json = None
+    done: list[dict[str, Json]] = []
 
 
 class SecretMarks(Contract):
@@ -145,13 +154,14 @@ class EventSignal(Contract):
 
 
 class Decision(Contract):
-    """The argument of the update by which a person decides on a call."""
+    """The argument of the update by which a person decides on a call. `groups`: those that the person is in."""
 
     step: str
     iteration: str = ""
     call_sha256: str
     approve: bool
     by: str
+    groups: list[str] = []
     because: str = ""
 
 

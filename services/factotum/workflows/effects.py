@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, ChildWorkflowError, TimeoutError
 
+from factotum.procedures.expressions import ExpressionError
 from factotum.workflows import problem
-from factotum.workflows.contract import RunInput, ToolCall
+from factotum.workflows.compensation import Done
+from factotum.workflows.contract import (
+    EVALUATE,
+    PUBLISH_EVENT,
+    Emission,
+    Evaluation,
+    NestedResult,
+    RunInput,
+    ToolCall,
+)
 from factotum.workflows.problem import Problem
 from factotum.workflows.step import Step
+from factotum.workflows.world import Child, ChildResult
 
 # How soon a dead worker is noticed: the activity is then given to another.
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
@@ -25,10 +38,14 @@ EXECUTOR_UNAVAILABLE = "executor-unavailable"
 # Of the retryable kinds of tool error, those that a `try` is shown at once. An ambiguous effect is not
 # among them: only a person can settle it, and trying again is how the run waits for that.
 SHOWN_TO_TRY = ["unavailable", "rate_limited"]
+# The bounded evaluation itself ends well before; this is for a worker that is busy.
+EVALUATION_TIMEOUT = timedelta(seconds=30)
+# Runs nested deeper than this are taken for endless.
+MAX_DEPTH = 16
 
 
 class TemporalEffects:
-    """`interpreter.Effects`, to be used inside a workflow only."""
+    """`world.Effects`, to be used inside a workflow only."""
 
     def __init__(self, run: RunInput, procedure: str) -> None:
         self._run = run
@@ -37,41 +54,150 @@ class TemporalEffects:
     async def call(self, step: Step) -> Any:
         pin = self._run.tools.get(step.tool)
         timeout = timedelta(seconds=pin.timeout_seconds if pin else DEFAULT_TOOL_TIMEOUT_SECONDS)
-        run_id = workflow.info().workflow_id
-        key = f"{run_id}:{step.pointer}:{step.iteration}{':undo' if step.compensation else ''}"
+        limit = timedelta(seconds=self._run.limits.compensation_seconds) if step.compensation else None
         try:
             return await workflow.execute_activity(
                 step.tool,
-                ToolCall(
-                    tenant=self._run.tenant,
-                    tool=step.tool,
-                    tool_version=pin.version if pin else "",
-                    arguments=step.arguments,
-                    idempotency_key=key,
-                    run_id=run_id,
-                    step=step.pointer,
-                    iteration=step.iteration,
-                    compensation=step.compensation,
-                    settle=step.settle,
-                    procedure=self._procedure,
-                    event=self._run.event,
-                ),
+                self.tool_call(step),
                 start_to_close_timeout=timeout + MARGIN,
+                schedule_to_close_timeout=limit,
                 heartbeat_timeout=HEARTBEAT_TIMEOUT,
                 retry_policy=RetryPolicy(
                     initial_interval=timedelta(milliseconds=200),
                     maximum_interval=timedelta(seconds=10),
                     non_retryable_error_types=[] if step.patient else SHOWN_TO_TRY,
                 ),
-                # A call that is under way ends by itself: what it did must be known to be undone.
+                # A call that is under way is asked to end and awaited: what it did must be known to be undone.
                 cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
                 summary=step.summary or None,
             )
         except ActivityError as error:
             raise _translated(error, step) from error
 
+    def tool_call(self, step: Step) -> ToolCall:
+        """What the executor is asked for."""
+        pin = self._run.tools.get(step.tool)
+        return ToolCall(
+            tenant=self._run.tenant,
+            tool=step.tool,
+            tool_version=pin.version if pin else "",
+            arguments=step.arguments,
+            idempotency_key=idempotency_key(step),
+            run_id=step.run_id or workflow.info().workflow_id,
+            step=step.pointer,
+            iteration=step.iteration,
+            compensation=step.compensation,
+            settle=step.settle,
+            procedure=self._procedure,
+            event=self._run.event,
+            secrets=step.secrets,
+            approval=step.approval,
+        )
+
     async def sleep(self, seconds: float) -> None:
         await workflow.sleep(seconds)
+
+    def now(self) -> datetime:
+        return workflow.now()
+
+    def random(self) -> float:
+        return workflow.random().random()
+
+    async def evaluate(self, program: str, value: Any, arguments: Mapping[str, Any]) -> Any:
+        try:
+            return await workflow.execute_local_activity(
+                EVALUATE,
+                Evaluation(program=program, value=value, arguments=dict(arguments)),
+                start_to_close_timeout=EVALUATION_TIMEOUT,
+                retry_policy=RetryPolicy(maximum_attempts=3),
+            )
+        except ActivityError as error:
+            if isinstance(error.cause, CancelledError):
+                raise asyncio.CancelledError from error
+            raise ExpressionError(str(getattr(error.cause, "message", None) or error.cause or error)) from error
+
+    async def emit(self, event: dict[str, Any], summary: str) -> None:
+        try:
+            await workflow.execute_activity(
+                PUBLISH_EVENT,
+                Emission(event=event),
+                start_to_close_timeout=timedelta(seconds=60),
+                retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
+                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                summary=summary or str(event.get("type", "")),
+            )
+        except ActivityError as error:
+            cause = error.cause
+            if isinstance(cause, CancelledError):
+                raise asyncio.CancelledError from error
+            kind = cause.type if isinstance(cause, ApplicationError) and cause.type else "failed"
+            raise problem.of_tool_error(kind, str(getattr(cause, "message", cause))) from error
+
+    async def run_child(self, child: Child) -> ChildResult:
+        if self._run.depth >= MAX_DEPTH:
+            detail = f"procedures run each other more than {MAX_DEPTH} deep"
+            raise Problem(problem.RUNTIME, 500, "nested too deep", detail, child.pointer)
+        run_id = f"{workflow.info().workflow_id}.{_short(child)}"
+        given = self._run.model_copy(
+            update={
+                "document": child.document,
+                "input": child.input,
+                "depth": self._run.depth + 1,
+                "resume": None,
+                "first_started_at": None,
+                "nested": child.wait,
+            }
+        )
+        policy = workflow.ParentClosePolicy.REQUEST_CANCEL if child.wait else workflow.ParentClosePolicy.ABANDON
+        try:
+            handle = await workflow.start_child_workflow(
+                child.document["document"]["name"],
+                given,
+                id=run_id,
+                parent_close_policy=policy,
+                cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+                search_attributes=workflow.info().typed_search_attributes,
+                memo={
+                    "procedure": child.reference.partition(":")[0],
+                    "procedure_version": child.document["document"]["version"],
+                    "trace_id": str(workflow.memo_value("trace_id", "")),
+                },
+                static_summary=child.summary or child.reference,
+            )
+            if not child.wait:
+                return ChildResult(run_id, None, [])
+            result = NestedResult.model_validate(await handle)
+        except ChildWorkflowError as error:
+            if isinstance(error.cause, CancelledError):
+                raise asyncio.CancelledError from error
+            raise _of_child(error, child) from error
+        return ChildResult(run_id, result.output, [Done.model_validate(each) for each in result.done])
+
+    def should_move(self) -> bool:
+        info = workflow.info()
+        limit = self._run.limits.history_events
+        return info.is_continue_as_new_suggested() or (0 < limit < info.get_current_history_length())
+
+
+def idempotency_key(step: Step) -> str:
+    """The key of a step's effect; see decision 0006."""
+    run_id = step.run_id or workflow.info().workflow_id
+    return f"{run_id}:{step.pointer}:{step.iteration}{':undo' if step.compensation else ''}"
+
+
+def _short(child: Child) -> str:
+    """What tells a nested run from the others of its parent: an id may be 200 characters, a pointer is longer."""
+    return hashlib.sha256(f"{child.pointer}|{child.iteration}".encode()).hexdigest()[:12]
+
+
+def _of_child(error: ChildWorkflowError, child: Child) -> Problem:
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.details and isinstance(cause.details[0], dict):
+        found = cause.details[0]
+        detail = str(found.get("detail") or cause.message)
+        type_, status = str(found.get("type", problem.RUNTIME)), int(found.get("status", 500))
+        return Problem(type_, status, str(found.get("title", "")), detail, child.pointer)
+    return Problem(problem.RUNTIME, 500, "failed", f"{child.reference}: {cause or error}", child.pointer)
 
 
 def _translated(error: ActivityError, step: Step) -> BaseException:
@@ -81,7 +207,10 @@ def _translated(error: ActivityError, step: Step) -> BaseException:
     if isinstance(cause, ApplicationError):
         # The executor says whether the effect may stand; an error that is not its own cannot know.
         effect_possible = bool(cause.details[0]) if cause.details else True
-        found = problem.of_tool_error(cause.type or "failed", cause.message, effect_possible=effect_possible)
+        status = cause.details[1] if len(cause.details) > 1 else None
+        found = problem.of_tool_error(
+            cause.type or "failed", cause.message, effect_possible=effect_possible, status=status
+        )
     elif isinstance(cause, TimeoutError):
         detail = f"{step.tool} did not end in time"
         found = Problem(problem.TIMEOUT, 408, "timeout", detail, effect_possible=True)

@@ -1,29 +1,30 @@
 """Carries out a document, task by task. Knows neither Temporal nor any service.
 
 Source of the rules: DSL 1.0.3, "Data Flow" and "Task Flow". Everything that touches the world goes
-through `Effects`, of which there is one for Temporal and one in memory.
+through `world.Effects`. Here stands what is the same for every task; what each kind does is in the
+modules named in `HANDLERS`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
-from jsonschema import Draft202012Validator
-
-from factotum.procedures import expressions, schemas
+from factotum.procedures import expressions
 from factotum.procedures.model import Document
-from factotum.procedures.shapes import Input, Output
 from factotum.procedures.tasks import (
     CallTask,
     DoTask,
+    EmitTask,
     ForkTask,
     ForTask,
+    ListenTask,
     NamedTask,
     RaiseTask,
+    RunTask,
     SetTask,
     SwitchTask,
     Task,
@@ -31,58 +32,84 @@ from factotum.procedures.tasks import (
     TryTask,
     WaitTask,
 )
-from factotum.workflows import problem
-from factotum.workflows.catching import catches, retry_delay
-from factotum.workflows.compensation import Done, Doubt, Journal
+from factotum.workflows import calling, extending, flow, listening, problem, running, shaping
+from factotum.workflows.compensation import Done, Doubt
+from factotum.workflows.contract import Decision
+from factotum.workflows.ending import End
+from factotum.workflows.machine import Machine
+from factotum.workflows.place import Place
 from factotum.workflows.problem import Problem
-from factotum.workflows.scope import Abort, Aborted, Scope
-from factotum.workflows.step import Step
+from factotum.workflows.progress import Frame, closed, opened
+from factotum.workflows.scope import Aborted, Scope
+from factotum.workflows.world import Effects
 
 Json = Any
+Handler = Callable[["Interpreter", Any, Place], Awaitable[Json]]
 
 # How often one task of a list may be reached again by `then` before the run faults: a loop that calls
 # nothing would otherwise hold its worker for ever.
 MAX_ROUNDS = 1000
+HANDLERS: dict[type[Task], Handler] = {
+    CallTask: calling.call,
+    DoTask: flow.do,
+    EmitTask: calling.emit,
+    ForTask: flow.for_each,
+    ForkTask: flow.fork,
+    ListenTask: listening.listen,
+    RaiseTask: flow.raise_,
+    RunTask: running.run,
+    SetTask: flow.set_,
+    TryTask: flow.try_,
+    WaitTask: flow.wait,
+}
 
 
-class Effects(Protocol):
-    """The world as a run may touch it."""
-
-    async def call(self, step: Step) -> Json:
-        """The tool's output. Raises `Problem`."""
-
-    async def sleep(self, seconds: float) -> None: ...
-
-
-class _End(BaseException):
-    """The directive `end`: completes the whole run from wherever it stands."""
-
-    def __init__(self, output: Json) -> None:
-        super().__init__()
-        self.output = output
-
-
-class Interpreter:
+class Interpreter(Machine):
     """One run of one document.
 
     Args:
-        descriptor: `$workflow`: id, definition, input (raw), startedAt.
+        functions: what cataloged calls stand for, as tasks in JSON.
+        given: the other arguments of `Machine`.
     """
 
-    def __init__(self, document: Document, effects: Effects, *, descriptor: dict[str, Json]) -> None:
-        self._document = document
-        self._effects = effects
-        self._constants = {
-            "workflow": descriptor,
-            "runtime": {"name": "factotum", "version": "1", "metadata": {}},
-        }
-        self._context: Json = None
-        self._abort = Abort()
-        self.journal = Journal()
+    def __init__(
+        self,
+        document: Document,
+        effects: Effects,
+        *,
+        functions: Mapping[str, dict[str, Json]] | None = None,
+        saved: dict[str, Json] | None = None,
+        **given: Any,
+    ) -> None:
+        called = calling.functions_of(document, functions or {})
+        super().__init__(document, effects, functions=called, saved=saved, **given)
+        self.background = running.Background((saved or {}).get("background"))
+
+    # -- what the outside may ask of a run ---------------------------------------------------------------
 
     def abort(self) -> None:
         """No further step begins; `run` raises `Aborted` at its next one."""
         self._abort.set()
+
+    def offer(self, event: dict[str, Json]) -> None:
+        """An event has come. The same one again changes nothing."""
+        self.inbox.offer(event)
+
+    def decide(self, decision: Decision) -> bool:
+        """A person has decided on a call; whether that settles it. Raises `approvals.NotDecidable`."""
+        return self.approvals.decide(decision)
+
+    def as_json(self) -> dict[str, Json]:
+        """Where the run stands; to be asked for only while `gate.quiet`, when every coroutine has come to a halt."""
+        return {
+            "nonce": self.secrets.nonce,
+            "context": self.context,
+            "journal": self.journal.as_json(),
+            "inbox": self.inbox.as_json(),
+            "approvals": self.approvals.as_json(),
+            "frame": self.frame,
+            "background": self.background.as_json(),
+        }
 
     async def run(self, raw: Json) -> Json:
         """The run's output. Raises `Problem`, or `Aborted` after `abort()`."""
@@ -90,23 +117,37 @@ class Interpreter:
             return await self._run(raw)
         except Problem:
             raise
+        except RecursionError as error:
+            raise Problem(problem.RUNTIME, 500, "nested too deep", "tasks or functions nest too deep") from error
         except Exception as error:
             # A fault of the interpreter. Temporal would try it again until it is mended, and the run would
             # neither end nor be undone; who waits for it is better served by a failure that says so.
             raise Problem(problem.RUNTIME, 500, "internal error", f"{type(error).__name__}: {error}") from error
 
     async def _run(self, raw: Json) -> Json:
-        _validate(self._document.input, raw, "/input/schema")
-        value = self._shape(self._document.input.from_, raw, self._constants, "/input/from")
-        # The specification gives the transformed input as the initial `$context` of a run.
-        self._context = value
+        frame = self.frame
+        if "input" not in frame:
+            await self.validate(self.document.input, raw, "/input/schema")
+            value = await self.shape(self.document.input.from_, raw, self.constants, "/input/from")
+            # The specification gives the transformed input as the initial `$context` of a run.
+            self.context = frame["input"] = value
+        value = frame["input"]
+        scope = Scope(abort=self._abort, frame=frame)
+        self.background.resume(self)
         try:
-            value = await self._tasks(self._document.do, "/do", value, Scope(abort=self._abort))
-        except _End as end:
+            if self.document.timeout is None:
+                value = await self.tasks(self.document.do, "/do", value, scope)
+            else:
+                seconds = await self.timeout_seconds(self.document.timeout, value, self.constants, "/timeout")
+                value = await self.within(
+                    lambda below: self.tasks(self.document.do, "/do", value, below), seconds, frame, "/", scope
+                )
+        except End as end:
             value = end.output
-        arguments = {**self._constants, "context": self._context}
-        output = self._shape(self._document.output.as_, value, arguments, "/output/as")
-        _validate(self._document.output, output, "/output/schema")
+        await self.background.ended()
+        arguments = {**self.constants, "context": self.context}
+        output = await self.shape(self.document.output.as_, value, arguments, "/output/as")
+        await self.validate(self.document.output, output, "/output/schema")
         return output
 
     async def settle(self, doubt: Doubt) -> None:
@@ -114,231 +155,131 @@ class Interpreter:
 
         Raises `Problem` if that cannot be found out.
         """
-        step = replace(doubt.step, settle=True, patient=True, summary=f"find out about {_name(doubt.step)}")
-        try:
-            output = await self._effects.call(step)
-        except Problem as error:
-            if error.title == problem.NOT_DONE:
-                return
-            raise error.at(step.pointer) from None
-        self.journal.done(doubt.step, doubt.compensate, output, doubt.arguments)
+        await calling.settle(self, doubt)
 
     async def undo(self, done: Done) -> None:
         """Carries out one compensation. Raises `Problem`."""
-        pointer = f"{done.step.pointer}/metadata/compensate"
-        try:
-            arguments = expressions.evaluate(done.compensate.with_, done.output, done.arguments)
-        except expressions.ExpressionError as error:
-            raise Problem(problem.EXPRESSION, 400, "expression", str(error), pointer) from error
-        step = replace(
-            done.step,
-            tool=done.compensate.call,
-            arguments=arguments,
-            summary=f"undo {_name(done.step)}",
-            patient=True,
-            compensation=True,
-        )
-        try:
-            await self._effects.call(step)
-        except Problem as error:
-            raise error.at(pointer) from None
+        await calling.undo(self, done)
 
-    async def _tasks(self, tasks: Tasks, pointer: str, value: Json, scope: Scope) -> Json:
+    # -- lists and tasks ---------------------------------------------------------------------------------
+
+    async def tasks(self, tasks: Tasks, pointer: str, value: Json, scope: Scope) -> Json:
+        """The output of the last task of a list."""
+        output, _ = await self.tasks_and_exit(tasks, pointer, value, scope)
+        return output
+
+    async def tasks_and_exit(self, tasks: Tasks, pointer: str, value: Json, scope: Scope) -> tuple[Json, bool]:
+        """(the output of the last task, whether the list was left by `exit`)."""
         positions = {named.name: index for index, named in enumerate(tasks)}
-        rounds = Counter[str]()
-        index = 0
-        while index < len(tasks):
+        frame = opened(scope.frame, pointer, scope.iteration)
+        if not frame:
+            frame.update(index=0, value=value, rounds={})
+        around, scope = scope.frame, replace(scope, frame=frame)
+        rounds = Counter[str](frame["rounds"])
+        left = False
+        while (index := frame["index"]) < len(tasks) and not left:
             named = tasks[index]
-            rounds[named.name] += 1
+            where = f"{pointer}/{index}/{expressions.escape(named.name)}"
+            if frame.get("entered") != index:
+                rounds[named.name] += 1
+                frame["rounds"][named.name] = rounds[named.name]
+                frame["entered"] = index
             if rounds[named.name] > MAX_ROUNDS:
-                where = f"{pointer}/{index}/{named.name}"
                 raise Problem(problem.RUNTIME, 500, "endless loop", f"reached more than {MAX_ROUNDS} times", where)
             # Reached again by `then`, a task means a new effect; retried by a `try`, the same one.
             here = scope if rounds[named.name] == 1 else scope.round(f"r{rounds[named.name]}")
-            value, then = await self._task(f"{pointer}/{index}/{named.name}", named, value, here)
+            value, then = await self.task(where, named, frame["value"], here)
             if then == "end":
-                raise _End(value)
-            if then == "exit":
-                return value
-            index = index + 1 if then == "continue" else positions[then]
-        return value
+                raise End(value)
+            left = then == "exit"
+            frame.update(index=index + 1 if then in ("continue", "exit") else positions[then], value=value, entered=-1)
+        value = frame["value"]
+        closed(around, pointer, scope.iteration)
+        return value, left
 
-    async def _task(self, pointer: str, named: NamedTask, raw: Json, scope: Scope) -> tuple[Json, str]:
+    async def task(self, pointer: str, named: NamedTask, raw: Json, scope: Scope) -> tuple[Json, str]:
         """(transformed output, flow directive)."""
-        if scope.abort.raised:
-            raise Aborted
+        await self.rest(scope)
+        frame = opened(scope.frame, pointer, scope.iteration)
+        try:
+            return await self._task(pointer, named, raw, scope, frame)
+        except expressions.ExpressionError as error:
+            closed(scope.frame, pointer, scope.iteration)
+            fault = Problem(problem.EXPRESSION, 400, "expression", str(error), pointer)
+            self.tell(pointer, scope, named.task.kind, "faulted", fault.as_json())
+            raise fault from error
+        except Problem as error:
+            closed(scope.frame, pointer, scope.iteration)
+            self.tell(pointer, scope, named.task.kind, "faulted", error.at(pointer).as_json())
+            raise
+        except (Aborted, asyncio.CancelledError):
+            self.tell(pointer, scope, named.task.kind, "ended")
+            raise
+
+    async def _task(self, pointer: str, named: NamedTask, raw: Json, scope: Scope, frame: Frame) -> tuple[Json, str]:
         task = named.task
-        arguments: dict[str, Json] = {
-            **self._constants,
-            **scope.variables,
-            "context": self._context,
-            "task": {"name": named.name, "reference": pointer, "input": raw},
+        if "at" not in frame:
+            frame["at"] = self.effects.now().timestamp()
+        descriptor = {
+            "name": named.name,
+            "reference": pointer,
+            "definition": shaping.definition(self.raw, pointer),
+            "input": raw,
+            "startedAt": shaping.moment(frame["at"]),
         }
-        try:
-            if task.if_ is not None and not expressions.truthy(self._shape(task.if_, raw, arguments, f"{pointer}/if")):
-                return raw, "continue"
-            _validate(task.input, raw, f"{pointer}/input/schema")
-            value = self._shape(task.input.from_, raw, arguments, f"{pointer}/input/from")
-            arguments["input"] = value
-            produced, then = await self._carry_out(task, pointer, value, arguments, scope)
-            arguments["context"] = self._context
-            output = self._shape(task.output.as_, produced, arguments, f"{pointer}/output/as")
-            arguments["output"] = output
-            _validate(task.output, output, f"{pointer}/output/schema")
-            if task.export.as_ is not None:
-                exported = self._shape(task.export.as_, output, arguments, f"{pointer}/export/as")
-                _validate(task.export, exported, f"{pointer}/export/schema")
-                self._context = exported
-        except expressions.ExpressionError as error:
-            raise Problem(problem.EXPRESSION, 400, "expression", str(error), pointer) from error
-        except Problem as error:
-            raise error.at(pointer) from None
-        return output, then
-
-    async def _carry_out(
-        self, task: Task, pointer: str, value: Json, arguments: dict[str, Json], scope: Scope
-    ) -> tuple[Json, str]:
-        """(raw output, flow directive) of a task, by its kind."""
-        match task:
-            case CallTask():
-                return await self._call(task, pointer, value, arguments, scope), task.then
-            case DoTask():
-                return await self._tasks(task.do, f"{pointer}/do", value, scope), task.then
-            case SetTask():
-                return expressions.evaluate(task.set, value, arguments), task.then
-            case ForTask():
-                return await self._for(task, pointer, value, arguments, scope), task.then
-            case ForkTask():
-                return await self._fork(task, pointer, value, scope), task.then
-            case SwitchTask():
-                return value, self._switch(task, value, arguments)
-            case TryTask():
-                return await self._try(task, pointer, value, arguments, scope), task.then
-            case RaiseTask():
-                raise self._raised(task, pointer, value, arguments)
-            case WaitTask():
-                await self._effects.sleep(task.wait.total_seconds)
-                return value, task.then
-            case _:
-                raise Problem(problem.RUNTIME, 500, "unknown task", f"a `{task.kind}` task", pointer)
-
-    async def _call(self, task: CallTask, pointer: str, value: Json, arguments: dict[str, Json], scope: Scope) -> Json:
-        step = Step(
-            pointer=pointer,
-            iteration=".".join(scope.iteration),
-            tool=task.call,
-            arguments=expressions.evaluate(task.with_, value, arguments),
-            summary=str(expressions.evaluate(task.summary, value, arguments)),
-            patient=not scope.in_try,
-        )
-        surroundings = dict(arguments)
-        try:
-            output = await self._effects.call(step)
-        except Problem as error:
-            if error.effect_possible:
-                self.journal.doubt(step, task.compensate, surroundings)
-            raise
-        except asyncio.CancelledError:
-            self.journal.doubt(step, task.compensate, surroundings)
-            raise
-        self.journal.done(step, task.compensate, output, surroundings)
-        return output
-
-    async def _for(self, task: ForTask, pointer: str, value: Json, arguments: dict[str, Json], scope: Scope) -> Json:
-        items = self._shape(task.for_.in_, value, arguments, f"{pointer}/for/in")
-        if not isinstance(items, list):
-            detail = f"`in` must give an array, not {_kind(items)}"
-            raise Problem(problem.EXPRESSION, 400, "expression", detail, f"{pointer}/for/in")
-        for index, item in enumerate(items):
-            bound = {task.for_.each: item, task.for_.at: index}
-            if task.while_ is not None and not expressions.truthy(
-                self._shape(task.while_, value, {**arguments, **bound, "context": self._context}, f"{pointer}/while")
+        arguments = {**self.constants, **scope.variables, "context": self.context, "task": descriptor}
+        if "input" not in frame:
+            if task.if_ is not None and not expressions.truthy(
+                await self.shape(task.if_, raw, arguments, f"{pointer}/if")
             ):
-                break
-            value = await self._tasks(task.do, f"{pointer}/do", value, scope.bind(**bound).round(str(index)))
-        return value
+                closed(scope.frame, pointer, scope.iteration)
+                self.tell(pointer, scope, task.kind, "skipped", raw)
+                return raw, "continue"
+            await self.validate(task.input, raw, f"{pointer}/input/schema")
+            frame["input"] = await self.shape(task.input.from_, raw, arguments, f"{pointer}/input/from")
+            self.tell(pointer, scope, task.kind, "started", frame["input"])
+        arguments["input"] = frame["input"]
+        place = Place(pointer, frame["input"], arguments, replace(scope, frame=frame), frame)
+        if "produced" not in frame:
+            produced, then = await self._produce(task, place)
+            frame["produced"], frame["then"] = produced, then
+        # A snapshot may be taken while an expression below is evaluated elsewhere: what was produced is kept.
+        arguments["context"] = self.context
+        descriptor["output"] = frame["produced"]
+        output = await self.shape(task.output.as_, frame["produced"], arguments, f"{pointer}/output/as")
+        arguments["output"] = output
+        await self.validate(task.output, output, f"{pointer}/output/schema")
+        if task.export.as_ is not None:
+            exported = await self.shape(task.export.as_, output, arguments, f"{pointer}/export/as")
+            await self.validate(task.export, exported, f"{pointer}/export/schema")
+            self.context = exported
+        closed(scope.frame, pointer, scope.iteration)
+        self.tell(pointer, scope, task.kind, "completed", output, frame["then"] if task.kind == "switch" else "")
+        return output, frame["then"]
 
-    async def _fork(self, task: ForkTask, pointer: str, value: Json, scope: Scope) -> Json:
-        """The branches' outputs in their order. The first branch to fail, or to `end`, ends the others."""
-        below = replace(scope, abort=Abort(scope.abort))
-        branches = [
-            asyncio.ensure_future(self._branch(f"{pointer}/fork/branches/{index}/{named.name}", named, value, below))
-            for index, named in enumerate(task.fork.branches)
-        ]
-        try:
-            return list(await asyncio.gather(*branches))
-        except BaseException:
-            # Calls in flight are asked to end and awaited, so that what they did is known and undone.
-            below.abort.set()
-            for branch in branches:
-                branch.cancel()
-            await asyncio.gather(*branches, return_exceptions=True)
-            raise
+    async def _produce(self, task: Task, place: Place) -> tuple[Json, str]:
+        """(raw output, flow directive), with what extensions put before and after, within the task's time."""
+        if self.document.use.extensions and not place.scope.extending:
+            replaced = await extending.before(self, task, place)
+            if replaced is not None:
+                return replaced[0], task.then
+        if task.timeout is None:
+            produced, then = await self._carry_out(task, place)
+        else:
+            pointer = f"{place.pointer}/timeout"
+            seconds = await self.timeout_seconds(task.timeout, place.value, place.arguments, pointer)
+            produced, then = await self.within(
+                lambda below: self._carry_out(task, replace(place, scope=below)),
+                seconds,
+                place.frame,
+                place.pointer,
+                place.scope,
+            )
+        if self.document.use.extensions and not place.scope.extending:
+            await extending.after(self, task, place)
+        return produced, then
 
-    async def _branch(self, pointer: str, named: NamedTask, value: Json, scope: Scope) -> Json:
-        output, then = await self._task(pointer, named, value, scope)
-        if then == "end":
-            raise _End(output)
-        return output
-
-    def _switch(self, task: SwitchTask, value: Json, arguments: dict[str, Json]) -> str:
-        default = task.then
-        for named in task.switch:
-            if named.case.when is None:
-                default = named.case.then
-            elif expressions.truthy(expressions.evaluate_expression(named.case.when, value, arguments)):
-                return named.case.then
-        return default
-
-    async def _try(self, task: TryTask, pointer: str, value: Json, arguments: dict[str, Json], scope: Scope) -> Json:
-        attempt = 0
-        while True:
-            try:
-                return await self._tasks(task.try_, f"{pointer}/try", value, replace(scope, in_try=True))
-            except Problem as error:
-                seen = {**arguments, "context": self._context, task.catch.as_: error.as_json()}
-                if not catches(task.catch, error, value, seen):
-                    raise
-                attempt += 1
-                delay = retry_delay(task.catch.retry, attempt, value, seen)
-                if delay is None:
-                    handler = scope.bind(**{task.catch.as_: error.as_json()})
-                    return await self._tasks(task.catch.do, f"{pointer}/catch/do", value, handler)
-            await self._effects.sleep(delay)
-
-    def _raised(self, task: RaiseTask, pointer: str, value: Json, arguments: dict[str, Json]) -> Problem:
-        error = task.raise_.error
-        title, detail = (
-            str(expressions.evaluate(text or "", value, arguments)) for text in (error.title, error.detail)
-        )
-        return Problem(error.type, error.status, title or error.type.rpartition("/")[2], detail, pointer)
-
-    def _shape(self, expression: Json, value: Json, arguments: Mapping[str, Json], pointer: str) -> Json:
-        """The value transformed by `from`, `as`, `if` …; itself if there is no expression."""
-        if expression is None:
-            return value
-        try:
-            return expressions.evaluate_expression(expression, value, arguments)
-        except expressions.ExpressionError as error:
-            raise Problem(problem.EXPRESSION, 400, "expression", str(error), pointer) from error
-
-
-def _validate(holder: Input | Output, value: Json, pointer: str) -> None:
-    if holder.schema_ is None:
-        return
-    validator = Draft202012Validator(holder.schema_.document, registry=schemas.NOTHING_REMOTE)
-    error = next(validator.iter_errors(value), None)
-    if error is not None:
-        # The message of jsonschema repeats the value, which may be personal data: say where and what rule.
-        at = "/".join(map(str, error.absolute_path)) or "the value"
-        detail = f"{at} breaks `{error.validator}: {error.validator_value}`"
-        raise Problem(problem.VALIDATION, 400, "validation", detail, pointer)
-
-
-def _name(step: Step) -> str:
-    return step.pointer.rpartition("/")[2]
-
-
-def _kind(value: Json) -> str:
-    names = {dict: "an object", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")
+    async def _carry_out(self, task: Task, place: Place) -> tuple[Json, str]:
+        if isinstance(task, SwitchTask):
+            return place.value, await flow.switch(self, task, place)
+        return await HANDLERS[type(task)](self, task, place), task.then

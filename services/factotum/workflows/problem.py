@@ -11,6 +11,8 @@ AUTHORIZATION = _BASE + "authorization"
 TIMEOUT = _BASE + "timeout"
 COMMUNICATION = _BASE + "communication"
 RUNTIME = _BASE + "runtime"
+CONFIGURATION = _BASE + "configuration"
+AUTHENTICATION = _BASE + "authentication"
 
 # A tool's kind of error as (type, status): what a `catch` filters on.
 OF_TOOL_ERROR = {
@@ -23,6 +25,7 @@ OF_TOOL_ERROR = {
     "ambiguous": (RUNTIME, 500),
     "failed": (RUNTIME, 500),
     "not_done": (RUNTIME, 500),
+    "cancelled": (RUNTIME, 500),
 }
 # Title of the answer to `settle` that says that the effect did not happen.
 NOT_DONE = "not done"
@@ -73,7 +76,10 @@ class Problem(Exception):
         return f"{self.instance}: {self.title}{': ' + self.detail if self.detail else ''}"
 
 
-def of_tool_error(kind: str, message: str, *, effect_possible: bool = False) -> Problem:
-    """The problem of a tool's error. `kind` is `ToolError.kind`."""
-    type_, status = OF_TOOL_ERROR.get(kind, (RUNTIME, 500))
-    return Problem(type_, status, kind.replace("_", " "), message, effect_possible=effect_possible)
+def of_tool_error(kind: str, message: str, *, effect_possible: bool = False, status: int | None = None) -> Problem:
+    """The problem of a tool's error. `kind` is `ToolError.kind`, `status` what the system answered with."""
+    type_, usual = OF_TOOL_ERROR.get(kind, (RUNTIME, 500))
+    if status is not None:
+        # What a remote system answered is a matter of communication, whatever it means to the tool.
+        type_ = AUTHENTICATION if status == 401 else COMMUNICATION
+    return Problem(type_, status or usual, kind.replace("_", " "), message, effect_possible=effect_possible)

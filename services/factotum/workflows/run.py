@@ -7,20 +7,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from datetime import timedelta
-from typing import Any, Literal, TypeVar
+from datetime import datetime
+from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
+from factotum.procedures.event_matching import listened_to
 from factotum.procedures.fault import FaultyDocument
 from factotum.procedures.parse import parse_raw
-from factotum.workflows.contract import PUBLISH_OUTCOME, Outcome, RunInput
+from factotum.workflows.approvals import NotDecidable
+from factotum.workflows.contract import (
+    APPROVALS_QUERY,
+    DECIDE_UPDATE,
+    EVENT_SIGNAL,
+    TASKS_QUERY,
+    Decision,
+    EventSignal,
+    NestedResult,
+    PendingApproval,
+    PersonTask,
+    RunInput,
+)
 from factotum.workflows.effects import TemporalEffects
+from factotum.workflows.hearing import Hearing
 from factotum.workflows.interpreter import Interpreter
+from factotum.workflows.outcome import Teller, undo_everything
 from factotum.workflows.problem import Problem
 from factotum.workflows.scope import Aborted
+from factotum.workflows.shaping import moment
 
 T = TypeVar("T")
 
@@ -29,31 +45,103 @@ T = TypeVar("T")
 class Run:
     """Interprets the document, undoes what was done if it fails or is cancelled, tells the outcome."""
 
+    def __init__(self) -> None:
+        self._interpreter: Interpreter | None = None
+        self._teller: Teller | None = None
+        # What came before the first line of `run`.
+        self._early: list[dict[str, Any]] = []
+
     @workflow.run
     async def run(self, arguments: Sequence[RawValue]) -> Any:
         run = workflow.payload_converter().from_payload(arguments[0].payload, RunInput)
         try:
             document = parse_raw(run.document).document
         except FaultyDocument as error:
-            await _to_its_end(_Teller(run, "", "").tell("failed", failure=str(error)))
+            await _to_its_end(Teller(run, "", "").tell("failed", failure=str(error)))
             raise ApplicationError(str(error), type="faulty-document", non_retryable=True) from error
         effects = TemporalEffects(run, document.full_name)
-        interpreter = Interpreter(document, effects, descriptor=_descriptor(run))
-        teller = _Teller(run, document.full_name, document.document.version)
-        work = asyncio.ensure_future(interpreter.run(run.input))
+        interpreter = Interpreter(
+            document,
+            effects,
+            descriptor=_descriptor(run),
+            raw=run.document,
+            tenant=run.tenant,
+            hops=run.hops,
+            nonce=workflow.uuid4().hex,
+            documents=run.documents,
+            functions=run.functions,
+            saved=run.resume,
+        )
+        self._interpreter = interpreter
+        self._teller = teller = Teller(run, document.full_name, document.document.version)
+        for event in self._early:
+            interpreter.offer(event)
+        hearing = Hearing(run, listened_to(run.document))
+        work = asyncio.ensure_future(self._work(interpreter, hearing, run))
         try:
             output = await asyncio.shield(work)
         except Problem as error:
-            failure = await _to_its_end(_fail(interpreter, teller, "failed", str(error)))
+            failure = await _to_its_end(_fail(interpreter, teller, hearing, "failed", str(error)))
             raise ApplicationError(failure, error.as_json(), type=error.title, non_retryable=True) from error
         except asyncio.CancelledError:
             interpreter.abort()
             work.cancel()
             await _to_its_end(_settled(work))
-            await _to_its_end(_fail(interpreter, teller, "cancelled", "cancelled"))
+            await _to_its_end(_fail(interpreter, teller, hearing, "cancelled", "cancelled"))
             raise
-        await _to_its_end(teller.tell("completed", output=output))
+        await _to_its_end(_complete(teller, hearing, output))
+        if run.nested:
+            done = [each.model_dump(mode="json") for each in reversed(interpreter.journal.backwards())]
+            return NestedResult(output=output, done=done)
         return output
+
+    async def _work(self, interpreter: Interpreter, hearing: Hearing, run: RunInput) -> Any:
+        """The run's output; or goes on in another execution once the history has grown long."""
+        await hearing.begin()
+        work = asyncio.ensure_future(interpreter.run(run.input))
+        try:
+            # A condition is looked at only when no coroutine can go on, which is what a snapshot needs.
+            await workflow.wait_condition(lambda: work.done() or interpreter.gate.quiet)
+        except asyncio.CancelledError:
+            work.cancel()
+            await _settled(work)
+            raise
+        if work.done():
+            return work.result()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        resumed = run.model_copy(
+            update={"resume": interpreter.as_json(), "first_started_at": run.first_started_at or _started()}
+        )
+        return workflow.continue_as_new(resumed)
+
+    @workflow.signal(name=EVENT_SIGNAL)
+    def event(self, signal: EventSignal) -> None:
+        if self._interpreter is None:
+            self._early.append(signal.event)
+        else:
+            self._interpreter.offer(signal.event)
+
+    @workflow.update(name=DECIDE_UPDATE)
+    def decide(self, decision: Decision) -> bool:
+        """Whether the call is settled by the decision."""
+        return self._interpreter is not None and self._interpreter.decide(decision)
+
+    @decide.validator
+    def _decide(self, decision: Decision) -> None:
+        try:
+            if self._interpreter is None:
+                raise NotDecidable("not_waiting", "the run has only begun")
+            self._interpreter.approvals.check(decision)
+        except NotDecidable as error:
+            raise ApplicationError(str(error), type=error.reason, non_retryable=True) from error
+
+    @workflow.query(name=APPROVALS_QUERY)
+    def approvals(self) -> list[PendingApproval]:
+        return [] if self._interpreter is None else self._interpreter.approvals.pending
+
+    @workflow.query(name=TASKS_QUERY)
+    def tasks(self) -> list[PersonTask]:
+        return [] if self._teller is None else self._teller.tasks
 
 
 async def _to_its_end(ending: Coroutine[Any, Any, T]) -> T:
@@ -75,75 +163,28 @@ async def _settled(work: asyncio.Future[Any]) -> None:
         return
 
 
-async def _fail(interpreter: Interpreter, teller: _Teller, status: Literal["failed", "cancelled"], reason: str) -> str:
+async def _fail(interpreter: Interpreter, teller: Teller, hearing: Hearing, status: Any, reason: str) -> str:
     """Undoes what was done, tells the outcome, and returns the whole failure in one line."""
-    failure = "; ".join([reason, *await _compensate(interpreter, teller)])
+    failure = "; ".join([reason, *await undo_everything(interpreter, teller)])
     await teller.tell(status, failure=failure)
+    await hearing.end()
     return failure
 
 
-async def _compensate(interpreter: Interpreter, teller: _Teller) -> list[str]:
-    """Undoes every finished step in reverse; returns what could not be undone, or may stand."""
-    failures = []
-    for doubt in interpreter.journal.doubts():
-        try:
-            await interpreter.settle(doubt)
-        except Problem as error:
-            failures.append(f"may stand: {error}")
-    for done in interpreter.journal.backwards():
-        try:
-            await interpreter.undo(done)
-            teller.compensated.append(done.step.pointer)
-        except Problem as error:
-            failures.append(f"not undone: {error}")
-    return failures
+async def _complete(teller: Teller, hearing: Hearing, output: Any) -> None:
+    await teller.tell("completed", output=output)
+    await hearing.end()
 
 
-class _Teller:
-    """Publishes the outcome; waits for Kafka as long as it takes, since an outcome must not be lost."""
-
-    def __init__(self, run: RunInput, procedure: str, version: str) -> None:
-        self._run = run
-        self._procedure = procedure
-        self._version = version
-        self.compensated: list[str] = []
-
-    async def tell(
-        self, status: Literal["completed", "failed", "cancelled"], *, output: Any = None, failure: str = ""
-    ) -> None:
-        info = workflow.info()
-        outcome = Outcome(
-            tenant=self._run.tenant,
-            run_id=info.workflow_id,
-            procedure=self._procedure,
-            procedure_version=self._version,
-            event=self._run.event,
-            status=status,
-            input=self._run.input,
-            output=output,
-            failure=failure,
-            compensated=self.compensated,
-            started_at=info.start_time,
-            ended_at=workflow.now(),
-        )
-        await workflow.execute_activity(
-            PUBLISH_OUTCOME,
-            outcome,
-            start_to_close_timeout=timedelta(seconds=60),
-            retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
-            summary=status,
-        )
+def _started() -> datetime:
+    return workflow.info().start_time
 
 
 def _descriptor(run: RunInput) -> dict[str, Any]:
-    info = workflow.info()
-    started = info.start_time
+    started = run.first_started_at or _started()
     return {
-        "id": info.workflow_id,
+        "id": workflow.info().workflow_id,
         "definition": run.document,
         "input": run.input,
-        "startedAt": {
-            "iso8601": started.isoformat(),
-            "epoch": {"seconds": int(started.timestamp()), "milliseconds": int(started.timestamp() * 1000)},
-        },
+        "startedAt": moment(started.timestamp()),
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from factotum.workflows.contract import ApprovalProof, SecretMarks
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -16,6 +18,9 @@ class Step:
             whose author decides.
         compensation: it undoes the step at the pointer.
         settle: only find out what became of the step's effect.
+        secrets: which marks in the arguments stand for secrets; None: none do.
+        approval: who approved this very call; None where nobody was asked.
+        run_id: whose step it is, where that is a run nested in this one; empty: this one's.
     """
 
     pointer: str
@@ -26,8 +31,11 @@ class Step:
     patient: bool
     compensation: bool = False
     settle: bool = False
+    secrets: SecretMarks | None = None
+    approval: ApprovalProof | None = None
+    run_id: str = ""
 
     @property
-    def identity(self) -> tuple[str, str]:
+    def identity(self) -> tuple[str, str, str]:
         """What tells this step's effect from every other of the run."""
-        return self.pointer, self.iteration
+        return self.run_id, self.pointer, self.iteration

@@ -1,0 +1,228 @@
+"""Waiting for events and for messages. Source: DSL 1.0.3, "Listen" and "AsyncAPI Subscription"."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from factotum.procedures import expressions
+from factotum.procedures.consumption import EventConsumption, EventFilter
+from factotum.procedures.event_matching import correlation_keys, same, takes
+from factotum.procedures.protocols import RECEIVE
+from factotum.procedures.tasks import ForeachEvent, ListenTask, Subscription
+from factotum.workflows.inbox import Event, Listener
+from factotum.workflows.place import Place
+from factotum.workflows.progress import Frame
+from factotum.workflows.racing import ended, first_done
+from factotum.workflows.step import Step
+
+if TYPE_CHECKING:
+    from factotum.workflows.interpreter import Interpreter
+
+Json = Any
+
+# How many messages are asked for at one time, and how long the tool waits for the first of them.
+BATCH = 50
+WAIT_SECONDS = 10.0
+
+
+async def listen(run: Interpreter, task: ListenTask, place: Place) -> Json:
+    """The events consumed, in their order, each as `read` and `foreach.output.as` have it."""
+    frame, wanted = place.frame, task.listen.to
+    frame.setdefault("consumed", [])
+    listener = run.inbox.listen(frame)
+    stopping = _Stopping(run, wanted, place)
+    try:
+        while not _finished(wanted, frame):
+            event = frame.get("event")
+            if event is None:
+                event = await stopping.race(_next(run, wanted, listener, place))
+                if event is None:
+                    break
+                frame["event"] = event
+            read = event if task.listen.read == "envelope" else event.get("data")
+            frame["consumed"].append(await _handled(run, task.foreach, f"{place.pointer}/foreach", read, place))
+            del frame["event"]
+            if await stopping.satisfied():
+                break
+    finally:
+        run.inbox.leave(listener)
+        await stopping.leave()
+    return frame["consumed"]
+
+
+async def _handled(run: Interpreter, each: ForeachEvent | None, pointer: str, item: Json, place: Place) -> Json:
+    """What `foreach` makes of one event or message; itself without one."""
+    if each is None:
+        return item
+    index = len(place.frame["consumed"])
+    bound = {each.item: item, each.at: index}
+    scope = place.scope.bind(**bound).round(str(index))
+    output = await run.tasks(each.do, f"{pointer}/do", item, scope) if each.do else item
+    arguments = {**place.arguments, **bound, "context": run.context}
+    output = await run.shape(each.output.as_, output, arguments, f"{pointer}/output/as")
+    await run.validate(each.output, output, f"{pointer}/output/schema")
+    if each.export.as_ is not None:
+        arguments["output"] = output
+        exported = await run.shape(each.export.as_, output, arguments, f"{pointer}/export/as")
+        await run.validate(each.export, exported, f"{pointer}/export/schema")
+        run.context = exported
+    return output
+
+
+def _finished(wanted: EventConsumption, frame: Frame) -> bool:
+    """Whether as many events were consumed as are ever wanted, where that is known beforehand."""
+    if frame.get("event") is not None:
+        return False
+    if wanted.all is not None:
+        return len(frame.get("met", ())) == len(wanted.all)
+    return wanted.until is None and bool(frame["consumed"])
+
+
+async def _next(run: Interpreter, wanted: EventConsumption, listener: Listener, place: Place) -> Event:
+    frame = place.frame
+
+    async def wants(event: Event) -> bool:
+        if wanted.any == ():
+            return True
+        met: list[int] = frame.setdefault("met", [])
+        for index, filter_ in enumerate(wanted.filters):
+            if wanted.all is not None and index in met:
+                continue
+            if await _takes(run, filter_, event, place, frame):
+                if wanted.all is not None:
+                    met.append(index)
+                return True
+        return False
+
+    return await listener.next(wants)
+
+
+async def _takes(run: Interpreter, filter_: EventFilter, event: Event, place: Place, frame: Frame) -> bool:
+    """Whether the event is wanted and belongs with those consumed before."""
+    arguments = {**place.arguments, "context": run.context}
+    if not await takes(filter_, event, arguments, run.costly):
+        return False
+    found = await correlation_keys(filter_, event, value=place.value, arguments=arguments, costly=run.costly)
+    if found is None:
+        return False
+    keys: dict[str, Json] = frame.setdefault("keys", {})
+    if any(name in keys and not same(keys[name], value) for name, value in found.items()):
+        return False
+    keys.update(found)
+    return True
+
+
+class _Stopping:
+    """What ends a listener from outside: an expression, or events that are not part of its output."""
+
+    def __init__(self, run: Interpreter, wanted: EventConsumption, place: Place) -> None:
+        self._run = run
+        self._until = wanted.until
+        self._place = place
+        self._listener: Listener | None = None
+        self._bell: asyncio.Future[Any] | None = None
+        if isinstance(wanted.until, EventConsumption):
+            frame = place.frame.setdefault("until", {})
+            frame.setdefault("consumed", [])
+            self._listener = run.inbox.listen(frame)
+            self._bell = asyncio.ensure_future(self._consume(wanted.until, replace(place, frame=frame)))
+
+    async def _consume(self, wanted: EventConsumption, place: Place) -> None:
+        if self._listener is None:
+            return
+        while not _finished(wanted, place.frame):
+            event = await _next(self._run, wanted, self._listener, place)
+            place.frame["consumed"].append(event.get("id"))
+
+    async def race(self, event: Coroutine[Any, Any, Event]) -> Event | None:
+        """The next event, or None once the listener is to stop."""
+        coming: asyncio.Future[Event] = asyncio.ensure_future(event)
+        try:
+            if self._bell is None:
+                return await coming
+            await first_done((coming, self._bell))
+            if coming.done():
+                return coming.result()
+            self._bell.result()
+            return None
+        finally:
+            await ended(coming)
+
+    async def satisfied(self) -> bool:
+        """Whether the condition of `until` holds, evaluated on what was consumed."""
+        if not isinstance(self._until, str):
+            return False
+        arguments = {**self._place.arguments, "context": self._run.context}
+        where = f"{self._place.pointer}/listen/to/until"
+        return expressions.truthy(await self._run.shape(self._until, self._place.frame["consumed"], arguments, where))
+
+    async def leave(self) -> None:
+        if self._listener is not None:
+            self._run.inbox.leave(self._listener)
+        if self._bell is not None:
+            await ended(self._bell)
+
+
+async def subscribe(run: Interpreter, wanted: Subscription, with_: Mapping[str, Json], place: Place) -> Json:
+    """The messages of an AsyncAPI operation, in their order, each as `foreach` has it."""
+    frame, pointer = place.frame, f"{place.pointer}/with/subscription"
+    frame.setdefault("consumed", [])
+    frame.setdefault("messages", [])
+    if "until" not in frame and wanted.consume.for_ is not None:
+        seconds = await run.seconds(wanted.consume.for_, place.value, place.arguments, f"{pointer}/consume/for")
+        frame["until"] = run.effects.now().timestamp() + seconds
+    given = {name: value for name, value in with_.items() if name != "subscription"}
+    arguments = await run.resolve(given, place.value, place.arguments, f"{place.pointer}/with")
+    while await _wanted(run, wanted, place, pointer):
+        if not frame["messages"]:
+            left = None if "until" not in frame else frame["until"] - run.effects.now().timestamp()
+            if left is not None and left <= 0:
+                break
+            await _fetch(run, wanted, place, arguments, left)
+            continue
+        message = frame["messages"][0]
+        if wanted.filter is None or expressions.truthy(
+            await run.shape(wanted.filter, message, {**place.arguments, "context": run.context}, f"{pointer}/filter")
+        ):
+            frame["consumed"].append(await _handled(run, wanted.foreach, f"{pointer}/foreach", message, place))
+        frame["messages"].pop(0)
+    return frame["consumed"]
+
+
+async def _wanted(run: Interpreter, wanted: Subscription, place: Place, pointer: str) -> bool:
+    """Whether more messages are consumed."""
+    consume, consumed = wanted.consume, place.frame["consumed"]
+    if consume.amount is not None:
+        return len(consumed) < consume.amount
+    arguments = {**place.arguments, "context": run.context}
+    if consume.while_ is not None:
+        return expressions.truthy(await run.shape(consume.while_, consumed, arguments, f"{pointer}/consume/while"))
+    return not expressions.truthy(await run.shape(consume.until, consumed, arguments, f"{pointer}/consume/until"))
+
+
+async def _fetch(
+    run: Interpreter, wanted: Subscription, place: Place, arguments: dict[str, Json], left: float | None
+) -> None:
+    """Asks for messages behind those that were had before."""
+    frame = place.frame
+    amount = wanted.consume.amount
+    step = Step(
+        pointer=place.pointer,
+        iteration=f"{place.iteration}#{frame.get('fetches', 0)}",
+        tool=RECEIVE,
+        arguments={
+            **arguments,
+            "cursor": frame.get("cursor", ""),
+            "max_messages": BATCH if amount is None else min(BATCH, amount - len(frame["consumed"])),
+            "wait_seconds": WAIT_SECONDS if left is None else min(WAIT_SECONDS, left),
+        },
+        summary="",
+        patient=not place.scope.in_try,
+        secrets=run.secrets if run.secrets.names else None,
+    )
+    async with run.effect():
+        found = await run.effects.call(step)
+    frame.update(messages=found["messages"], cursor=found["cursor"], fetches=frame.get("fetches", 0) + 1)

@@ -1,0 +1,61 @@
+"""`$secrets` in a run: marks, which only the tool executor can turn into values.
+
+Source of their form: `SecretMarks` in protos/factotum/api/tools/v1/tools.proto.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Json = Any
+
+_PATH = re.compile(r"""\$secrets((?:\.[A-Za-z_]\w*|\.?\["[^"\\]+"\]|\."[^"\\]+")+)""")
+_KEY = re.compile(r"""\.?\["([^"\\]+)"\]|\."([^"\\]+)"|\.([A-Za-z_]\w*)""")
+
+
+def mark(nonce: str, path: tuple[str, ...]) -> str:
+    """The text that stands for a secret (one name) or for a value inside it (name and keys)."""
+    return f"\u27e6{nonce}:{'/'.join(path)}\u27e7"
+
+
+def marks(document: Json, names: tuple[str, ...], nonce: str) -> dict[str, Json]:
+    """`$secrets`: for every path that the document mentions, and every declared name, its mark.
+
+    Where a secret is used both whole and by its keys, the keys count.
+    """
+    found: dict[str, Json] = {}
+    paths = sorted({*((name,) for name in names), *_paths(document)}, key=len)
+    for path in paths:
+        if path[0] not in names:
+            continue
+        inner = found
+        for key in path[:-1]:
+            if not isinstance(inner.get(key), dict):
+                inner[key] = {}
+            inner = inner[key]
+        inner.setdefault(path[-1], mark(nonce, path))
+    return found
+
+
+def _paths(value: Json) -> Iterator[tuple[str, ...]]:
+    if isinstance(value, str):
+        if "$secrets" in value:
+            for path in _PATH.findall(value):
+                yield tuple("".join(keys) for keys in _KEY.findall(path))
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _paths(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _paths(inner)
+
+
+def holds(value: Json, nonce: str) -> bool:
+    """Whether a mark stands anywhere in a value."""
+    if isinstance(value, str):
+        return nonce in value
+    if isinstance(value, Mapping):
+        return any(holds(inner, nonce) for inner in value.values())
+    return isinstance(value, list) and any(holds(inner, nonce) for inner in value)

@@ -1,0 +1,84 @@
+"""The tools `process.shell`, `process.script` and `process.container`.
+
+A command in the sandbox reaches nothing: it has no network, and its files are gone with it. So it may be run
+again, by a retry or to learn what it answered, and what is interrupted leaves nothing behind. For policy it is
+an execution all the same. A container may have a network and folders: it is asked what became of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from factotum.connectors.process import containers, scripts
+from factotum.connectors.process.arguments import Container, Output, Script, Shell
+from factotum.connectors.process.outcome import output
+from factotum.connectors.process.sandbox import FOLDER, Command, execute, program
+from factotum.connectors.process.settings import LONGEST_COMMAND, LONGEST_CONTAINER, ProcessSettings
+from factotum.connectors.protocols.egress import egress
+from factotum.connectors.protocols.external_resource import read
+from factotum.sdk.context import ToolContext
+from factotum.sdk.errors import Cancelled, InvalidArgument, NotPermitted
+from factotum.sdk.spec import Effect, Idempotency
+from factotum.sdk.tool import Connector
+
+# What making and unmaking takes beside the process itself.
+_MARGIN = 60.0
+
+connector = Connector("process", settings=ProcessSettings)
+
+
+@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.NATIVE, timeout_seconds=LONGEST_COMMAND + _MARGIN)
+async def shell(arguments: Shell, context: ToolContext[ProcessSettings]) -> Output:
+    """Run a shell command in a sandbox without network."""
+    _allowed(context.settings.shell, "shell")
+    command = Command(
+        [program("sh"), f"{FOLDER}/command", *arguments.argv],
+        stdin=arguments.stdin,
+        environment=arguments.whole_environment(),
+        files={"command": arguments.command},
+    )
+    return await _in_sandbox(command, arguments, context)
+
+
+@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.NATIVE, timeout_seconds=LONGEST_COMMAND + _MARGIN)
+async def script(arguments: Script, context: ToolContext[ProcessSettings]) -> Output:
+    """Run a script in Python or JavaScript in a sandbox without network."""
+    settings = context.settings
+    _allowed(settings.script, "script")
+    code = await _code(arguments, context)
+    return await _in_sandbox(scripts.command(arguments, code, settings.limits), arguments, context)
+
+
+@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.RECONCILE, timeout_seconds=LONGEST_CONTAINER + _MARGIN)
+async def container(arguments: Container, context: ToolContext[ProcessSettings]) -> Output:
+    """Run a container of an allowed image."""
+    _allowed(context.settings.container, "container")
+    return output(await containers.execute(arguments, context), arguments.wanted, effect_possible=True)
+
+
+@container.reconcile
+async def find_container(arguments: Container, context: ToolContext[ProcessSettings]) -> Output | None:
+    """What the container of this call answered, None if it never began."""
+    return await containers.find(arguments, context)
+
+
+async def _code(arguments: Script, context: ToolContext[Any]) -> str:
+    if arguments.source is None and arguments.code is not None:
+        return arguments.code
+    if arguments.source is None or arguments.code is not None:
+        raise InvalidArgument("a script has either code or source")
+    return (await read(arguments.source, context, egress(context, connector.system))).decode("utf-8", "replace")
+
+
+async def _in_sandbox(command: Command, arguments: Shell | Script, context: ToolContext[ProcessSettings]) -> Output:
+    try:
+        ended = await execute(command, context.settings.limits)
+    except asyncio.CancelledError:
+        raise Cancelled("the process was stopped", effect_possible=False) from None
+    return output(ended, arguments.wanted, effect_possible=False)
+
+
+def _allowed(allowed: bool, what: str) -> None:
+    if not allowed:
+        raise NotPermitted(f"this tenant may not run a {what}: set process.{what}: true in its settings")

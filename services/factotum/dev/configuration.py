@@ -85,6 +85,8 @@ def connectors(tenant: str, ports: Ports) -> dict[str, Any]:
         },
         "http": {"allow": [_LOOPBACK]},
         "openapi": {"allow": [_LOOPBACK]},
+        # Commands reach nothing from their sandbox, so a document may bring its own.
+        "process": {"shell": True, "script": True},
     }
 
 

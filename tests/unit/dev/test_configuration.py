@@ -14,6 +14,8 @@ from factotum.connectors.calendar import CalendarSettings
 from factotum.connectors.hr import HrSettings
 from factotum.connectors.identity import IdentitySettings
 from factotum.connectors.mail import MailSettings
+from factotum.connectors.process.settings import ProcessSettings
+from factotum.connectors.protocols.egress import EgressSettings
 from factotum.dev import configuration, credentials, parts
 from factotum.dev.sandbox import tenants as sandbox_tenants
 from factotum.gateway import sources
@@ -23,8 +25,11 @@ TENANTS = ("acme", "globex")
 CONNECTORS: dict[str, type[BaseModel]] = {
     "calendar": CalendarSettings,
     "hr": HrSettings,
+    "http": EgressSettings,
     "identity": IdentitySettings,
     "mail": MailSettings,
+    "openapi": EgressSettings,
+    "process": ProcessSettings,
 }
 PORTS = {part.name: dict(part.ports) for part in parts.stack("embedded")}
 

@@ -58,7 +58,7 @@ def test_a_sound_document_has_no_fault() -> None:
         ("do:\n  - a: {sett: {}}\n", "3:5", "a task must have one of"),
         ("do:\n  - a: {set: {}, tehn: end}\n", "3:18", "`tehn` is not a property here"),
         ("do:\n  - a: {listen: {}}\n", "3:", "`to` is missing"),
-        ("do:\n  - a: {set: {}, then: b}\n", "3:18", "`then: b` leads nowhere. Here are continue, exit, end, a"),
+        ("do:\n  - a: {set: {}, then: b}\n", "3:18", "`then: b` leads nowhere. Here are a, continue, end, exit"),
         ("do:\n  - a: {switch: [{x: {then: b}}]}\n", "3:23", "leads nowhere"),
         ("do:\n  - a: {call: mail.sent}\n", "3:9", "there is no tool `mail.sent`. Did you mean `mail.send`?"),
         ("do:\n  - a: {call: mail.send, with: {size: 1}}\n", "3:26", "'to' is a required property"),

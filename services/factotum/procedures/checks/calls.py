@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from jsonschema.exceptions import ValidationError, best_match
 
 from factotum.procedures import expressions, protocols, schemas
 from factotum.procedures.checks import nearest, programs, references
@@ -93,7 +93,10 @@ def _refused(given: Given, loose: bool) -> Iterator[Fault]:
         if error.validator == "additionalProperties" and error.validator_value is False:
             yield from _not_taken(given, at, error)
         elif error.validator == "required" or not _touches(at, unknown):
-            yield Fault(given.pointer + at, f"`{given.by}`: {error.message}", _wanted(error))
+            # Of alternatives that all refuse, the one that was probably meant says why.
+            meant = best_match([error]) or error
+            where = "".join(f"/{expressions.escape(str(token))}" for token in meant.absolute_path)
+            yield Fault(given.pointer + where, f"`{given.by}`: {meant.message}", _wanted(meant))
 
 
 def _not_taken(given: Given, at: str, error: ValidationError) -> Iterator[Fault]:

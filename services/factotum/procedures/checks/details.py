@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from factotum.procedures import schemas
+from factotum.procedures import schemas, timing
 from factotum.procedures.checks import nearest
 from factotum.procedures.checks.scopes import RESERVED, Scoped, binds, iterator_of, tasks
 from factotum.procedures.duration import Duration
@@ -27,7 +27,9 @@ _URIS = ("endpoint", "uri")
 
 
 def faults(document: Document) -> Iterator[Fault]:
-    """The faults of schemas, bound names, retry policies and addresses."""
+    """The faults of schedules, schemas, bound names, retry policies and addresses."""
+    if document.schedule is not None:
+        yield from timing.faults(document.schedule)
     yield from _schema("/input/schema", document.input.schema_)
     yield from _schema("/output/schema", document.output.schema_)
     for name, retry in document.use.retries.items():
@@ -54,9 +56,7 @@ def _of_task(scoped: Scoped) -> Iterator[Fault]:
             yield Fault(pointer, f"`{name}` cannot be the name of a variable", "Letters, digits and `_` make one")
     if isinstance(task, TryTask):
         for name in sorted(task.catch.errors.with_.keys() - ERROR_PROPERTIES):
-            advice = nearest.among(name, ERROR_PROPERTIES)
-            if not advice.startswith("Did"):
-                advice = f"It has {', '.join(sorted(ERROR_PROPERTIES))}"
+            advice = nearest.among(name, ERROR_PROPERTIES, lead="It has")
             yield Fault(f"{pointer}/catch/errors/with/{escape(name)}", f"an error has no `{name}`", advice)
         if isinstance(task.catch.retry, Retry):
             yield from _retry(f"{pointer}/catch/retry", task.catch.retry)

@@ -54,16 +54,14 @@ def _targets(pointer: str, task: Task, names: tuple[str, ...]) -> Iterator[Fault
         ]
     for where, target in given:
         if target not in DIRECTIVES and target not in names:
-            advice = nearest.among(target, (*DIRECTIVES, *names))
-            if not advice.startswith("Did"):
-                advice = f"Here are {', '.join((*DIRECTIVES, *names))}"
+            advice = nearest.among(target, (*DIRECTIVES, *names), lead="Here are")
             yield Fault(where, f"`then: {target}` leads nowhere", advice)
 
 
 def _ways(found: ScopedList, limited: bool) -> Iterator[Fault]:
     """What of a list is never reached, or is reached and never left."""
     tasks = found.tasks
-    ways = _all_ways(tasks)
+    ways = ways_of(tasks)
     reached = _reached(ways) & set(range(len(tasks)))
     for index in range(1, len(tasks)):
         # Of what is not reached only the first is named: the rest follows on it.
@@ -110,7 +108,7 @@ def _reached(ways: list[set[int]]) -> set[int]:
     return reached
 
 
-def _all_ways(tasks: Tasks) -> list[set[int]]:
+def ways_of(tasks: Tasks) -> list[set[int]]:
     """Of each task, the positions that may come after it.
 
     The list's length stands for its end, one more for the end of the run; nothing comes after what raises.
@@ -151,7 +149,7 @@ def goes_on(task: Task) -> bool:
 
 def completes(tasks: Tasks) -> bool:
     """Whether a list of tasks can come to its end without ending the run."""
-    return len(tasks) in _reached(_all_ways(tasks))
+    return len(tasks) in _reached(ways_of(tasks))
 
 
 def _may_leave(task: Task) -> bool:

@@ -1,4 +1,4 @@
-"""jq programs as trees, for what is asked of them without running them.
+"""From the text of a jq program to its tree.
 
 Source: the grammar of the jq 1.8 manual, without definitions, modules and labels, which no expression may
 have. Whether a program is jq at all, jq itself is asked: this reads only what it took.
@@ -8,156 +8,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from typing import Any
+
+from factotum.procedures.checks.jq_tree import (
+    Array,
+    Binary,
+    Bind,
+    Call,
+    Fold,
+    Identity,
+    If,
+    Index,
+    Iterate,
+    Literal,
+    Negative,
+    Node,
+    Object,
+    Slice,
+    Text,
+    Try,
+    Variable,
+)
 
 
 class Unread(ValueError):
     """A program that this grammar does not have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One part of a program; what it is made of stands in its fields, nodes and tuples of nodes among them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identity(Node):
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Literal(Node):
-    value: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Text(Node):
-    """A text with `\\( )` in it; `format` is the `@name` before it, if any."""
-
-    parts: tuple[Node, ...]
-    format: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Variable(Node):
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Index(Node):
-    """`base.name`, `base[key]`; `optional` has `?` behind it."""
-
-    base: Node
-    key: Node
-    optional: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Slice(Node):
-    base: Node
-    start: Node | None
-    end: Node | None
-
-
-@dataclass(frozen=True, slots=True)
-class Iterate(Node):
-    base: Node
-    optional: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Call(Node):
-    name: str
-    arguments: tuple[Node, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Array(Node):
-    content: Node | None
-
-
-@dataclass(frozen=True, slots=True)
-class Object(Node):
-    entries: tuple[tuple[Node, Node], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Binary(Node):
-    operator: str
-    left: Node
-    right: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Negative(Node):
-    body: Node
-
-
-@dataclass(frozen=True, slots=True)
-class If(Node):
-    """`branches` are pairs of condition and result."""
-
-    branches: tuple[tuple[Node, Node], ...]
-    otherwise: Node | None
-
-
-@dataclass(frozen=True, slots=True)
-class Try(Node):
-    body: Node
-    handler: Node | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Bind(Node):
-    """`source as $names | body`; `simple`: one name takes the whole value."""
-
-    source: Node
-    names: tuple[str, ...]
-    simple: bool
-    keys: tuple[Node, ...]
-    body: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Fold(Node):
-    """`reduce` or `foreach` over a source."""
-
-    source: Node
-    names: tuple[str, ...]
-    keys: tuple[Node, ...]
-    steps: tuple[Node, ...]
-
-
-def children(node: Node) -> Iterator[Node]:
-    """The nodes directly inside a node."""
-    for each in fields(node):
-        yield from _nodes(getattr(node, each.name))
-
-
-def _nodes(value: Any) -> Iterator[Node]:
-    if isinstance(value, Node):
-        yield value
-    elif isinstance(value, tuple):
-        for inner in value:
-            yield from _nodes(inner)
-
-
-def free_variables(node: Node, bound: frozenset[str] = frozenset()) -> frozenset[str]:
-    """The names of the `$variables` that a program must be given."""
-    match node:
-        case Variable():
-            return frozenset((node.name,)) - bound
-        case Bind():
-            inside = free_variables(node.body, bound | frozenset(node.names))
-            return inside.union(*(free_variables(each, bound) for each in (node.source, *node.keys)))
-        case Fold():
-            below = bound | frozenset(node.names)
-            steps = (free_variables(each, below) for each in node.steps)
-            return frozenset().union(*steps, *(free_variables(each, bound) for each in (node.source, *node.keys)))
-        case _:
-            return frozenset[str]().union(*(free_variables(each, bound) for each in children(node)))
 
 
 _TOKEN = re.compile(

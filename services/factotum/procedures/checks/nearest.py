@@ -8,8 +8,12 @@ from collections.abc import Iterable
 _FEW = 12
 
 
-def among(name: str, known: Iterable[str], otherwise: str = "") -> str:
-    """The name that was probably meant, or else all there are if they are few; `otherwise` if there are none."""
+def among(name: str, known: Iterable[str], otherwise: str = "", *, lead: str = "") -> str:
+    """The name that was probably meant, or else all there are if they are few; `otherwise` if there are none.
+
+    Args:
+        lead: what comes before all names, e.g. `It has`.
+    """
     names = sorted(set(known))
     if not names:
         return otherwise
@@ -19,4 +23,4 @@ def among(name: str, known: Iterable[str], otherwise: str = "") -> str:
         return f"Did you mean `{folded[close[0]]}`?"
     if len(names) > _FEW:
         return otherwise or f"There are {len(names)}, among them {', '.join(names[:_FEW])}"
-    return f"There {'is' if len(names) == 1 else 'are'} {', '.join(names)}"
+    return f"{lead or ('There is' if len(names) == 1 else 'There are')} {', '.join(names)}"

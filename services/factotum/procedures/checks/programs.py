@@ -11,7 +11,8 @@ import jq
 
 from factotum.procedures import expressions, purity
 from factotum.procedures.checks import secrets
-from factotum.procedures.checks.jq_syntax import Node, Unread, free_variables, read
+from factotum.procedures.checks.jq_syntax import Unread, read
+from factotum.procedures.checks.jq_tree import Node, free_variables
 from factotum.procedures.checks.places import Place
 from factotum.procedures.checks.scopes import Names
 from factotum.procedures.fault import Fault

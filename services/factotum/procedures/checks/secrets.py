@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from factotum.procedures.checks import nearest
-from factotum.procedures.checks.jq_syntax import (
+from factotum.procedures.checks.jq_tree import (
     Array,
     Binary,
     Bind,

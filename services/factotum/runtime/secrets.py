@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 SCHEME = "secret://"
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 class UnknownSecret(LookupError):

@@ -29,6 +29,22 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretMarks:
+    """Which marks in the arguments stand for secrets: of this nonce, and of these names only."""
+
+    nonce: str
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Who approved the call with this hash (`factotum.sdk.approval`)."""
+
+    call_sha256: str
+    by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A call as it came in. `arguments_json` is not looked into yet.
 
@@ -43,6 +59,8 @@ class Call:
     origin: Origin
     started_at: datetime
     settle: bool = False
+    secrets: SecretMarks | None = None
+    approval: Approval | None = None
     interruption: Interruption = field(default_factory=Interruption, compare=False)
 
     @property

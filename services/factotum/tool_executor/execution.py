@@ -10,16 +10,19 @@ from datetime import datetime
 from factotum.events.envelope import TENANT_PATTERN
 from factotum.sdk.spec import Effect, ToolSpec
 from factotum.tool_executor import observations, under_way
-from factotum.tool_executor.calls import Answer, Call, Origin
+from factotum.tool_executor.calls import Answer, Approval, Call, Origin, SecretMarks
 from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.errors import CallRefused
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
+from factotum.tool_executor.narrowing import narrowed
 from factotum.tool_executor.registry import Registry
 from factotum.tool_executor.wrappers import invoked
+from factotum.tool_executor.wrappers.approved import Approved
 from factotum.tool_executor.wrappers.contained import Contained
 from factotum.tool_executor.wrappers.interruptible import Interruptible
 from factotum.tool_executor.wrappers.ledgered import Ledgered
 from factotum.tool_executor.wrappers.observed import Observed
+from factotum.tool_executor.wrappers.revealed import Revealed
 from factotum.tool_executor.wrappers.settling import Settling
 from factotum.tool_executor.wrappers.timed import Timed
 from factotum.tool_executor.wrappers.validated import Validated
@@ -53,13 +56,14 @@ class Executor:
         new_id: Callable[[], str],
     ) -> None:
         self._registry = registry
+        self._contexts = contexts
         self._now = now
         self._under_way = under_way.UnderWay(grace_seconds=cancel_grace_seconds)
         # From the inside out. What decides whether a call may be made belongs between validated and
         # ledgered; what decides how it is made, inside ledgered.
         self._ledgered = Ledgered(
-            Contained(Interruptible(Timed(invoked.act), under_way=self._under_way)),
-            Contained(Timed(invoked.ask)),
+            Contained(Interruptible(Timed(Revealed(invoked.act)), under_way=self._under_way)),
+            Contained(Timed(Revealed(invoked.ask))),
             ledger=ledger,
             observe=lambda call, answer, attempt: observations.publication(call, answer, attempt=attempt),
             lease_seconds=lease_seconds,
@@ -67,7 +71,7 @@ class Executor:
             now=now,
             new_id=new_id,
         )
-        validated = Validated(self._ledgered, contexts=contexts)
+        validated = Validated(Approved(self._ledgered), contexts=contexts)
         settling = Settling(validated, ledger=ledger, ambiguous_retry_seconds=ambiguous_retry_seconds, now=now)
         self._handle: Callable[[Call], Awaitable[Answer]] = Observed(
             settling,
@@ -86,11 +90,14 @@ class Executor:
         origin: Origin,
         version: str = "",
         settle: bool = False,
+        secrets: SecretMarks | None = None,
+        approval: Approval | None = None,
     ) -> Answer:
         """What came of the call; an effect is carried out once per tenant and key.
 
         With `settle`, what came of an earlier one with this key; `NotDone` if it had no effect. `version` is
-        the one that the caller's plan was checked against.
+        the one that the caller's plan was checked against. `secrets` says which marks in the arguments the tool is
+        given as values, `approval` which call a person approved.
 
         Raises `CallRefused`, `UnknownTool`, `LedgerUnavailable`.
         """
@@ -100,10 +107,11 @@ class Executor:
         check_origin(origin)
         if not settle:
             check_version(found.spec, version)
-        if not key and found.spec.effect is not Effect.NONE:
-            raise CallRefused(f"{tool} has an effect: give an idempotency_key")
-        call = Call(tenant, found, arguments_json, key, origin, self._now(), settle)
+        call = Call(tenant, found, arguments_json, key, origin, self._now(), settle, secrets, approval)
         with self._under_way.entered(tenant, key, call.interruption):
+            call = await narrowed(call, self._contexts)
+            if not key and call.tool.spec.effect is not Effect.NONE:
+                raise CallRefused(f"{tool} has an effect: give an idempotency_key")
             return await self._handle(call)
 
     def cancel(self, tenant: str, key: str) -> bool:

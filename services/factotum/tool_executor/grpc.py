@@ -14,7 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from factotum.api.tools.v1 import tools_pb2 as pb
 from factotum.api.tools.v1 import tools_pb2_grpc
 from factotum.sdk.errors import ToolError
-from factotum.tool_executor.calls import Answer, Origin
+from factotum.tool_executor.calls import Answer, Approval, Origin, SecretMarks
 from factotum.tool_executor.errors import (
     CallRefused,
     LedgerUnavailable,
@@ -71,6 +71,8 @@ class ToolExecutorServicer(tools_pb2_grpc.ToolExecutorServiceServicer):
                 ),
                 version=request.tool_version,
                 settle=request.settle,
+                secrets=_marks(request),
+                approval=_approval(request),
             )
         except _TRANSLATED as error:
             await _abort(context, error)
@@ -150,6 +152,18 @@ def _states(states: Any) -> list[State]:
         return [State(pb.EffectState.Name(state).removeprefix("EFFECT_STATE_").lower()) for state in states]
     except ValueError as error:
         raise CallRefused("states holds one that is not known") from error
+
+
+def _marks(request: pb.ExecuteRequest) -> SecretMarks | None:
+    if not request.HasField("secrets"):
+        return None
+    return SecretMarks(request.secrets.nonce, frozenset(request.secrets.names))
+
+
+def _approval(request: pb.ExecuteRequest) -> Approval | None:
+    if not request.HasField("approval"):
+        return None
+    return Approval(request.approval.call_sha256, tuple(request.approval.by))
 
 
 def _observation(request: pb.ExecuteRequest, answer: Answer) -> pb.Observation:

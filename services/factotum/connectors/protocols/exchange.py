@@ -171,11 +171,11 @@ async def exchange(
                 await response.aclose()
     accepted = response.is_success or (redirect and 300 <= response.status_code <= 399)
     if not accepted:
-        error = refusal(where, response, _words(response, content), now=now)
+        refused = refusal(where, response, _words(response, content), now=now)
         if 301 <= response.status_code <= 303 and sending.method not in _SAFE:
             # A form is often answered like this once it was taken.
-            error.effect_possible = True
-        raise error
+            refused.effect_possible = True
+        raise refused
     return Result(_told(response, content, output))
 
 

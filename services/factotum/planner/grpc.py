@@ -14,9 +14,11 @@ from factotum.api.planner.v1 import planner_pb2_grpc
 from factotum.events.envelope import Event
 from factotum.planner.grpc_procedures import ProcedureCalls
 from factotum.planner.grpc_status import TRANSLATED, Context, abort, check
+from factotum.planner.grpc_subscriptions import SubscriptionCalls
 from factotum.planner.intake import Intake
 from factotum.planner.library import Library
 from factotum.planner.requests import Requests
+from factotum.planner.subscriptions import Subscriptions
 from factotum.runs.client import Runs
 from factotum.runs.view import RunView, StepView
 
@@ -24,11 +26,14 @@ SERVICE = "factotum.api.planner.v1.PlannerService"
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
 
 
-class PlannerServicer(ProcedureCalls, planner_pb2_grpc.PlannerServiceServicer):
+class PlannerServicer(ProcedureCalls, SubscriptionCalls, planner_pb2_grpc.PlannerServiceServicer):
     """Serves `PlannerService`."""
 
-    def __init__(self, *, intake: Intake, library: Library, requests: Requests, runs: Runs) -> None:
-        super().__init__(library=library, requests=requests)
+    def __init__(
+        self, *, intake: Intake, library: Library, requests: Requests, runs: Runs, subscriptions: Subscriptions
+    ) -> None:
+        ProcedureCalls.__init__(self, library=library, requests=requests)
+        SubscriptionCalls.__init__(self, subscriptions=subscriptions)
         self._intake = intake
         self._runs = runs
 

@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import timedelta
 
 from factotum.api.planner.v1 import planner_pb2_grpc
+from factotum.bounded.evaluator import BoundedEvaluator
 from factotum.events.producer import EventProducer
-from factotum.planner import procedure_rows, shelf
+from factotum.planner import partial_match_rows, procedure_rows, shelf, subscription_rows
 from factotum.planner.catalog import ToolCatalog
 from factotum.planner.errors import LibraryFaulty, StoreUnavailable
 from factotum.planner.grpc import SERVICE, PlannerServicer
 from factotum.planner.intake import Intake
 from factotum.planner.library import Library
+from factotum.planner.partial_matches import PartialMatches
 from factotum.planner.preparation import Preparation
 from factotum.planner.requests import Requests
 from factotum.planner.scheduling import Scheduling
 from factotum.planner.settings import Settings
+from factotum.planner.signalling import Signalling
+from factotum.planner.starting import Starting
 from factotum.planner.store_file import StoreFile
 from factotum.planner.stream import make_consumer
+from factotum.planner.subscriptions import Subscriptions
 from factotum.runs.client import Runs
 from factotum.runs.connection import connect
 from factotum.runs.schedules import Schedules
 from factotum.runtime import clock, lifespan, telemetry
 from factotum.runtime.grpc_client import channel
 from factotum.runtime.grpc_server import GrpcServer
+
+
+# The tables that share the planner's file.
+SCHEMAS = {
+    "procedures": procedure_rows.SCHEMA,
+    "subscriptions": subscription_rows.SCHEMA,
+    "partial_matches": partial_match_rows.SCHEMA,
+}
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
@@ -34,8 +48,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         settings.kafka.bootstrap_servers, client_id="planner", timeout_seconds=settings.kafka.publish_timeout_seconds
     )
     async with (
-        StoreFile(settings.store_path, {"procedures": procedure_rows.SCHEMA}) as file,
+        StoreFile(settings.store_path, SCHEMAS) as file,
+        Subscriptions(file, settings.store_path, seconds=time.time) as subscriptions,
         producer,
+        BoundedEvaluator() as evaluator,
         channel(settings.tool_executor_address) as tool_executor,
     ):
         library = Library(file)
@@ -44,7 +60,20 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         runs = Runs(client, task_queue=settings.temporal.task_queue, ui_url=settings.temporal.ui_url)
         catalog = ToolCatalog(tool_executor, monotonic=time.monotonic)
         preparation = Preparation(catalog=catalog)
-        intake = Intake(library=library, preparation=preparation, runs=runs, producer=producer, now=clock.now)
+        starting = Starting(library=library, subscriptions=subscriptions, runs=runs, now=clock.now)
+        partial_matches = PartialMatches(
+            file, producer, kept=timedelta(days=settings.partial_matches_days), now=clock.now
+        )
+        intake = Intake(
+            library=library,
+            preparation=preparation,
+            starting=starting,
+            signalling=Signalling(subscriptions=subscriptions, runs=runs),
+            partial_matches=partial_matches,
+            costly=evaluator.evaluate,
+            producer=producer,
+            now=clock.now,
+        )
         scheduling = Scheduling(
             library=library,
             preparation=preparation,
@@ -52,8 +81,12 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             tenants=settings.schedule_tenants,
             now=clock.now,
         )
-        requests = Requests(library=library, preparation=preparation, scheduling=scheduling, runs=runs, now=clock.now)
-        servicer = PlannerServicer(intake=intake, library=library, requests=requests, runs=runs)
+        requests = Requests(
+            library=library, preparation=preparation, scheduling=scheduling, starting=starting, now=clock.now
+        )
+        servicer = PlannerServicer(
+            intake=intake, library=library, requests=requests, runs=runs, subscriptions=subscriptions
+        )
         server = GrpcServer(
             settings.grpc,
             [SERVICE],
@@ -63,6 +96,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(scheduling.run(stop))
+                tasks.create_task(partial_matches.run(stop))
                 await make_consumer(intake, settings.kafka).run(stop)
         finally:
             await server.stop()

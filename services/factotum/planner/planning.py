@@ -1,22 +1,23 @@
-"""Which procedures an event starts, and the plan of each. Pure."""
+"""Which procedures an event starts, and the plan of each."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from factotum.events.envelope import Event
 from factotum.planner.preparation import Prepared
-from factotum.procedures import expressions
-from factotum.procedures.consumption import EventFilter
+from factotum.procedures.event_matching import correlation_keys, takes
+from factotum.procedures.expressions import Costly
 from factotum.procedures.parse import Source
-from factotum.runs.identity import run_id
+from factotum.runs.identity import run_id, run_id_of_all
 from factotum.workflows.contract import EventReference, RunInput
 
-# A text of nothing else is meant as it stands: in `com.acme.created` no dot stands for any character.
-_LITERAL = re.compile(r"[\w.\-/:]*")
+# The extension attribute that says how many runs in a row led to an event, and how many may: a circle of
+# procedures that start each other ends there.
+HOPS = "factotumhops"
+MOST_HOPS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,62 +34,62 @@ class Plan:
     uses: tuple[Source, ...] = ()
 
 
-def matching(event: Event, sources: Iterable[Source]) -> list[Source]:
-    """The procedures whose `schedule.on` takes this event, in their order."""
-    attributes = event.model_dump(mode="json", exclude_none=True)
-    return [
-        source
-        for source in sources
-        if source.document.schedule is not None
-        and source.document.schedule.on is not None
-        and any(takes(wanted, attributes) for wanted in source.document.schedule.on.filters)
-    ]
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A filter that takes an event, by its place among those of the procedure, and the values that tie the
+    event to others."""
+
+    slot: int
+    keys: Mapping[str, Any]
 
 
-def takes(wanted: EventFilter, attributes: Mapping[str, Any]) -> bool:
-    """Whether an event has every attribute that a filter names.
+async def offers(attributes: Mapping[str, Any], source: Source, costly: Costly) -> list[Offer]:
+    """The filters of a procedure's `schedule.on` that take an event with these attributes."""
+    schedule = source.document.schedule
+    if schedule is None or schedule.on is None:
+        return []
+    found = []
+    for slot, wanted in enumerate(schedule.on.filters):
+        if await takes(wanted, attributes, {}, costly):
+            keys = await correlation_keys(wanted, attributes, value=attributes, arguments={}, costly=costly)
+            if keys is not None:
+                found.append(Offer(slot, keys))
+    # `any: []` is every event.
+    return [Offer(0, {})] if schedule.on.any == () else found
 
-    A text is compared as it is, and if it holds a character other than letters, digits and `.-_/:`
-    also as a regular expression over the whole value; `${ … }` is evaluated on the value; an object
-    is compared property by property. Source: DSL 1.0.3, "Event Filter". An expression that fails on
-    this event does not take it.
+
+def hops_of(event: Event) -> int:
+    """How many runs in a row led to the event; 0 for one from outside."""
+    text = str(event.extensions.get(HOPS, 0))
+    if not (text.isascii() and text.isdecimal()):
+        return 0
+    return int(text) if len(text) <= len(str(MOST_HOPS)) else MOST_HOPS + 1
+
+
+def run_of(events: Sequence[tuple[str, str]], source: Source, tenant: str) -> str:
+    """The id of the run that these events, each by source and id, start: of one event, or of all together."""
+    procedure, schedule = source.document.full_name, source.document.schedule
+    if schedule is not None and schedule.on is not None and schedule.on.all is not None:
+        return run_id_of_all(tenant=tenant, events=events, procedure=procedure)
+    ((event_source, event_id),) = events
+    return run_id(tenant=tenant, source=event_source, event_id=event_id, procedure=procedure)
+
+
+def plan(events: Sequence[Event], prepared: Prepared) -> Plan:
+    """The plan of one procedure for the events that start it, in the order of its filters.
+
+    The run is named after the first of them, and is as many runs away from the outside as the farthest.
     """
-    return all(name in attributes and _agrees(expected, attributes[name]) for name, expected in wanted.with_.items())
-
-
-def _agrees(expected: Any, actual: Any) -> bool:
-    if isinstance(expected, Mapping):
-        return isinstance(actual, Mapping) and all(
-            key in actual and _agrees(inner, actual[key]) for key, inner in expected.items()
-        )
-    if not isinstance(expected, str):
-        return bool(expected == actual)
-    if "${" in expected:
-        try:
-            return expressions.truthy(expressions.evaluate(expected, actual, {}))
-        except expressions.ExpressionError:
-            return False
-    if expected == actual:
-        return True
-    if _LITERAL.fullmatch(expected):
-        return False
-    try:
-        return isinstance(actual, str) and re.fullmatch(expected, actual) is not None
-    except re.error:
-        return False
-
-
-def plan(event: Event, prepared: Prepared) -> Plan:
-    """The plan of one procedure for one event."""
-    procedure = prepared.source.document.full_name
+    first = events[0]
     return Plan(
-        run_id=run_id(tenant=event.tenant, source=event.source, event_id=event.id, procedure=procedure),
+        run_id=run_of([(event.source, event.id) for event in events], prepared.source, first.tenant),
         source=prepared.source,
         run=prepared.run(
-            tenant=event.tenant,
+            tenant=first.tenant,
             # The input of an event-driven run is the array of the events that started it (DSL 1.0.3).
-            given=[event.model_dump(mode="json", exclude_none=True)],
-            event=EventReference(source=event.source, id=event.id, type=event.type),
+            given=[event.model_dump(mode="json", exclude_none=True) for event in events],
+            event=EventReference(source=first.source, id=first.id, type=first.type),
+            hops=max(map(hops_of, events)),
         ),
         uses=prepared.uses,
     )

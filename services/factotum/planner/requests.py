@@ -13,9 +13,9 @@ from factotum.planner.library import Library
 from factotum.planner.planning import Plan
 from factotum.planner.preparation import Preparation, Prepared
 from factotum.planner.scheduling import Scheduling
+from factotum.planner.starting import Starting
 from factotum.procedures import schemas
 from factotum.procedures.parse import Source, parse
-from factotum.runs.client import Runs
 from factotum.runs.identity import run_id
 
 # The source of an event is never empty, so that no event can have the id of a request.
@@ -31,13 +31,13 @@ class Requests:
         library: Library,
         preparation: Preparation,
         scheduling: Scheduling,
-        runs: Runs,
+        starting: Starting,
         now: Callable[[], datetime],
     ) -> None:
         self._library = library
         self._preparation = preparation
         self._scheduling = scheduling
-        self._runs = runs
+        self._starting = starting
         self._now = now
 
     async def register(self, tenant: str, text: str) -> tuple[Source, bool]:
@@ -64,8 +64,7 @@ class Requests:
         found = await self._library.find(tenant, procedure, version)
         prepared = await self._preparation.prepare(tenant, found.source)
         made = requested(prepared, tenant=tenant, given=given, request_id=request_id)
-        await self._library.mark_used(tenant, made.uses, self._now())
-        return made, await self._runs.start(made.run_id, made.run, made.source.document)
+        return made, await self._starting.start(made)
 
 
 def requested(prepared: Prepared, *, tenant: str, given: Any, request_id: str) -> Plan:

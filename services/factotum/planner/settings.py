@@ -22,6 +22,9 @@ class Settings(ProcessSettings):
         default=Path("planner/store.sqlite3"),
         description="file of the procedures and subscriptions; planners of one host may share it",
     )
+    partial_matches_days: float = Field(
+        default=7.0, gt=0, description="how long an event waits for the others of `schedule.on.all`"
+    )
     schedule_tenants: list[str] = Field(
         default=[], description="tenants for whom the procedures of the folders are started by the clock"
     )

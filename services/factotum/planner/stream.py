@@ -10,7 +10,8 @@ from opentelemetry.trace import SpanKind
 
 from factotum.events.stream import Consumer, Received
 from factotum.events.topics import EVENTS
-from factotum.planner.intake import Intake, Message
+from factotum.planner.intake import Intake
+from factotum.planner.message import Message
 from factotum.runtime.settings import KafkaSettings
 from factotum.runtime.telemetry import context_from_headers
 

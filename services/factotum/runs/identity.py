@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 
 SEPARATOR = "."
 
@@ -14,8 +15,16 @@ def run_id(*, tenant: str, source: str, event_id: str, procedure: str) -> str:
     The digits are of the sha256 over tenant, source, event id and procedure (namespace/name), joined
     so that no two different events have one text.
     """
-    text = json.dumps([tenant, source, event_id, procedure], ensure_ascii=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:20]
+    return _id(tenant, procedure, [tenant, source, event_id, procedure])
+
+
+def run_id_of_all(*, tenant: str, events: Iterable[tuple[str, str]], procedure: str) -> str:
+    """As `run_id`, of a run that several events start together: each by source and id, in any order."""
+    return _id(tenant, procedure, [tenant, sorted(map(list, events)), procedure])
+
+
+def _id(tenant: str, procedure: str, parts: list[object]) -> str:
+    digest = hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).hexdigest()[:20]
     return SEPARATOR.join((tenant, procedure.rpartition("/")[2], digest))
 
 

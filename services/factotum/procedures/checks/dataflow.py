@@ -208,24 +208,27 @@ class _Walk:
     def _call(
         self, pointer: str, task: CallTask | RunTask, given: State, arguments: Variables, bound: Variables
     ) -> tuple[Type, Type]:
-        tool = protocols.tool_of(task)
-        if isinstance(task, CallTask):
-            written = {
-                name: each for name, each in task.with_.items() if task.subscription is None or name != "subscription"
-            }
-            self._template(f"{pointer}/with", written, given.value, arguments)
-        elif tool is None:
-            held = task.run.workflow
-            self._template(f"{pointer}/run/workflow/input", held and held.input, given.value, arguments)
-        else:
-            kind = tool.partition(".")[2]
-            self._template(f"{pointer}/run/{kind}", getattr(task.run, kind), given.value, arguments)
+        self._sent(pointer, task, given.value, arguments)
         scoped = Scoped(pointer, _without_compensation(task), frozenset())
         for call in calls.arguments_of(scoped, self._document.use, self._catalog):
             self._taken(call, given.value, arguments)
         if iterator_of(task) is not None:
             return self._iterated(pointer, task, given, bound)
         return self._answer(task), given.context
+
+    def _sent(self, pointer: str, task: CallTask | RunTask, value: Type, arguments: Variables) -> None:
+        """The slips in what is sent to a tool or to another run."""
+        tool = protocols.tool_of(task)
+        if isinstance(task, CallTask):
+            passed_over = {"subscription"} if task.subscription is not None else set[str]()
+            written = {name: each for name, each in task.with_.items() if name not in passed_over}
+            self._template(f"{pointer}/with", written, value, arguments)
+        elif tool is None:
+            held = task.run.workflow
+            self._template(f"{pointer}/run/workflow/input", held and held.input, value, arguments)
+        else:
+            kind = tool.partition(".")[2]
+            self._template(f"{pointer}/run/{kind}", getattr(task.run, kind), value, arguments)
 
     def _taken(self, call: calls.Given, value: Type, arguments: Variables) -> None:
         """The arguments of a call that its schema refuses whatever their expressions give."""

@@ -73,11 +73,14 @@ def _ways(found: ScopedList, limited: bool) -> Iterator[Fault]:
             )
     able = {index for index in reached if max(ways[index], default=len(tasks)) >= len(tasks)}
     able |= {index for index in reached if _may_leave(tasks[index].task)}
+    before: dict[int, list[int]] = {index: [] for index in reached}
+    for index in reached:
+        for way in ways[index] & reached:
+            before[way].append(index)
     pending = list(able)
     while pending:
-        leading = {index for index in reached - able if pending[-1] in ways[index]}
-        pending.pop()
-        able |= leading
+        leading = [index for index in before[pending.pop()] if index not in able]
+        able.update(leading)
         pending += leading
     if (stuck := sorted(reached - able)) and not limited:
         yield _endless(found, stuck, ways)

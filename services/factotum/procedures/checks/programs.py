@@ -81,7 +81,8 @@ def texts(value: Any) -> Iterator[tuple[str, str]]:
             yield from ((f"/{index}{pointer}", text) for pointer, text in texts(inner))
 
 
-@lru_cache(maxsize=4096)
+# More than a document of the longest kind has, so that each text is read once.
+@lru_cache(maxsize=16384)
 def tree(text: str) -> Node | None:
     """The tree of a program; None for one that the grammar here does not have."""
     try:

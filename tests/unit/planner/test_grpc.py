@@ -31,7 +31,7 @@ class NoRuns:
 def servicer() -> PlannerServicer:
     unused: Any = None
     runs: Any = NoRuns()
-    return PlannerServicer(intake=unused, library=unused, requests=unused, runs=runs)
+    return PlannerServicer(intake=unused, library=unused, requests=unused, runs=runs, subscriptions=unused)
 
 
 CONTEXT: Any = Context()

@@ -51,6 +51,10 @@ class PlannerStub(_Scripted, planner_pb2_grpc.PlannerServiceServicer):
 
     Plan = _unary("Plan")
     ListProcedures = _unary("ListProcedures")
+    CancelRun = _unary("CancelRun")
+    StartRun = _unary("StartRun")
+    GetProcedure = _unary("GetProcedure")
+    RegisterProcedure = _unary("RegisterProcedure")
     ListRuns = _unary("ListRuns")
     GetRun = _unary("GetRun")
 

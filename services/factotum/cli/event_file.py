@@ -22,15 +22,20 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
+def read_value(text: str) -> Any:
+    """The value of a JSON or YAML text. Raises `BadInput`."""
+    try:
+        # Its loader makes nothing but plain values, as SafeLoader does.
+        return yaml.load(text, Loader=_Loader)  # noqa: S506
+    except yaml.YAMLError as error:
+        raise BadInput(f"neither JSON nor YAML: {' '.join(str(error).split())}") from error
+
+
 def read_event(text: str, tenant: str) -> Event:
     """The event; `specversion` and `tenant` may be left out, an id may not, since it is what makes a
     second publication of the file the same event. Raises `BadInput`.
     """
-    try:
-        # Its loader makes nothing but plain values, as SafeLoader does.
-        found: Any = yaml.load(text, Loader=_Loader)  # noqa: S506
-    except yaml.YAMLError as error:
-        raise BadInput(f"neither JSON nor YAML: {' '.join(str(error).split())}") from error
+    found = read_value(text)
     if not isinstance(found, dict):
         raise BadInput("an event is a JSON or YAML object with id, source and type")
     found.setdefault("tenant", tenant)

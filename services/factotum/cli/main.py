@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from factotum.cli import dead_letter, demo, dev, effects, memory, procedures, publish, runs, tools, trace
+from factotum.cli import dead_letter, demo, dev, effects, memory, procedures, publish, run, runs, tools, trace
 from factotum.cli.errors import CommandError
 
 
@@ -41,9 +41,11 @@ app = typer.Typer(
 app.add_typer(dev.app, name="dev")
 app.command()(demo.demo)
 app.command()(publish.publish)
+app.command()(run.run)
 app.command()(runs.runs)
 app.command()(runs.show)
 app.command()(runs.watch)
+app.command()(runs.cancel)
 app.command()(trace.trace)
 app.add_typer(tools.app, name="tools")
 app.add_typer(effects.app, name="effects")

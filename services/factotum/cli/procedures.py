@@ -23,7 +23,7 @@ app = typer.Typer(help="The procedures that events start.", no_args_is_help=True
 def list_procedures(
     as_json: JsonOption = False, data: DataOption = DEFAULT_DATA, tenant: TenantOption = DEFAULT_TENANT
 ) -> None:
-    """List the procedures that the planner knows. JSON: `{procedures: [Procedure]}`."""
+    """List the procedures that the planner knows, with their versions. JSON: `{procedures: [Procedure]}`."""
     from factotum.api.planner.v1 import planner_pb2 as pb
     from factotum.cli import output
     from factotum.cli.connection import REQUEST_SECONDS, Connection, run
@@ -36,11 +36,74 @@ def list_procedures(
     if as_json:
         output.print_json(answer)
         return
-    table = output.table("procedure", "version", "starts on", "what it does")
+    table = output.table("procedure", "version", "older ones", "starts on", "what it does")
     for found in answer["procedures"]:
+        older = ", ".join(version for version in found["versions"] if version != found["version"])
         events = ", ".join(found["event_types"])
-        table.add_row(*map(output.cell, (found["procedure"], found["version"], events, found["summary"])))
+        table.add_row(*map(output.cell, (found["procedure"], found["version"], older, events, found["summary"])))
     output.console().print(table)
+
+
+@app.command()
+def register(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Documents in YAML or JSON.")],
+    as_json: JsonOption = False,
+    data: DataOption = DEFAULT_DATA,
+    tenant: TenantOption = DEFAULT_TENANT,
+) -> None:
+    """Add versions of procedures to the planner's store, for this tenant. A version never changes: for other content
+    raise `document.version`. The same file again changes nothing.
+
+    JSON: `{procedures: [{procedure, version, added}]}`.
+    """
+    from factotum.api.planner.v1 import planner_pb2 as pb
+    from factotum.cli import output
+    from factotum.cli.connection import REQUEST_SECONDS, Connection, run
+
+    texts = [_text(path) for path in files]
+    found: list[dict[str, Any]] = []
+
+    async def ask() -> None:
+        async with Connection(data, tenant, os.environ).planner() as planner:
+            for text in texts:
+                request = pb.RegisterProcedureRequest(tenant=tenant, document=text)
+                entry = output.to_json(await planner.RegisterProcedure(request, timeout=REQUEST_SECONDS))
+                found.append(entry)
+                if not as_json:
+                    done = "registered" if entry["added"] else "was there before"
+                    output.say(f"{entry['procedure']} {entry['version']} {done}")
+
+    run(ask())
+    if as_json:
+        output.print_json({"procedures": found})
+
+
+@app.command()
+def show(
+    procedure: Annotated[
+        str, typer.Argument(metavar="NAME[:VERSION]", help="namespace/name; without a version the newest.")
+    ],
+    as_json: JsonOption = False,
+    data: DataOption = DEFAULT_DATA,
+    tenant: TenantOption = DEFAULT_TENANT,
+) -> None:
+    """Print a procedure's document as it was registered. JSON: `{procedure: Procedure, document}`."""
+    from factotum.api.planner.v1 import planner_pb2 as pb
+    from factotum.cli import output
+    from factotum.cli.connection import REQUEST_SECONDS, Connection, run
+
+    name, _, version = procedure.partition(":")
+
+    async def ask() -> pb.GetProcedureResponse:
+        request = pb.GetProcedureRequest(tenant=tenant, procedure=name, version=version)
+        async with Connection(data, tenant, os.environ).planner() as planner:
+            return await planner.GetProcedure(request, timeout=REQUEST_SECONDS)
+
+    answer = run(ask())
+    if as_json:
+        output.print_json(output.to_json(answer))
+    else:
+        output.say(answer.document.rstrip("\n"))
 
 
 @app.command()

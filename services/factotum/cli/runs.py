@@ -1,4 +1,4 @@
-"""`factotum runs`, `show`, `watch`: what became of events."""
+"""`factotum runs`, `show`, `watch`, `cancel`: what became of events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def runs(
     data: DataOption = DEFAULT_DATA,
     tenant: TenantOption = DEFAULT_TENANT,
 ) -> None:
-    """List the runs, newest first. JSON: `{runs: [Run without output and steps]}`."""
+    """List the runs, newest first. JSON: `{runs: [Run without output, steps, tasks, approvals]}`."""
     from datetime import UTC, datetime
 
     from factotum.api.planner.v1 import planner_pb2 as pb
@@ -39,7 +39,7 @@ def runs(
 
     answer = output.to_json(run(ask()))
     for entry in answer["runs"]:
-        del entry["output"], entry["steps"]  # only in GetRun and WatchRun
+        del entry["output"], entry["steps"], entry["tasks"], entry["approvals"]  # only in GetRun and WatchRun
     if as_json:
         output.print_json(answer)
         return
@@ -112,3 +112,26 @@ def watch(
                 return await follow_all(planner, tenant, [run_id], display, timeout=timeout)
 
     raise typer.Exit(outcome(run(work())))
+
+
+def cancel(
+    run_id: RunArgument,
+    as_json: JsonOption = False,
+    data: DataOption = DEFAULT_DATA,
+    tenant: TenantOption = DEFAULT_TENANT,
+) -> None:
+    """Ask a run to end. It undoes what it did, in reverse order; `factotum watch RUN` follows it. JSON: `{run_id}`."""
+    from factotum.api.planner.v1 import planner_pb2 as pb
+    from factotum.cli import output
+    from factotum.cli.connection import REQUEST_SECONDS, Connection, run
+
+    async def ask() -> None:
+        request = pb.CancelRunRequest(tenant=tenant, run_id=run_id)
+        async with Connection(data, tenant, os.environ).planner() as planner:
+            await planner.CancelRun(request, timeout=REQUEST_SECONDS)
+
+    run(ask())
+    if as_json:
+        output.print_json({"run_id": run_id})
+    else:
+        output.say(f"{run_id} was asked to end; it undoes what it did first: `factotum watch {run_id}`")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from factotum.api.planner.v1 import planner_pb2 as pb
@@ -25,9 +26,12 @@ class ProcedureCalls:
         await check(context, tenant=request.tenant)
         try:
             sources = await self._library.newest(request.tenant)
+            versions = await self._library.versions(request.tenant)
         except TRANSLATED as error:
             await abort(context, error)
-        return pb.ListProceduresResponse(procedures=map(_procedure, sources))
+        return pb.ListProceduresResponse(
+            procedures=[_procedure(source, versions.get(source.document.full_name, ())) for source in sources]
+        )
 
     async def RegisterProcedure(
         self, request: pb.RegisterProcedureRequest, context: Context
@@ -77,7 +81,7 @@ async def _check_name(context: Context, request: Any) -> None:
         await refuse(context, "procedure must be namespace/name")
 
 
-def _procedure(source: Source) -> pb.Procedure:
+def _procedure(source: Source, versions: Sequence[str] = ()) -> pb.Procedure:
     header, schedule = source.document.document, source.document.schedule
     consumed = schedule.on if schedule is not None else None
     return pb.Procedure(
@@ -90,4 +94,5 @@ def _procedure(source: Source) -> pb.Procedure:
             for wanted in (consumed.filters if consumed is not None else ())
             if "type" in wanted.with_
         ],
+        versions=versions,
     )

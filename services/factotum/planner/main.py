@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from datetime import timedelta
 
 from factotum.api.planner.v1 import planner_pb2_grpc
@@ -12,6 +13,7 @@ from factotum.events.producer import EventProducer
 from factotum.planner import partial_match_rows, procedure_rows, shelf, subscription_rows
 from factotum.planner.catalog import ToolCatalog
 from factotum.planner.errors import LibraryFaulty, StoreUnavailable
+from factotum.planner.fetching import Fetching
 from factotum.planner.grpc import SERVICE, PlannerServicer
 from factotum.planner.intake import Intake
 from factotum.planner.library import Library
@@ -31,7 +33,6 @@ from factotum.runs.schedules import Schedules
 from factotum.runtime import clock, lifespan, telemetry
 from factotum.runtime.grpc_client import channel
 from factotum.runtime.grpc_server import GrpcServer
-
 
 # The tables that share the planner's file.
 SCHEMAS = {
@@ -59,7 +60,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         client = await connect(settings.temporal)
         runs = Runs(client, task_queue=settings.temporal.task_queue, ui_url=settings.temporal.ui_url)
         catalog = ToolCatalog(tool_executor, monotonic=time.monotonic)
-        preparation = Preparation(catalog=catalog)
+        fetching = Fetching(
+            library=library,
+            channel=tool_executor,
+            roots=settings.catalog_folders,
+            new_key=lambda: f"planner:{uuid.uuid4()}",
+        )
+        preparation = Preparation(catalog=catalog, fetching=fetching)
         starting = Starting(library=library, subscriptions=subscriptions, runs=runs, now=clock.now)
         partial_matches = PartialMatches(
             file, producer, kept=timedelta(days=settings.partial_matches_days), now=clock.now

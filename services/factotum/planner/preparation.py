@@ -1,4 +1,4 @@
-"""From a procedure to what a run of it needs: checked, with its tools pinned."""
+"""From a procedure to what a run of it needs: resolved, checked, with its tools pinned."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from factotum.planner.catalog import ToolCatalog
+from factotum.planner.fetching import Fetching
+from factotum.planner.resolution import Resolved, resolve
 from factotum.procedures.check import Catalog, called_tools, check
-from factotum.procedures.fault import FaultyDocument
+from factotum.procedures.fault import Fault, FaultyDocument
 from factotum.procedures.model import Document
 from factotum.procedures.parse import Source
 from factotum.workflows.contract import EventReference, RunInput, ToolPin
@@ -46,22 +48,42 @@ class Prepared:
 
 
 class Preparation:
-    """Prepares procedures against the tools of a tenant."""
+    """Prepares procedures against the tools and the library of a tenant."""
 
-    def __init__(self, *, catalog: ToolCatalog) -> None:
+    def __init__(self, *, catalog: ToolCatalog, fetching: Fetching) -> None:
         self._catalog = catalog
+        self._fetching = fetching
 
     async def prepare(self, tenant: str, source: Source) -> Prepared:
-        """Raises `FaultyDocument` if it may not run, `CatalogUnavailable`."""
-        return prepared(source, await self._catalog.get(tenant))
+        """Raises `FaultyDocument` if it may not run; of what passes, `CatalogUnavailable`, `StoreUnavailable`."""
+        catalog = await self._catalog.get(tenant)
+        return prepared(await resolve(source, self._fetching.of(tenant)), catalog)
 
 
-def prepared(source: Source, catalog: Catalog) -> Prepared:
-    """Raises `FaultyDocument` if it does not pass its check."""
+def prepared(resolved: Resolved, catalog: Catalog) -> Prepared:
+    """Raises `FaultyDocument` if it, or something that it needs, does not pass its check."""
+    source = resolved.source
     faults = check(source, catalog)
+    for origin, needed in resolved.procedures:
+        header = needed.document.document
+        label = f"{needed.document.full_name} {header.version}"
+        faults += [source.locate(Fault(origin, f"{label}: {fault}")) for fault in check(needed, catalog)]
+    for origin, needed in resolved.functions_as:
+        call = needed.document.document.title
+        # What it is given to use is the caller's, and was checked there.
+        own = (fault for fault in check(needed, catalog) if fault.pointer.startswith("/do"))
+        faults += [source.locate(Fault(origin, f"`{call}`: {fault}")) for fault in own]
     if faults:
         raise FaultyDocument(faults)
-    return Prepared(source, pins([source.document], catalog), uses=(source,))
+    procedures = [needed for _, needed in resolved.procedures]
+    functions = [needed for _, needed in resolved.functions_as]
+    return Prepared(
+        source,
+        pins([found.document for found in (source, *procedures, *functions)], catalog),
+        documents=resolved.documents,
+        functions=resolved.functions,
+        uses=(source, *procedures),
+    )
 
 
 def pins(documents: Iterable[Document], catalog: Catalog) -> dict[str, ToolPin]:

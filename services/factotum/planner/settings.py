@@ -28,3 +28,6 @@ class Settings(ProcessSettings):
     schedule_tenants: list[str] = Field(
         default=[], description="tenants for whom the procedures of the folders are started by the clock"
     )
+    catalog_folders: list[Path] = Field(
+        default=[], description="folders that `file:` catalogs and schemas of documents may lie in; none: no such"
+    )

@@ -18,6 +18,7 @@ from factotum.events.producer import EventProducer
 from factotum.events.topics import DEAD_LETTER, EVENTS, OBSERVATIONS
 from factotum.planner.catalog import ToolCatalog
 from factotum.planner.intake import Intake
+from factotum.planner.fetching import Fetching
 from factotum.planner.preparation import Preparation
 from factotum.planner.stream import make_consumer
 from factotum.procedures.model import Document
@@ -88,7 +89,10 @@ async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench
             runs = Flaky(environment.client, task_queue="nobody", ui_url="")
             intake = Intake(
                 library=library,
-                preparation=Preparation(catalog=ToolCatalog(connection, monotonic=time.monotonic)),
+                preparation=Preparation(
+                    catalog=ToolCatalog(connection, monotonic=time.monotonic),
+                    fetching=Fetching(library=library, channel=connection, roots=[], new_key=lambda: "unused"),
+                ),
                 runs=runs,
                 producer=producer,
                 now=clock.now,

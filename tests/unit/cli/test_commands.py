@@ -42,6 +42,9 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
         ["dead-letter", "list"],
         ["dead-letter", "replay", "--all"],
         ["publish", "-"],
+        ["run", "hr/x"],
+        ["cancel", "acme.x.1"],
+        ["procedures", "show", "hr/x"],
     ],
 )
 def test_no_stack_is_said_with_the_way_to_start_one(runner: CliRunner, arguments: list[str]) -> None:
@@ -123,7 +126,20 @@ def test_help_comes_at_once() -> None:
     done = subprocess.run([sys.executable, "-m", "factotum.cli.main", "--help"], capture_output=True, text=True)
     spent = time.monotonic() - started
     assert done.returncode == 0
-    for command in ("dev", "demo", "publish", "runs", "show", "watch", "trace", "tools", "effects", "dead-letter"):
+    for command in (
+        "dev",
+        "demo",
+        "publish",
+        "run",
+        "runs",
+        "show",
+        "watch",
+        "cancel",
+        "trace",
+        "tools",
+        "effects",
+        "dead-letter",
+    ):
         assert command in done.stdout
     # Half a second on an idle machine; three on a busy one still tells of an import too many.
     assert spent < 3

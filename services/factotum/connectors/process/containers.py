@@ -6,12 +6,14 @@ tenant and the idempotency key: after a crash the runtime knows whether it ran a
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from factotum.connectors.process.arguments import Container, Output
 from factotum.connectors.process.outcome import output
@@ -19,65 +21,117 @@ from factotum.connectors.process.running import Ended, run
 from factotum.connectors.process.sandbox import SEARCH
 from factotum.connectors.process.settings import MIB, ProcessSettings
 from factotum.sdk.context import ToolContext
-from factotum.sdk.errors import Ambiguous, Conflict, Failed, InvalidArgument, NotPermitted, ToolError, Unavailable
+from factotum.sdk.errors import (
+    Ambiguous,
+    Cancelled,
+    Conflict,
+    Failed,
+    InvalidArgument,
+    NotPermitted,
+    ToolError,
+    Unavailable,
+)
 
 RUNTIMES = ("docker", "podman")
 _EFFECT = "factotum.effect"
 _REMOVE_AFTER = "factotum.remove-after"
+# 128 and the number of SIGKILL, SIGTERM.
+_KILLED = (137, 143)
+_ENDED = ("exited", "stopped", "dead")
+_NEVER_RAN = ("created", "configured", "initialized")
 # Seconds for a question to the runtime; making a container may fetch its image.
 _QUESTION = 15.0
 _PULL = {"ifNotPresent": "missing", "always": "always", "never": "never"}
 
 
-async def execute(arguments: Container, context: ToolContext[ProcessSettings]) -> Ended:
-    """Runs the container to its end. Raises `NotPermitted`, `Failed`; `Conflict` for a name that is taken."""
+async def execute(arguments: Container, context: ToolContext[ProcessSettings]) -> Output:
+    """Runs the container to its end and gives what it answered.
+
+    Raises `NotPermitted`; `Failed`, with an effect possible only if it was stopped while it could reach anything;
+    `Cancelled` if this call is; `Conflict` for a name that is taken.
+    """
     settings = context.settings
     _check(arguments, settings)
     runtime = await _runtime()
     await _sweep(runtime, context.now())
+    # Of an attempt that is known to have failed: this one begins anew.
+    for left in await _of_this_effect(runtime, context):
+        await _call(runtime, ("rm", left), settings)
     await _make(runtime, arguments, context)
     name = _name(arguments, context)
-    settled = False
+    ended: Ended | None = None
     try:
         attach = ("start", "--attach", *(("--interactive",) if arguments.stdin is not None else ()), name)
         stdin = None if arguments.stdin is None else arguments.stdin.encode("utf-8", "replace")
         ended = await _call(runtime, attach, settings, stdin=stdin, seconds=settings.container_seconds)
-        settled = not ended.stopped
+    except asyncio.CancelledError:
+        if _reaches(arguments, settings):
+            raise
+        raise Cancelled("the container was stopped", effect_possible=False) from None
     finally:
-        # Also when this call is cancelled: what was started must not go on.
-        if not settled:
+        if ended is None or ended.stopped:
             await _call(runtime, ("kill", name), settings)
-    if arguments.lifetime.cleanup == "always":
+    state, code = await _state(runtime, name, settings)
+    if arguments.lifetime.cleanup == "always" or state in _NEVER_RAN:
         await _call(runtime, ("rm", "--force", name), settings)
-    return ended
+    if state in _NEVER_RAN:
+        raise Failed(f"the container cannot be started: {ended.stderr.last_lines}", effect_possible=False)
+    if not ended.stopped:
+        # The command's own code is the runtime's where that could not start the container.
+        ended = replace(ended, code=code)
+    stopped = bool(ended.stopped) and _reaches(arguments, settings)
+    return output(ended, arguments.wanted, effect_possible=stopped)
 
 
 async def find(arguments: Container, context: ToolContext[ProcessSettings]) -> Output | None:
-    """As a reconciler: what the container answered, None if it certainly never ran."""
-    settings, label = context.settings, f"label={_EFFECT}={_effect(context)}"
+    """As a reconciler: what the container answered; None if it did not run, or ran and failed, or reached nothing
+    and was stopped. Raises `Ambiguous` for one that was stopped while it could reach something, `Unavailable` for
+    one that still runs and has time left."""
+    settings = context.settings
     try:
         runtime = await _runtime()
     except ToolError as error:
         raise Unavailable(error.message) from error
-    listed = await _asked(runtime, ("ps", "--all", "--quiet", "--filter", label), settings)
-    if not (ids := listed.split()):
-        if arguments.lifetime.cleanup == "always":
+    reaches = _reaches(arguments, settings)
+    if not (found := await _of_this_effect(runtime, context)):
+        if arguments.lifetime.cleanup == "always" and reaches:
             raise Ambiguous("if the container ran it was removed at once, and nothing can be asked any more")
         return None
-    state, _, code = (
-        await _asked(runtime, ("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", ids[0]), settings)
-    ).partition(" ")
-    if state == "created":
-        await _asked(runtime, ("rm", "--force", ids[0]), settings)
+    state, code = await _state(runtime, found[0], settings)
+    if state in _NEVER_RAN:
         return None
-    if state not in ("exited", "stopped", "dead"):
-        raise Unavailable(f"the container {ids[0]} of an earlier attempt is {state}")
-    logs = await _call(runtime, ("logs", ids[0]), settings)
+    if state not in _ENDED:
+        return await _still_running(runtime, found[0], context, reaches)
+    logs = await _call(runtime, ("logs", found[0]), settings)
     try:
-        return output(Ended(int(code), logs.stdout, logs.stderr), arguments.wanted, effect_possible=True)
+        return output(Ended(code, logs.stdout, logs.stderr), arguments.wanted, effect_possible=reaches)
     except Failed as error:
-        # It ran, and whether what it did before it failed stands is not the runtime's to say.
-        raise Ambiguous(f"container {ids[0]}: {error.message}") from error
+        if code in _KILLED and reaches:
+            raise Ambiguous(f"the container {found[0]} was stopped: {error.message}") from error
+        return None
+
+
+async def _still_running(
+    runtime: str, container: str, context: ToolContext[ProcessSettings], reaches: bool
+) -> Output | None:
+    """Nobody waits for this container any more, nor ends it when its time is up."""
+    if not reaches:
+        await _call(runtime, ("rm", "--force", container))
+        return None
+    if context.now() - context.started_at < timedelta(seconds=context.settings.container_seconds):
+        raise Unavailable(f"the container {container} of an earlier attempt still runs")
+    await _call(runtime, ("kill", container))
+    raise Ambiguous(f"the container {container} was stopped when its time was up")
+
+
+def _reaches(arguments: Container, settings: ProcessSettings) -> bool:
+    """Without a network and without folders a container is as sealed as the sandbox."""
+    return settings.network or bool(arguments.volumes)
+
+
+async def _of_this_effect(runtime: str, context: ToolContext[ProcessSettings]) -> list[str]:
+    label = f"label={_EFFECT}={_effect(context)}"
+    return (await _asked(runtime, ("ps", "--all", "--quiet", "--filter", label), context.settings)).split()
 
 
 def _check(arguments: Container, settings: ProcessSettings) -> None:
@@ -185,6 +239,13 @@ async def _asked(runtime: str, arguments: Sequence[str], settings: ProcessSettin
     if answer.stopped or answer.code != 0:
         raise Unavailable(f"{runtime} cannot be asked now: {answer.stopped or answer.stderr.last_lines}")
     return answer.stdout.text.strip()
+
+
+async def _state(runtime: str, name: str, settings: ProcessSettings) -> tuple[str, int]:
+    """The runtime's word for the state of a container, and the exit code."""
+    answer = await _asked(runtime, ("inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", name), settings)
+    state, _, code = answer.partition(" ")
+    return state, int(code)
 
 
 def _environment() -> dict[str, str]:

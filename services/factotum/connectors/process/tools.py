@@ -2,7 +2,7 @@
 
 A command in the sandbox reaches nothing: it has no network, and its files are gone with it. So it may be run
 again, by a retry or to learn what it answered, and what is interrupted leaves nothing behind. For policy it is
-an execution all the same. A container may have a network and folders: it is asked what became of it.
+an execution all the same. A container may have a network and folders: its runtime is asked what became of it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ async def script(arguments: Script, context: ToolContext[ProcessSettings]) -> Ou
 async def container(arguments: Container, context: ToolContext[ProcessSettings]) -> Output:
     """Run a container of an allowed image."""
     _allowed(context.settings.container, "container")
-    return output(await containers.execute(arguments, context), arguments.wanted, effect_possible=True)
+    return await containers.execute(arguments, context)
 
 
 @container.reconcile

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,12 @@ import pytest
 import pytest_asyncio
 
 from factotum.api.planner.v1 import planner_pb2 as pb
-from factotum.events.envelope import Event
-from factotum.events.producer import EventProducer
-from factotum.events.topics import DEAD_LETTER, EVENTS, OBSERVATIONS
+from factotum.events.topics import DEAD_LETTER, OBSERVATIONS
 from factotum.planner import subscription_rows
 from factotum.planner.grpc_subscriptions import LONGEST_FILTERS, SubscriptionCalls
-from factotum.planner.message import Message
-from factotum.planner.preparation import Prepared
-from factotum.procedures.model import Document
-from factotum.procedures.parse import Source
-from factotum.runs.client import RunNotFound, RunRefused, TemporalUnavailable
-from factotum.workflows.contract import EventSignal, RunInput
-from tests.support.intake import Taking, taking
+from factotum.runs.client import RunRefused, TemporalUnavailable
+from tests.support.intake import Taking
+from tests.support.planner_bench import PlannerBench
 
 HEAD = "document: {dsl: '1.0.3', namespace: test, name: order, version: '1.0.0'}\n"
 LISTENER = HEAD + (
@@ -35,99 +29,19 @@ LISTENER = HEAD + (
 )
 
 
-class StubRuns:
-    """Remembers what is started and signalled; a run is there once it is started."""
-
-    def __init__(self) -> None:
-        self.started: list[str] = []
-        self.heard: list[tuple[str, str]] = []
-        self.failures: list[Exception] = []
-        self.starting = asyncio.Event()
-        self.starting.set()
-
-    async def start(self, run_id: str, run: RunInput, document: Document) -> bool:
-        await self.starting.wait()
-        if run_id in self.started:
-            return False
-        self.started.append(run_id)
-        return True
-
-    async def signal(self, tenant: str, run_id: str, event: EventSignal) -> None:
-        # A slow answer to the first would let a later one overtake.
-        await asyncio.sleep(0.02 if not self.heard else 0)
-        if self.failures:
-            raise self.failures.pop(0)
-        if run_id not in self.started:
-            raise RunNotFound(run_id)
-        self.heard.append((run_id, event.event["id"]))
-
-
-class KeptEvents(EventProducer):
-    def __init__(self) -> None:
-        super().__init__("127.0.0.1:1", client_id="test")
-        self.events: list[tuple[str, Event]] = []
-
-    async def publish(self, topic: str, event: Event) -> None:
-        self.events.append((topic, event))
-
-    def on(self, topic: str) -> list[Event]:
-        return [event for found, event in self.events if found == topic]
-
-
-class AllowsAll:
-    async def prepare(self, tenant: str, source: Source) -> Prepared:
-        return Prepared(source, {}, uses=(source,))
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.moment = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.moment
-
-
-class Bench:
-    """A planner; `another` is a second one on the same file."""
-
-    def __init__(self, path: Path, stack: AsyncExitStack) -> None:
-        self._path, self._stack = path, stack
-        self.runs, self.kept, self.clock = StubRuns(), KeptEvents(), Clock()
-        self._offset = 0
-
-    async def another(self) -> Taking:
-        runs: Any = self.runs
-        allows: Any = AllowsAll()
-        return await self._stack.enter_async_context(
-            taking(
-                self._path,
-                runs=runs,
-                producer=self.kept,
-                preparation=allows,
-                texts=(LISTENER,),
-                now=self.clock.now,
-            )
-        )
-
-    def message(self, event_type: str, event_id: str, partition: int = 0, **attributes: Any) -> Message:
-        event = Event(**{"id": event_id, "source": "/t", "type": event_type, "tenant": "acme", **attributes})
-        self._offset += 1
-        return Message(EVENTS, partition, self._offset, event.to_bytes())
-
-
 @pytest_asyncio.fixture(loop_scope="session")
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+async def bench(tmp_path: Path) -> AsyncIterator[PlannerBench]:
     async with AsyncExitStack() as stack:
-        yield Bench(tmp_path / "store.sqlite3", stack)
+        yield PlannerBench.on(tmp_path / "store.sqlite3", stack, LISTENER)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def planner(bench: Bench) -> Taking:
-    return await bench.another()
+async def planner(bench: PlannerBench) -> Taking:
+    return await bench.planner()
 
 
-async def test_every_planner_on_the_file_hears_of_a_subscription_at_once(bench: Bench, planner: Taking) -> None:
-    other = await bench.another()
+async def test_every_planner_on_the_file_hears_of_a_subscription_at_once(bench: PlannerBench, planner: Taking) -> None:
+    other = await bench.planner()
     assert other.subscriptions.listening("acme", {"type": "paid"}) == []
     await planner.subscriptions.subscribe("acme", "acme.a.1", [{"type": "paid"}, {"type": "un(paid|known)"}])
     await planner.subscriptions.subscribe("acme", "acme.b.1", [{}])
@@ -143,14 +57,14 @@ async def test_every_planner_on_the_file_hears_of_a_subscription_at_once(bench: 
         assert each.subscriptions.listening("acme", {"type": "other"}) == ["acme.a.1"]
 
 
-async def test_subscriptions_survive_the_process(bench: Bench, planner: Taking) -> None:
+async def test_subscriptions_survive_the_process(bench: PlannerBench, planner: Taking) -> None:
     await planner.subscriptions.subscribe("acme", "acme.a.1", [{"type": "paid"}])
-    later = await bench.another()
+    later = await bench.planner()
     assert later.subscriptions.listening("acme", {"type": "paid"}) == ["acme.a.1"]
 
 
 async def test_an_event_that_nobody_listens_to_costs_no_query(
-    bench: Bench, planner: Taking, monkeypatch: pytest.MonkeyPatch
+    bench: PlannerBench, planner: Taking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planner.subscriptions.listening("acme", {"type": "paid"})
     read = []
@@ -158,13 +72,13 @@ async def test_an_event_that_nobody_listens_to_costs_no_query(
     for _ in range(10):
         planner.subscriptions.listening("acme", {"type": "paid"})
     assert read == []
-    await (await bench.another()).subscriptions.subscribe("acme", "acme.a.1", [{}])
+    await (await bench.planner()).subscriptions.subscribe("acme", "acme.a.1", [{}])
     planner.subscriptions.listening("acme", {"type": "paid"})
     assert read == [1]
 
 
 async def test_ended_subscriptions_are_forgotten_in_the_end(
-    bench: Bench, planner: Taking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bench: PlannerBench, planner: Taking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subscription_rows, "REMEMBERED", 3)
     await planner.subscriptions.subscribe("acme", "acme.stays.1", [{}])
@@ -173,10 +87,10 @@ async def test_ended_subscriptions_are_forgotten_in_the_end(
         await planner.subscriptions.unsubscribe("acme", f"acme.a.{number}")
     with sqlite3.connect(tmp_path / "store.sqlite3") as db:
         assert db.execute("SELECT count(*) FROM subscriptions").fetchone()[0] <= 4
-    assert (await bench.another()).subscriptions.listening("acme", {"type": "x"}) == ["acme.stays.1"]
+    assert (await bench.planner()).subscriptions.listening("acme", {"type": "x"}) == ["acme.stays.1"]
 
 
-async def test_a_run_hears_the_events_of_a_partition_in_their_order(bench: Bench, planner: Taking) -> None:
+async def test_a_run_hears_the_events_of_a_partition_in_their_order(bench: PlannerBench, planner: Taking) -> None:
     bench.runs.started += ["acme.a.1", "acme.b.1"]
     for run_id in bench.runs.started:
         await planner.subscriptions.subscribe("acme", run_id, [{"type": "paid"}])
@@ -189,7 +103,7 @@ async def test_a_run_hears_the_events_of_a_partition_in_their_order(bench: Bench
     assert bench.kept.events == []  # heard is not unmatched
 
 
-async def test_what_follows_on_what_started_the_run_is_heard_by_it(bench: Bench, planner: Taking) -> None:
+async def test_what_follows_on_what_started_the_run_is_heard_by_it(bench: PlannerBench, planner: Taking) -> None:
     """Both are dealt with at once; the second must not look for listeners before the first one's run is there."""
     bench.runs.starting.clear()
     both = asyncio.gather(
@@ -204,10 +118,10 @@ async def test_what_follows_on_what_started_the_run_is_heard_by_it(bench: Bench,
     assert bench.runs.heard == [(run_id, "2")]
 
 
-async def test_an_event_waits_for_a_run_that_is_being_started(bench: Bench, planner: Taking) -> None:
+async def test_an_event_waits_for_a_run_that_is_being_started(bench: PlannerBench, planner: Taking) -> None:
     """On another partition, whose planner finds the subscription before the run."""
     bench.runs.starting.clear()
-    other = await bench.another()
+    other = await bench.planner()
     starting = asyncio.ensure_future(planner.intake.take(bench.message("ordered", "1")))
     while not other.subscriptions.listening("acme", {"type": "paid"}):
         await asyncio.sleep(0.01)
@@ -220,20 +134,20 @@ async def test_an_event_waits_for_a_run_that_is_being_started(bench: Bench, plan
     assert bench.runs.heard == [(run_id, "2")]
 
 
-async def test_a_run_that_never_came_is_not_waited_for_for_ever(bench: Bench, planner: Taking) -> None:
+async def test_a_run_that_never_came_is_not_waited_for_for_ever(bench: PlannerBench, planner: Taking) -> None:
     await planner.subscriptions.subscribe_before_start("acme", "acme.a.1", [{"type": "paid"}])
-    bench.clock.moment += timedelta(seconds=31)
+    bench.moment += timedelta(seconds=31)
     await planner.intake.take(bench.message("paid", "2"))
     assert planner.subscriptions.listening("acme", {"type": "paid"}) == []
 
 
-async def test_a_run_that_has_ended_is_not_subscribed_by_a_late_repetition(bench: Bench, planner: Taking) -> None:
+async def test_a_run_that_has_ended_is_not_subscribed_by_a_repetition(bench: PlannerBench, planner: Taking) -> None:
     await planner.subscriptions.unsubscribe("acme", "acme.a.1")
     await planner.subscriptions.subscribe_before_start("acme", "acme.a.1", [{}])
     assert planner.subscriptions.listening("acme", {"type": "paid"}) == []
 
 
-async def test_a_run_that_is_gone_is_forgotten(bench: Bench, planner: Taking) -> None:
+async def test_a_run_that_is_gone_is_forgotten(bench: PlannerBench, planner: Taking) -> None:
     await planner.subscriptions.subscribe("acme", "acme.gone.1", [{"type": "paid"}])
     await planner.intake.take(bench.message("paid", "1"))
     assert planner.subscriptions.listening("acme", {"type": "paid"}) == []
@@ -242,7 +156,7 @@ async def test_a_run_that_is_gone_is_forgotten(bench: Bench, planner: Taking) ->
     assert note.subject == "2"
 
 
-async def test_what_one_run_cannot_take_is_a_letter_and_the_others_hear_it(bench: Bench, planner: Taking) -> None:
+async def test_what_one_run_cannot_take_is_a_letter_and_others_hear_it(bench: PlannerBench, planner: Taking) -> None:
     bench.runs.started += ["acme.a.1", "acme.b.1"]
     for run_id in bench.runs.started:
         await planner.subscriptions.subscribe("acme", run_id, [{"type": "paid"}])
@@ -255,12 +169,12 @@ async def test_what_one_run_cannot_take_is_a_letter_and_the_others_hear_it(bench
     assert len(bench.runs.heard) == 3
 
 
-async def test_a_run_does_not_hear_what_started_it(bench: Bench, planner: Taking) -> None:
+async def test_a_run_does_not_hear_what_started_it(bench: PlannerBench, planner: Taking) -> None:
     text = HEAD + (
         "schedule: {on: {one: {with: {type: ordered}}}}\n"
         "do:\n  - again: {listen: {to: {one: {with: {type: ordered}}}}}\n"
     )
-    await planner.library.register("acme", text.replace("'1.0.0'", "'2.0.0'"), bench.clock.now())
+    await planner.library.register("acme", text.replace("'1.0.0'", "'2.0.0'"), bench.moment)
     message = bench.message("ordered", "1")
     for _ in range(3):
         await planner.intake.take(message)
@@ -273,7 +187,7 @@ async def test_a_run_does_not_hear_what_started_it(bench: Bench, planner: Taking
 @pytest.mark.parametrize(
     ("hops", "refused"), [(16, False), ("16", False), (17, True), ("9" * 5000, True), ("x", False)]
 )
-async def test_a_circle_of_procedures_ends(bench: Bench, planner: Taking, hops: Any, refused: bool) -> None:
+async def test_a_circle_of_procedures_ends(bench: PlannerBench, planner: Taking, hops: Any, refused: bool) -> None:
     await planner.intake.take(bench.message("ordered", "1", factotumhops=hops))
     assert bool(bench.runs.started) is not refused
     reasons = [letter.data["reason"] for letter in bench.kept.on(DEAD_LETTER)]

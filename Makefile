@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := deploy/requirements.lock
 
-.PHONY: help setup demo dev down test test-slow lint format protos lock bench kafka clean
+.PHONY: help setup demo dev down test test-slow lint format protos lock bench kafka sandbox clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -60,6 +60,10 @@ bench: setup ## Measure onboarding beside a hand-written Temporal workflow
 
 kafka: setup ## Fetch Apache Kafka with Maven, for `factotum dev --kafka apache`
 	$(BIN)/factotum dev kafka-install
+
+sandbox: ## Install with apt what commands of documents run in; without it they are refused
+	@[ "$$(command -v bwrap prlimit setpriv | wc -l)" = 3 ] || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends bubblewrap util-linux; }
 
 clean: ## Remove .venv, caches and the local stack's data
 	@if [ -x $(BIN)/factotum ] && [ -e .factotum/stack.json ]; then $(BIN)/factotum dev down; fi

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
+from urllib.parse import parse_qsl
 
 import yaml
 from fastapi import FastAPI, Query, Request, Response
@@ -85,8 +86,7 @@ class PetStore:
         async def update(pet_id: int, request: Request) -> Response:
             if pet_id not in self.pets:
                 return _no_pet()
-            fields = (await request.body()).decode().split("&")
-            self.pets[pet_id].update(pair.split("=", 1) for pair in fields)
+            self.pets[pet_id].update(parse_qsl((await request.body()).decode(), strict_parsing=True))
             return JSONResponse(self.pets[pet_id])
 
         @app.delete("/v2/pet/{pet_id}")

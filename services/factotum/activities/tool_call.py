@@ -57,8 +57,8 @@ class ToolCalls:
             ),
             settle=call.settle,
             tool_version=call.tool_version,
-            secrets=call.secrets and tools_pb2.SecretMarks(**call.secrets.model_dump()),
-            approval=call.approval and tools_pb2.Approval(**call.approval.model_dump()),
+            secrets=tools_pb2.SecretMarks(**call.secrets.model_dump()) if call.secrets else None,
+            approval=tools_pb2.Approval(**call.approval.model_dump()) if call.approval else None,
         )
         response = await self._to_its_end(request)
         if response.observation.HasField("error"):

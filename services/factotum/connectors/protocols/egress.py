@@ -13,7 +13,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import httpx2
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -82,6 +82,9 @@ class EgressSettings(BaseModel):
     max_bytes: int = Field(default=8 * 1024 * 1024, gt=0, description="Of one answer, decompressed.")
 
 
+E = TypeVar("E", bound=EgressSettings)
+
+
 class Egress:
     """A tenant's allow-list.
 
@@ -119,7 +122,7 @@ class Egress:
         return public
 
 
-def egress(context: ToolContext[EgressSettings], system: str) -> Egress:
+def egress(context: ToolContext[E], system: str) -> Egress:
     """The allow-list of a call's tenant for one system."""
     return Egress(context.settings.allow, where=f"tenants.{context.tenant}.{system}.allow of the connectors file")
 

@@ -26,7 +26,7 @@ FORM = "application/x-www-form-urlencoded"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # RFC 9110 §9.2: what a method does, and whether doing it again does more.
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-_IDEMPOTENT = frozenset({"PUT", "DELETE"})
+_IDEMPOTENT = {"PUT": Effect.UPDATE, "DELETE": Effect.DELETE}
 # The client frames the message and says whom it is for: a header that says otherwise would get past the allow-list.
 _CLIENTS_OWN = frozenset({"connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"})
 _CONFIDENTIAL = re.compile(r"authorization|cookie|token|secret|api-?key|password|signature", re.IGNORECASE)
@@ -54,7 +54,9 @@ def nature(method: str, headers: Iterable[str]) -> tuple[Effect, Idempotency]:
     method = method.upper()
     if method in _SAFE:
         return Effect.NONE, Idempotency.NATIVE
-    if method in _IDEMPOTENT or any(name.lower() == "idempotency-key" for name in headers):
+    if method in _IDEMPOTENT:
+        return _IDEMPOTENT[method], Idempotency.NATIVE
+    if any(name.lower() == "idempotency-key" for name in headers):
         return Effect.EXECUTE, Idempotency.NATIVE
     return Effect.EXECUTE, Idempotency.RECONCILE
 
@@ -117,6 +119,10 @@ def checked_headers(headers: Mapping[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
+def form(fields: list[tuple[str, str]]) -> bytes:
+    return urlencode(fields).encode()
+
+
 def body(value: Any, headers: list[tuple[str, str]]) -> tuple[bytes, list[tuple[str, str]]]:
     """The bytes of a body, and the headers with its type. A text is sent as it is; all else is written as the
     content type says, JSON if there is none. Raises `InvalidArgument` for a type it cannot be written as."""
@@ -125,7 +131,7 @@ def body(value: Any, headers: list[tuple[str, str]]) -> tuple[bytes, list[tuple[
     if isinstance(value, str):
         return value.encode(), headers if given else [*headers, ("Content-Type", "text/plain; charset=utf-8")]
     if kind == FORM and isinstance(value, dict):
-        return urlencode(pairs(value)).encode(), headers
+        return form(pairs(value)), headers
     if kind and not _JSON.fullmatch(kind):
         raise InvalidArgument(f"a body of the type {kind} must be a text; give a value for JSON or {FORM}")
     written = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

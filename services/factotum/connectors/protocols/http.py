@@ -7,9 +7,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from factotum.connectors.protocols import exchange
-from factotum.connectors.protocols.authentication import Authentication, http_auth
+from factotum.connectors.protocols.authentication import http_auth
 from factotum.connectors.protocols.egress import EgressSettings, egress
 from factotum.connectors.protocols.exchange import Output, Result, Sending
+from factotum.connectors.protocols.external_resource import Endpoint, endpoint
 from factotum.sdk.context import ToolContext
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.sdk.tool import Connector
@@ -17,15 +18,6 @@ from factotum.sdk.tool import Connector
 TIMEOUT_SECONDS = 60.0
 
 HttpSettings = EgressSettings
-
-
-class Endpoint(BaseModel):
-    """Where something is, and how to be let in."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    uri: str = Field(min_length=1)
-    authentication: Authentication | None = None
 
 
 class Request(BaseModel):
@@ -39,10 +31,6 @@ class Request(BaseModel):
     output: Output = "content"
     redirect: bool = Field(default=False, description="Follow redirections; otherwise they are errors.")
 
-    @property
-    def at(self) -> Endpoint:
-        return self.endpoint if isinstance(self.endpoint, Endpoint) else Endpoint(uri=self.endpoint)
-
 
 connector = Connector("http", settings=HttpSettings)
 
@@ -50,6 +38,7 @@ connector = Connector("http", settings=HttpSettings)
 @connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.RECONCILE, timeout_seconds=TIMEOUT_SECONDS)
 async def request(arguments: Request, context: ToolContext[HttpSettings]) -> Result:
     """Send an HTTP request and give back what was answered."""
+    at = endpoint(arguments.endpoint)
     headers, content = exchange.checked_headers(arguments.headers), None
     if "body" in arguments.model_fields_set:
         content, headers = exchange.body(arguments.body, headers)
@@ -57,11 +46,11 @@ async def request(arguments: Request, context: ToolContext[HttpSettings]) -> Res
     return await exchange.exchange(
         Sending(
             arguments.method.upper(),
-            exchange.with_query(exchange.address(arguments.at.uri), arguments.query),
+            exchange.with_query(exchange.address(at.uri), arguments.query),
             headers,
             content,
         ),
-        auth=await http_auth(arguments.at.authentication, context, reach, timeout=context.settings.timeout),
+        auth=await http_auth(at.authentication, context, reach, timeout=context.settings.timeout),
         egress=reach,
         settings=context.settings,
         output=arguments.output,

@@ -1,0 +1,123 @@
+"""Calls of operations that an OpenAPI document describes (`call: openapi`): Swagger 2.0, OpenAPI 3.0 and 3.1."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from datetime import datetime, timedelta
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import from_json
+
+from factotum.connectors.protocols import exchange, openapi_document, openapi_request
+from factotum.connectors.protocols.authentication import Authentication, http_auth
+from factotum.connectors.protocols.egress import EgressSettings, egress
+from factotum.connectors.protocols.exchange import Output, Result
+from factotum.connectors.protocols.external_resource import ExternalResource, nothing_begun, read
+from factotum.connectors.protocols.openapi_document import Operation
+from factotum.sdk.context import ToolContext
+from factotum.sdk.errors import InvalidArgument
+from factotum.sdk.spec import Effect, Idempotency
+from factotum.sdk.tool import Connector
+
+TIMEOUT_SECONDS = 60.0
+_MOST_DOCUMENTS = 100
+# Nested deeper is nothing that describes an API, but may be made to exhaust the reader.
+_LONGEST_YAML = 4 * 1024 * 1024
+
+
+class OpenapiSettings(EgressSettings):
+    document_seconds: float = Field(default=300.0, ge=0, description="How long a document that was read is kept.")
+
+
+class OpenapiCall(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    document: ExternalResource
+    operationId: str = Field(min_length=1)
+    parameters: dict[str, Any] = Field(
+        default={},
+        description="Of path, query, header, cookie and form by their names; `body`, or all that is left, is the body.",
+    )
+    authentication: Authentication | None = None
+    output: Output = "content"
+    redirect: bool = Field(default=False, description="Follow redirections; otherwise they are errors.")
+
+
+class Documents:
+    """Documents that were read, by tenant and by how they were asked for; the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[datetime, dict[str, Any]]] = OrderedDict()
+
+    async def document(self, resource: ExternalResource, context: ToolContext[OpenapiSettings]) -> dict[str, Any]:
+        """Raises `InvalidArgument` for what is no document, and what reading it raises."""
+        key = f"{context.tenant}\n{resource.model_dump_json()}"
+        kept = self._kept.get(key)
+        if kept is not None and context.now() < kept[0]:
+            return kept[1]
+        document = _parsed(await read(resource, context, egress(context, "openapi")), resource.at.uri)
+        self._kept[key] = context.now() + timedelta(seconds=context.settings.document_seconds), document
+        self._kept.move_to_end(key)
+        if len(self._kept) > _MOST_DOCUMENTS:
+            self._kept.popitem(last=False)
+        return document
+
+
+_DOCUMENTS = Documents()
+
+connector = Connector("openapi", settings=OpenapiSettings)
+
+
+@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.RECONCILE, timeout_seconds=TIMEOUT_SECONDS)
+async def call(arguments: OpenapiCall, context: ToolContext[OpenapiSettings]) -> Result:
+    """Call an operation that an OpenAPI document describes."""
+    with nothing_begun():
+        operation = await _operation(arguments, context)
+        sending = openapi_request.sending(operation, arguments.parameters)
+        reach = egress(context, "openapi")
+        auth = await http_auth(arguments.authentication, context, reach, timeout=context.settings.timeout)
+    return await exchange.exchange(
+        sending,
+        auth=auth,
+        egress=reach,
+        settings=context.settings,
+        output=arguments.output,
+        redirect=arguments.redirect,
+        now=context.now(),
+    )
+
+
+@call.reconcile
+async def call_sent(arguments: OpenapiCall, context: ToolContext[OpenapiSettings]) -> Result | None:
+    raise exchange.unknowable((await _operation(arguments, context)).method)
+
+
+@call.narrow
+async def call_nature(arguments: OpenapiCall, context: ToolContext[OpenapiSettings]) -> tuple[Effect, Idempotency]:
+    return exchange.nature((await _operation(arguments, context)).method, arguments.parameters)
+
+
+async def _operation(arguments: OpenapiCall, context: ToolContext[OpenapiSettings]) -> Operation:
+    document = await _DOCUMENTS.document(arguments.document, context)
+    return openapi_document.operation(document, arguments.operationId, address=arguments.document.at.uri)
+
+
+def _parsed(content: bytes, address: str) -> dict[str, Any]:
+    try:
+        document = from_json(content)
+    except ValueError:
+        document = _yaml(content, address)
+    if not isinstance(document, dict):
+        raise InvalidArgument(f"{address} is no OpenAPI document")
+    return document
+
+
+def _yaml(content: bytes, address: str) -> Any:
+    if len(content) > _LONGEST_YAML:
+        raise InvalidArgument(f"{address} is more than {_LONGEST_YAML} bytes of YAML: give the document as JSON")
+    try:
+        return yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe one
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise InvalidArgument(f"{address} is neither JSON nor YAML") from error

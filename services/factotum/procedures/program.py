@@ -11,11 +11,20 @@ from typing import Any
 
 import jq
 
-from factotum.procedures import purity
+from factotum.procedures import purity, reading, syntax
+from factotum.procedures.analysis import folded_size, work_of
+from factotum.procedures.bounds import Bound
+from factotum.procedures.cost import CHARACTERS, Guard
+from factotum.procedures.lexing import SyntaxFault
 
 Json = Any
 
 LONGEST_QUOTED = 300
+# What a program may do in process: steps of about 100 ns. Meanwhile no other thread of the process runs.
+MOST_STEPS = 2_000_000
+# jq computes constants when it compiles: a text that is repeated is made then.
+LARGEST_CONSTANT = 10_000
+_MOST_DATA = 2**40
 
 
 class ExpressionError(ValueError):
@@ -35,52 +44,78 @@ class Program:
     """A compiled program.
 
     Attributes:
+        compiled: gives `[result]`, or null if there is no result; nothing at all if a guard halted it.
         arguments: the names that it must be given.
+        most_data: the size of the data (see `cost`) up to which it is shown to be cheap; -1 for none.
     """
 
     text: str
     compiled: Any
     arguments: frozenset[str]
+    most_data: int
 
 
 def prepare(text: str) -> Program:
-    """The compiled program of a text. Raises `ExpressionError`, the same one each time."""
+    """The compiled program of a text. Raises `ExpressionError`, the same each time."""
     prepared = _prepared(text)
-    if isinstance(prepared, ExpressionError):
-        raise prepared.with_traceback(None)
+    if isinstance(prepared, str):
+        raise ExpressionError(prepared)
     return prepared
 
 
 @lru_cache(maxsize=4096)
-def _prepared(text: str) -> Program | ExpressionError:
+def _prepared(text: str) -> Program | str:
     try:
-        purity.check(text)
-        names = purity.variables(text)
-        # A name that the program binds itself (`. as $x`) is shadowed there, so binding it here to null
-        # would hide a typing error; only names that jq calls undefined are arguments.
-        arguments = _undefined(text, names)
-        binding = ", ".join(f"{name}: ${name}" for name in sorted(arguments))
-        # The arguments are not bound by jq, which would compile anew for each value, but destructured
-        # from the input.
-        head = f".a as {{{binding}}} | .v | " if arguments else ".v | "
-        # The newline ends a comment that would otherwise swallow the closing parenthesis.
-        return Program(text, jq.compile(f"{head}({text}\n)"), arguments)
+        tree = reading.read(text)
+        purity.check(tree)
+        if folded_size(tree) > LARGEST_CONSTANT:
+            raise SyntaxFault(f"a constant in it has more than {LARGEST_CONSTANT} characters")
+        arguments = syntax.free_variables(tree)
+        work, guards = work_of(tree)
+        return Program(text, _compile(_guarded(text, guards), arguments), arguments, _most_data(work))
     except ValueError as error:
-        return ExpressionError(f"{quoted(text)}: {first_line(error)}")
+        return f"{quoted(text)}: {first_line(error)}"
 
 
-def _undefined(program: str, names: frozenset[str]) -> frozenset[str]:
-    undefined = frozenset[str]()
-    for name in sorted(names):
-        bound = ", ".join(f"{other}: ${other}" for other in sorted(names - {name}))
-        head = f". as {{{bound}}} | " if bound else ""
-        try:
-            jq.compile(f"{head}({program}\n)")
-        except ValueError as error:
-            if f"${name} is not defined" not in str(error):
-                raise
-            undefined |= {name}
-    return undefined
+@lru_cache(maxsize=256)
+def _unguarded(text: str) -> Program:
+    program = prepare(text)
+    return Program(text, _compile(text, program.arguments), program.arguments, _MOST_DATA)
+
+
+def _compile(text: str, arguments: frozenset[str]) -> Any:
+    """The arguments are not bound by jq, which would compile anew for each value, but taken from the input."""
+    binding = ", ".join(f"{name}: ${name}" for name in sorted(arguments))
+    head = f".a as {{{binding}}} | .v | " if arguments else ".v | "
+    # The newline ends a comment that would otherwise swallow the closing parenthesis.
+    return jq.compile(f"{head}((({text}\n) | [.]), null)")
+
+
+def _guarded(text: str, guards: frozenset[Guard]) -> str:
+    """The program with a check at each guarded place. `halt` cannot be caught within the program, as an error could."""
+    inserted: list[tuple[int, int, int, str]] = []
+    for guard in guards:
+        check = f"if {guard.condition} then halt else . end"
+        width = guard.end - guard.start
+        # Of two that begin together the wider opens first; of two that end together it closes last.
+        inserted.append((guard.start, 1, -width, f"({check}|" if guard.before else "("))
+        inserted.append((guard.end, 0, width, ")" if guard.before else f"\n|{check})"))
+    parts, position = [], 0
+    for place, _, _, addition in sorted(inserted):
+        parts += [text[position:place], addition]
+        position = place
+    return "".join([*parts, text[position:]])
+
+
+def _most_data(work: Bound) -> int:
+    """The largest size of data whose work stays within the steps allowed."""
+    if work.value(1) > MOST_STEPS:
+        return -1
+    low, high = 1, _MOST_DATA
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if work.value(middle) <= MOST_STEPS else (low, middle - 1)
+    return low
 
 
 def quoted(text: str) -> str:
@@ -89,18 +124,50 @@ def quoted(text: str) -> str:
 
 
 def first_line(error: ValueError) -> str:
-    return re.sub(r"^jq: error: ", "", str(error)).splitlines()[0].split(" at <top-level>")[0]
+    lines = re.sub(r"^jq: error: ", "", str(error)).splitlines() or [""]
+    return lines[0].split(" at <top-level>")[0]
 
 
 def run_cheap(text: str, value: Json, arguments: Mapping[str, Json]) -> Json:
     """The first result of a program, null if there is none. Raises `TooCostly`, `ExpressionError`."""
-    return run_unbounded(text, value, arguments)
+    program = prepare(text)
+    data = _data(program, value, arguments)
+    # A value's JSON has no fewer characters than its size, and is at hand.
+    if len(data) > program.most_data and not is_at_most(
+        [value, *(arguments[name] for name in program.arguments)], program.most_data
+    ):
+        raise TooCostly(text, value, arguments)
+    results = _run(program, data)
+    if results is _HALTED:
+        raise TooCostly(text, value, arguments)
+    return None if results is None else results[0]
 
 
 def run_unbounded(text: str, value: Json, arguments: Mapping[str, Json]) -> Json:
     """As `run_cheap` for any program: may take any time and memory, and holds the GIL meanwhile."""
-    program = prepare(text)
-    return _run(program, _data(program, value, arguments))
+    program = _unguarded(text)
+    results = _run(program, _data(program, value, arguments))
+    return None if results is None else results[0]
+
+
+def is_at_most(value: Json, most: int) -> bool:
+    """Whether a value is no larger than this; looks no further than needed."""
+    left, size = [value], 0.0
+    while left:
+        current = left.pop()
+        size += 1
+        if isinstance(current, str):
+            size += len(current) / CHARACTERS
+        elif isinstance(current, int):
+            size += current.bit_length() / 64
+        elif isinstance(current, Mapping):
+            left.extend(current)
+            left.extend(current.values())
+        elif isinstance(current, list | tuple):
+            left.extend(current)
+        if size + len(left) > most:
+            return False
+    return True
 
 
 def _data(program: Program, value: Json, arguments: Mapping[str, Json]) -> str:
@@ -113,8 +180,11 @@ def _data(program: Program, value: Json, arguments: Mapping[str, Json]) -> str:
         raise ExpressionError(f"{quoted(program.text)}: its data is no JSON: {error}") from error
 
 
-def _run(program: Program, data: str) -> Json:
+_HALTED = object()
+
+
+def _run(program: Program, data: str) -> Any:
     try:
-        return next(iter(program.compiled.input_text(data)), None)
+        return next(iter(program.compiled.input_text(data)), _HALTED)
     except ValueError as error:
         raise ExpressionError(f"{quoted(program.text)}: {first_line(error)}") from error

@@ -13,7 +13,15 @@ from pydantic import ValidationError
 from factotum.connectors.process import sandbox, tools
 from factotum.connectors.process.arguments import ProcessResult
 from factotum.connectors.process.settings import Limits, ProcessSettings
+from factotum.runtime import clock
+from factotum.runtime.secrets import SecretDirectory
 from factotum.sdk.errors import Cancelled, Failed, InvalidArgument, NotPermitted
+from factotum.tool_executor.calls import Origin
+from factotum.tool_executor.contexts import Contexts
+from factotum.tool_executor.execution import Executor
+from factotum.tool_executor.ledger_sqlite import SqliteLedger
+from factotum.tool_executor.registry import Registry
+from factotum.tool_executor.tenants import Tenants
 from tests.support.machine import needs
 from tests.support.scripted_http import Answer, scripted_http
 from tests.support.tool_calls import tool_context
@@ -267,6 +275,38 @@ async def test_input_that_nobody_reads() -> None:
 def test_arguments_that_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         tools.shell.arguments.model_validate(arguments)
+
+
+async def test_no_secret_can_hold_an_option_of_the_sandbox() -> None:
+    arguments = tools.shell.arguments.model_validate({"command": "ls /work", "environment": {"A": "x"}})
+    arguments.environment["A"] = "x\0--bind\0/\0/"
+    with pytest.raises(InvalidArgument, match="NUL"):
+        await tools.shell.function(arguments, tool_context(ALLOWED))
+
+
+async def test_cancelled_by_the_executor(tmp_path: Path) -> None:
+    async with SqliteLedger(tmp_path / "ledger.sqlite", ambiguous_retry_seconds=1) as ledger:
+        secrets = SecretDirectory(tmp_path)
+        executor = Executor(
+            registry=Registry([tools.connector]),
+            contexts=Contexts(tenants=Tenants({("acme", "process"): ALLOWED}, {}), secrets=secrets, now=clock.now),
+            ledger=ledger,
+            lease_seconds=5,
+            ambiguous_retry_seconds=1,
+            cancel_grace_seconds=0.1,
+            now=clock.now,
+            new_id=lambda: "one",
+        )
+        text = '{"command": "sleep 79 & exec sleep 79"}'
+        call = asyncio.ensure_future(
+            executor.execute(tenant="acme", tool="process.shell", arguments_json=text, key="k", origin=Origin())
+        )
+        while len(running("sleep 79")) < 2:
+            await asyncio.sleep(0.02)
+        assert executor.cancel("acme", "k")
+        answer = await call
+        assert isinstance(answer.error, Cancelled) and not answer.effect_possible
+        assert not running("sleep 79")
 
 
 async def test_without_a_sandbox_nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from factotum.connectors.process.memory import resident_bytes
 from factotum.connectors.process.running import Ended, run
 from factotum.connectors.process.settings import MIB, Limits
-from factotum.sdk.errors import Failed
+from factotum.sdk.errors import Failed, InvalidArgument
 
 SEARCH = "/usr/local/bin:/usr/bin:/bin"
 FOLDER = "/run/factotum"
@@ -53,13 +53,16 @@ def program(*names: str) -> str:
 async def execute(command: Command, limits: Limits) -> Ended:
     """Runs the command in a sandbox. Raises `Failed`, without effect, where none can be made."""
     with ExitStack() as opened:
+        files = {name: _in_memory(opened, text.encode()) for name, text in (command.files or {}).items()}
+        options = list(_options(command, limits, files))
+        if any("\0" in option for option in options):
+            # It separates options: what follows one would be bubblewrap's to obey.
+            raise InvalidArgument("the environment holds a NUL character, which no variable can")
         told, tell = os.pipe()
         opened.callback(os.close, told)
-        files = {name: _in_memory(opened, text.encode()) for name, text in (command.files or {}).items()}
-        options = ["--json-status-fd", str(tell), *_options(command, limits, files)]
-        given = _in_memory(opened, "\0".join(options).encode("utf-8", "surrogateescape"))
-        with ExitStack() as until_started:
-            until_started.callback(os.close, tell)
+        with ExitStack() as until_ended:
+            until_ended.callback(os.close, tell)
+            given = _in_memory(opened, "\0".join(["--json-status-fd", str(tell), *options]).encode())
             ended = await run(
                 [*_around(command, limits), "--args", str(given), "--", *_inside(limits), *command.argv],
                 environment={},
@@ -70,9 +73,8 @@ async def execute(command: Command, limits: Limits) -> Ended:
                 look=lambda pid: _too_much(pid, limits),
             )
         if not ended.stopped and not _was_run(told):
-            raise Failed(
-                f"no sandbox could be made: {ended.stderr.last_lines or ended.code}; {_ADVICE}", effect_possible=False
-            )
+            why = ended.stderr.last_lines or f"code {ended.code}"
+            raise Failed(f"no sandbox could be made: {why}; {_ADVICE}", effect_possible=False)
         return ended
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from factotum.procedures.checks import nearest
 from factotum.procedures.expressions import escape
 from factotum.procedures.fault import Fault, FaultyDocument
 from factotum.procedures.model import Document
+from factotum.procedures.shapes import Closed
+from factotum.procedures.tasks import TASKS
 
 # An event or a model may bring a document; more than this is no procedure that a person could read.
 MAX_BYTES = 1024 * 1024
@@ -50,7 +54,8 @@ def parse(text: str) -> Source:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        raise FaultyDocument([Fault("", f"not YAML: {error.problem}", line=line, column=column)]) from error
+        advice = "Check the indentation, and put quotes around what holds `: `, `#`, `{` or `[`"
+        raise FaultyDocument([Fault("", f"not YAML: {error.problem}", advice, line, column)]) from error
     except (yaml.YAMLError, ValueError) as error:
         raise FaultyDocument([Fault("", f"not YAML: {error}")]) from error
     if not isinstance(raw, dict):
@@ -105,10 +110,57 @@ def _fault(error: dict[str, Any]) -> Fault:
     tokens = [str(token) for token in error["loc"] if not str(token).startswith("function-")]
     pointer = "".join(f"/{escape(token)}" for token in tokens)
     if error["type"] == "extra_forbidden":
-        return Fault(pointer, f"`{tokens[-1]}` is not a property here", "Check its spelling and its indentation")
+        advice = nearest.among(tokens[-1], _properties())
+        if not advice.startswith("Did"):
+            advice = "Check its spelling and its indentation"
+        return Fault(pointer, f"`{tokens[-1]}` is not a property here", advice)
     if error["type"] == "missing":
-        return Fault(pointer.rpartition("/")[0], f"`{tokens[-1]}` is missing")
-    return Fault(pointer, str(error["msg"]))
+        return Fault(pointer.rpartition("/")[0], f"`{tokens[-1]}` is missing", f"Add `{tokens[-1]}:`")
+    if error["type"] == "task":
+        return Fault(pointer, str(error["msg"]), _nearest_kind(error["input"]))
+    return Fault(pointer, str(error["msg"]), _ADVICE.get(error["type"], ""))
+
+
+# By the type of a pydantic error: how a value of the wrong kind is mended.
+_ADVICE = {
+    "string_type": "Write a text, in quotes if it looks like a number, a date or a truth value",
+    "string_pattern_mismatch": "Write it so that it matches",
+    "int_type": "Write a whole number, without quotes",
+    "int_parsing": "Write a whole number, without quotes",
+    "bool_parsing": "Write `true` or `false`, without quotes",
+    "bool_type": "Write `true` or `false`, without quotes",
+    "dict_type": "Write `name: value` pairs, indented below it",
+    "mapping_type": "Write `name: value` pairs, indented below it",
+    "model_type": "Write `name: value` pairs, indented below it",
+    "tuple_type": "Write a list: each item on a line of its own, after `- `",
+    "list_type": "Write a list: each item on a line of its own, after `- `",
+    "items": "Each item stands on a line of its own, after `- `, under a name of its own",
+    "duration": "Write ISO 8601 such as PT15M, {minutes: 15}, or an expression in `${ }`",
+    "too_short": "Add one",
+    "consumption": "Take out the others",
+    "schedule": "Take out the others",
+}
+
+
+def _nearest_kind(body: object) -> str:
+    """What a task without a kind was probably meant to be."""
+    for key in body if isinstance(body, Mapping) else ():
+        advice = nearest.among(str(key), TASKS)
+        if advice.startswith("Did"):
+            return advice
+    return "Name what it does"
+
+
+@cache
+def _properties() -> frozenset[str]:
+    """The names of all properties that the language has."""
+    found: set[str] = set()
+    models: list[type[BaseModel]] = [Closed]
+    while models:
+        model = models.pop()
+        models += model.__subclasses__()
+        found |= {each.alias or name for name, each in model.model_fields.items()}
+    return frozenset(found)
 
 
 def _locate(fault: Fault, places: Mapping[str, Place]) -> Fault:

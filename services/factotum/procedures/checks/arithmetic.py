@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from factotum.procedures.checks.types import ANY, NEVER, NUMBERS, Type, join, object_of, union
+from dataclasses import replace
+
+from factotum.procedures.checks.types import (
+    ANY,
+    ARRAY,
+    NEVER,
+    NUMBER,
+    NUMBERS,
+    STRING,
+    Type,
+    array_of,
+    join,
+    object_of,
+    union,
+)
 
 
-def each(base: Type) -> Type:
+def each_of(base: Type) -> Type:
     """What `.[]` gives."""
     found = NEVER
     if "array" in base.kinds:
@@ -18,6 +32,25 @@ def each(base: Type) -> Type:
 def truthy(type_: Type) -> Type:
     kept = type_.without("null")
     return kept.without("boolean") if kept.values is not None and ("boolean", True) not in kept.values else kept
+
+
+def sum_of(left: Type, right: Type) -> Type:
+    """What `+` gives of values that are not `apart`."""
+    if left.kinds == {"null"}:
+        return right
+    if right.kinds == {"null"}:
+        return left
+    if all_numbers(left) and all_numbers(right):
+        return NUMBER
+    if left.kinds == right.kinds == {"string"}:
+        return STRING
+    if left.kinds == right.kinds == {"array"}:
+        if left.elements is not None and right.elements is not None:
+            return replace(ARRAY, elements=left.elements + right.elements)
+        return array_of(join(left.item, right.item))
+    if left.kinds == right.kinds == {"object"}:
+        return merged(left, right)
+    return ANY
 
 
 def all_numbers(type_: Type) -> bool:

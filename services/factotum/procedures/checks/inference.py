@@ -7,15 +7,14 @@ something is there (`//`, `?`, a condition, a comparison with null) may ask for 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from factotum.procedures import expressions
-from factotum.procedures.checks import jq_tree as syntax
+from factotum.procedures import expressions, syntax
 from factotum.procedures.checks import nearest
-from factotum.procedures.checks.arithmetic import all_numbers, apart, each, merged, truthy
-from factotum.procedures.checks.jq_tree import Node, text_of
+from factotum.procedures.checks.arithmetic import all_numbers, apart, each_of, sum_of, truthy
 from factotum.procedures.checks.programs import tree
 from factotum.procedures.checks.types import (
     ANY,
@@ -35,6 +34,7 @@ from factotum.procedures.checks.types import (
     of_value,
     union,
 )
+from factotum.procedures.syntax import Node
 
 Json = Any
 # (message, advice)
@@ -48,6 +48,10 @@ _TRUTHS = frozenset(
 )
 _SAME = frozenset(("sort", "sort_by", "unique", "unique_by", "reverse"))
 _COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
+_CONSTANTS = {"null": NULL, "true": of_value(True), "false": of_value(False)}
+# Up to here a number without a fraction is exact.
+_EXACT = 2**53
+_SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ def of_program(program: str, given: Given, report: Callable[[Slip], None]) -> Ty
     node = tree(program)
     if node is None:
         return ANY
-    found = _Inference(given.arguments, report).of(node, given.value)
+    found = _Inference(program, given.arguments, report).of(node, given.value)
     return found.type if found.single else join(found.type, NULL)
 
 
@@ -131,55 +135,72 @@ def _of_text(text: str, given: Given, report: Callable[[Slip], None]) -> Type:
 class _Inference:
     """Follows one program. `missing`: to ask for a property that no value has is a slip."""
 
-    def __init__(self, arguments: Mapping[str, Type], report: Callable[[Slip], None], *, missing: bool = True) -> None:
+    def __init__(
+        self, program: str, arguments: Mapping[str, Type], report: Callable[[Slip], None], *, missing: bool = True
+    ) -> None:
+        self._program = program
         self._arguments = arguments
         self._report = report
         self._missing = missing
 
     def _quiet(self) -> _Inference:
-        return _Inference(self._arguments, lambda slip: None)
+        return _Inference(self._program, self._arguments, lambda slip: None)
 
-    def _lenient(self) -> _Inference:
-        return _Inference(self._arguments, self._report, missing=False)
+    def _with(self, arguments: Mapping[str, Type], *, missing: bool | None = None) -> _Inference:
+        kept = self._missing if missing is None else missing
+        return _Inference(self._program, arguments, self._report, missing=kept)
 
     def of(self, node: Node, dot: Type) -> _Stream:
         """What a program gives for a value of this type."""
         match node:
             case syntax.Identity():
                 return _Stream(dot)
-            case syntax.Literal(value):
-                return _Stream(of_value(value))
-            case syntax.Text(parts):
-                return _Stream(STRING, self._all_single(parts, dot))
-            case syntax.Variable(name):
+            case syntax.Number(value=number):
+                return _Stream(of_value(int(number) if number.is_integer() and abs(number) < _EXACT else number))
+            case syntax.Constant():
+                return _Stream(_CONSTANTS[self._program[node.start : node.end]])
+            case syntax.Text(inserted=inserted):
+                if (constant := constant_of(node)) is not None:
+                    return _Stream(of_value(constant))
+                return _Stream(STRING, self._all_single(inserted, dot))
+            case syntax.Format():
+                return _Stream(STRING)
+            case syntax.Variable(name=name):
                 return _Stream(self._arguments.get(name, ANY))
             case syntax.Index():
                 return self._index(node, dot)
-            case syntax.Slice(base):
-                found = self.of(base, dot)
+            case syntax.Slice(target=target):
+                found = self.of(target, dot)
                 kept = found.type.only(("array", "string", "null"))
-                return _Stream(replace(kept, values=None, items=kept.item, elements=None), found.single)
-            case syntax.Iterate(base):
-                return _Stream(each(self.of(base, dot).type), single=False)
-            case syntax.Array(content):
+                single = found.single and self._all_single(tuple(x for x in (node.first, node.last) if x), dot)
+                return _Stream(replace(kept, values=None, items=kept.item, elements=None), single)
+            case syntax.Each(target=target):
+                return _Stream(each_of(self.of(target, dot).type), single=False)
+            case syntax.Collection(content=content):
                 return _Stream(self._array(content, dot))
-            case syntax.Object(entries):
+            case syntax.Object(entries=entries):
                 return self._object(entries, dot)
+            case syntax.Pipe(stages=stages):
+                return self._pipe(stages, dot)
+            case syntax.Comma(parts=parts):
+                return _Stream(union(self.of(part, dot).type for part in parts), single=False)
             case syntax.Binary():
                 return self._binary(node, dot)
-            case syntax.Negative(body):
-                return _Stream(NUMBER, self.of(body, dot).single)
-            case syntax.If(branches, otherwise):
-                return self._if(branches, otherwise, dot)
-            case syntax.Try(body):
-                quiet = self._quiet().of(body, dot)
-                return _Stream(quiet.type if node.handler is None else ANY, single=False)
-            case syntax.Bind(source, names, simple, _, body):
+            case syntax.Negation(operand=operand):
+                return _Stream(NUMBER, self.of(operand, dot).single)
+            case syntax.Choice(condition=condition, then=then, otherwise=otherwise):
+                # A branch may be there for another type than the one seen here: nothing in it is a slip.
+                streams = [self._quiet().of(each, dot) for each in (condition, then, otherwise)]
+                return _Stream(join(streams[1].type, streams[2].type), all(stream.single for stream in streams))
+            case syntax.Try(body=body, handler=handler):
+                return _Stream(self._quiet().of(body, dot).type if handler is None else ANY, single=False)
+            case syntax.Binding(source=source, pattern=pattern, body=body):
                 found = self.of(source, dot)
-                bound = dict.fromkeys(names, found.type if simple else ANY)
-                inside = _Inference({**self._arguments, **bound}, self._report, missing=self._missing).of(body, dot)
+                simple = self._program[pattern.start : pattern.end] == f"${pattern.names[0]}"
+                bound = dict.fromkeys(pattern.names, found.type if simple else ANY)
+                inside = self._with({**self._arguments, **bound}).of(body, dot)
                 return _Stream(inside.type, inside.single and found.single)
-            case syntax.Call(name, arguments):
+            case syntax.Call(name=name, arguments=arguments):
                 return self._call(name, arguments, dot)
             case _:
                 return _ANYTHING
@@ -189,177 +210,164 @@ class _Inference:
         streams = [self.of(node, dot) for node in nodes]
         return all(stream.single for stream in streams)
 
+    def _pipe(self, stages: tuple[Node, ...], dot: Type) -> _Stream:
+        single = True
+        for stage in stages:
+            found = self.of(stage, dot)
+            dot, single = found.type, single and found.single
+        return _Stream(dot, single)
+
     def _index(self, node: syntax.Index, dot: Type) -> _Stream:
-        asking = self._quiet() if node.optional else self
-        base = asking.of(node.base, dot)
-        single = base.single and not node.optional
-        if isinstance(node.key, syntax.Literal) and isinstance(node.key.value, str):
-            return _Stream(asking._property(node, base.type, node.key.value), single)
+        base = self.of(node.target, dot)
+        name = constant_of(node.key)
+        if name is not None:
+            return _Stream(self._property(node, base.type, name), base.single)
         position = self.of(node.key, dot)
         if position.type.kinds and position.type.kinds <= NUMBERS and position.single:
-            return _Stream(asking._position(node, base.type), single)
-        return _Stream(ANY, single=False)
+            return _Stream(self._position(node, base.type), base.single)
+        return _ANYTHING
 
     def _property(self, node: syntax.Index, base: Type, name: str) -> Type:
-        what = f"`{text_of(node.base)}`"
+        what = f"`{self._text_of(node.target)}`"
         if base.kinds and not base.kinds & {"object", "null"}:
-            self._report((f"{what} is {base}, which has no property `{name}`", _array_advice(base, node, name)))
+            self._report((f"{what} is {base}, which has no property `{name}`", self._instead(base, node, name)))
             return NEVER
         known = base.properties or {}
         if base.kinds == {"object"} and base.closed and name not in known:
             if self._missing:
                 advice = nearest.among(name, known, "It has no properties", lead="It has")
                 self._report((f"{what} has no property `{name}`", advice))
+                return NEVER  # so that nothing that follows from it is told as well
             return NULL
         found = base.property(name) if "object" in base.kinds else NEVER
         return join(found, NULL) if "null" in base.kinds else found
 
+    def _instead(self, base: Type, node: syntax.Index, name: str) -> str:
+        if "array" not in base.kinds:
+            return "Only an object has properties"
+        what = self._text_of(node.target).rstrip(".")
+        return f"Take one item, `{what}.[0].{name}`, or all, `[{what}.[].{name}]`"
+
     def _position(self, node: syntax.Index, base: Type) -> Type:
         if base.kinds and not base.kinds & {"array", "null"}:
-            self._report((f"`{text_of(node.base)}` is {base}, which has no positions", "Only an array has"))
+            self._report((f"`{self._text_of(node.target)}` is {base}, which has no positions", "Only an array has"))
             return NEVER
-        key = node.key.value if isinstance(node.key, syntax.Literal) else None
+        position = int(node.key.value) if isinstance(node.key, syntax.Number) else -1
         elements = base.elements
-        if base.kinds == {"array"} and elements is not None and isinstance(key, int) and 0 <= key < len(elements):
-            return elements[key]
+        if base.kinds == {"array"} and elements is not None and 0 <= position < len(elements):
+            return elements[position]
         return join(base.item if "array" in base.kinds else NEVER, NULL)
 
     def _array(self, content: Node | None, dot: Type) -> Type:
         if content is None:
             return replace(ARRAY, elements=())
-        parts = _comma(content)
+        parts = content.parts if isinstance(content, syntax.Comma) else (content,)
         streams = [self.of(part, dot) for part in parts]
         if all(stream.single for stream in streams):
             return replace(ARRAY, elements=tuple(stream.type for stream in streams))
         return array_of(union(stream.type for stream in streams))
 
-    def _object(self, entries: tuple[tuple[Node, Node], ...], dot: Type) -> _Stream:
+    def _object(self, entries: tuple[syntax.Entry, ...], dot: Type) -> _Stream:
         properties: dict[str, Type] = {}
-        closed = single = True
-        for key, value in entries:
-            found = self.of(value, dot)
+        known = single = True
+        for entry in entries:
+            found = self.of(entry.value, dot)
             single = single and found.single
-            if isinstance(key, syntax.Literal) and isinstance(key.value, str):
-                properties[key.value] = found.type
+            key = entry.key
+            if isinstance(key, syntax.Variable) and key is entry.value:
+                properties[key.name] = found.type
+            elif (name := constant_of(key)) is not None:
+                properties[name] = found.type
             else:
-                closed = False
+                # A computed key may be one of those written out, and then stands in its place.
+                known = False
                 single = single and self.of(key, dot).single
-        if not closed:
-            # A computed key may be one of those written out, and then stands in its place.
-            return _Stream(OBJECT, single)
-        return _Stream(object_of(properties), single)
+        return _Stream(object_of(properties) if known else OBJECT, single)
 
     def _binary(self, node: syntax.Binary, dot: Type) -> _Stream:
         operator = node.operator
-        if operator == "|":
-            left = self.of(node.left, dot)
-            right = self.of(node.right, left.type)
-            return _Stream(right.type, left.single and right.single)
-        if operator == ",":
-            return _Stream(join(self.of(node.left, dot).type, self.of(node.right, dot).type), single=False)
         if operator == "//":
-            left, right = self._quiet().of(node.left, dot), self.of(node.right, dot)
             # What is on the left may be an error, which counts as nothing.
+            left, right = self._quiet().of(node.left, dot), self.of(node.right, dot)
             return _Stream(join(truthy(left.type), right.type), left.single and right.single)
         if operator in ("and", "or"):
-            left, right = self._quiet().of(node.left, dot), self._quiet().of(node.right, dot)
-            return _Stream(BOOLEAN, left.single and right.single)
-        asking = self._quiet() if operator in ("==", "!=") and _is_null(node) else self
-        if operator == "+":  # null is nothing in a sum: what is not there may be meant to begin with
-            asking = self._lenient()
+            return _Stream(BOOLEAN, self._quiet()._all_single((node.left, node.right), dot))
+        asking = self
+        if operator in ("==", "!=") and any(self._text_of(side) == "null" for side in (node.left, node.right)):
+            asking = self._quiet()
+        elif operator == "+":  # null is nothing in a sum: what is not there may be meant to begin with
+            asking = self._with(self._arguments, missing=False)
         left, right = asking.of(node.left, dot), asking.of(node.right, dot)
         single = left.single and right.single
         if operator in _COMPARISONS:
             return _Stream(BOOLEAN, single)
         if operator == "+":
             return _Stream(self._sum(node, left.type, right.type), single)
-        if operator in ("-", "*", "/", "%") and all_numbers(left.type) and all_numbers(right.type):
-            return _Stream(NUMBER, single)
-        return _Stream(ANY, single and operator in ("-", "*", "/", "%"))
+        return _Stream(NUMBER if all_numbers(left.type) and all_numbers(right.type) else ANY, single)
 
     def _sum(self, node: syntax.Binary, left: Type, right: Type) -> Type:
-        if left.kinds == {"null"}:
-            return right
-        if right.kinds == {"null"}:
-            return left
-        if apart(left, right):
-            advice = "Join texts by `\\( )` inside a text" if "string" in left.kinds | right.kinds else ""
-            self._report(
-                (f"`{text_of(node.left)}` is {left} and `{text_of(node.right)}` {right}: they have no sum", advice)
-            )
-            return NEVER
-        if all_numbers(left) and all_numbers(right):
-            return NUMBER
-        if left.kinds == right.kinds == {"string"}:
-            return STRING
-        if left.kinds == right.kinds == {"array"}:
-            if left.elements is not None and right.elements is not None:
-                return replace(ARRAY, elements=left.elements + right.elements)
-            return array_of(join(left.item, right.item))
-        if left.kinds == right.kinds == {"object"}:
-            return merged(left, right)
-        return ANY
+        if not apart(left, right):
+            return sum_of(left, right)
+        sides = f"`{self._text_of(node.left)}` is {left} and `{self._text_of(node.right)}` {right}"
+        texts = "string" in left.kinds | right.kinds
+        advice = "Write a text with `\\( )` in it" if texts else "Only what is alike has a sum"
+        self._report((f"{sides}: they have no sum", advice))
+        return NEVER
 
-    def _if(self, branches: tuple[tuple[Node, Node], ...], otherwise: Node | None, dot: Type) -> _Stream:
-        # A branch may be there for another type than the one that is seen here, so nothing in it is a slip.
-        quiet = self._quiet()
-        conditions = [quiet.of(condition, dot) for condition, _ in branches]
-        results = [quiet.of(result, dot) for _, result in branches]
-        results.append(_Stream(dot) if otherwise is None else quiet.of(otherwise, dot))
-        return _Stream(union(result.type for result in results), all(each.single for each in (*conditions, *results)))
+    def _text_of(self, node: Node) -> str:
+        """A part of the program as it is written, in one line and not too long."""
+        text = " ".join(self._program[node.start : node.end].split()) or "."
+        return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
     def _call(self, name: str, arguments: tuple[Node, ...], dot: Type) -> _Stream:
-        if name in _TEXTS or name.startswith("@"):
+        if name in _TEXTS:
             return _Stream(STRING, self._quiet()._all_single(arguments, dot))
         if name in _TRUTHS:
             return _Stream(BOOLEAN, single=len(arguments) == 0 or name in ("any", "all", "isempty"))
+        is_array = dot.kinds == {"array"}
         match name, arguments:
             case "length" | "utf8bytelength", ():
                 return _Stream(NUMBER if dot.kinds & {"number"} else INTEGER)
-            case "tonumber" | "floor" | "ceil" | "round" | "sqrt" | "fabs" | "abs" | "mktime", ():
-                return _Stream(NUMBER)
-            case "fromdate" | "fromdateiso8601", ():
+            case (("tonumber" | "floor" | "ceil" | "round" | "sqrt" | "fabs" | "abs" | "mktime" | "fromdate"), ()):
                 return _Stream(NUMBER)
             case "map", (each,):
-                return _Stream(array_of(self.of(each, dot.item if dot.kinds == {"array"} else ANY).type))
+                return _Stream(array_of(self.of(each, dot.item if is_array else ANY).type))
             case "select", (condition,):
                 self._quiet().of(condition, dot)
                 return _Stream(dot, single=False)
             case "first" | "last", ():
-                return _Stream(join(dot.item, NULL) if dot.kinds == {"array"} else ANY)
+                return _Stream(join(dot.item, NULL) if is_array else ANY)
             case "first", (each,):
                 return _Stream(self.of(each, dot).type, single=False)
-            case (("keys" | "keys_unsorted"), ()):
+            case "keys" | "keys_unsorted", ():
                 return _Stream(array_of(STRING) if dot.kinds == {"object"} else ARRAY)
             case "to_entries", ():
                 return _Stream(array_of(object_of({"key": ANY, "value": ANY}, closed=False)))
-            case (("from_entries" | "with_entries"), _):
+            case "from_entries", ():
                 return _Stream(OBJECT)
-            case (("flatten" | "group_by" | "explode" | "transpose"), _):
+            case "with_entries", (each,):
+                return _Stream(OBJECT)
+            case "flatten" | "explode" | "transpose", ():
                 return _Stream(ARRAY)
-            case "split", (_,):
-                return _Stream(array_of(STRING))
+            case "group_by", (_,):
+                return _Stream(ARRAY)
+            case "split", (separator,):
+                return _Stream(array_of(STRING), self._quiet().of(separator, dot).single)
             case "empty", ():
                 return _Stream(NEVER, single=False)
             case "error", _:
                 return _Stream(NEVER, single=False)
             case _ if name in _SAME:
-                return _Stream(array_of(dot.item) if dot.kinds == {"array"} else ANY)
+                return _Stream(array_of(dot.item) if is_array else ANY)
             case _:
                 return _ANYTHING
 
 
-def _is_null(node: syntax.Binary) -> bool:
-    return syntax.Literal(None) in (node.left, node.right)
-
-
-def _comma(node: Node) -> list[Node]:
-    if isinstance(node, syntax.Binary) and node.operator == ",":
-        return [*_comma(node.left), *_comma(node.right)]
-    return [node]
-
-
-def _array_advice(base: Type, node: syntax.Index, name: str) -> str:
-    if "array" in base.kinds:
-        return f"Take one item, `{text_of(node.base)}[0].{name}`, or each, `{text_of(node.base)}[].{name}`"
-    return "Only an object has properties"
+def constant_of(node: Node) -> str | None:
+    """The text that a program always gives; None for any other program."""
+    if not isinstance(node, syntax.Text) or node.inserted:
+        return None
+    try:
+        return str(json.loads(f'"{node.text}"', strict=False))
+    except ValueError:
+        return None

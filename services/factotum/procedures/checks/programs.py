@@ -9,13 +9,14 @@ from typing import Any
 
 import jq
 
-from factotum.procedures import expressions, purity
-from factotum.procedures.checks import secrets
-from factotum.procedures.checks.jq_syntax import Unread, read
-from factotum.procedures.checks.jq_tree import Node, free_variables
+from factotum.procedures import expressions, purity, reading
+from factotum.procedures.analysis import folded_size
+from factotum.procedures.checks import nearest, secrets
 from factotum.procedures.checks.places import Place
 from factotum.procedures.checks.scopes import Names
 from factotum.procedures.fault import Fault
+from factotum.procedures.program import LARGEST_CONSTANT
+from factotum.procedures.syntax import Node, free_variables
 
 ADVICE = "Expressions are jq, pure and bounded"
 # How many programs jq compiles at once: what takes it long is its own library, each time anew.
@@ -84,11 +85,13 @@ def texts(value: Any) -> Iterator[tuple[str, str]]:
 # More than a document of the longest kind has, so that each text is read once.
 @lru_cache(maxsize=16384)
 def tree(text: str) -> Node | None:
-    """The tree of a program; None for one that the grammar here does not have."""
+    """The tree of a program that may be compiled; None for one that may not."""
     try:
-        return read(text)
-    except Unread:
+        node = reading.read(text)
+        purity.check(node)
+    except ValueError:
         return None
+    return node if folded_size(node) <= LARGEST_CONSTANT else None
 
 
 def _names(program: Program, wanted: Names, loose: bool, declared: tuple[str, ...]) -> Iterator[Fault]:
@@ -97,13 +100,21 @@ def _names(program: Program, wanted: Names, loose: bool, declared: tuple[str, ..
         if name == secrets.SECRETS:
             yield Fault(program.pointer, secrets.REFUSED, secrets.WHERE)
         elif not loose:
-            there = f"Here are {', '.join(f'${each}' for each in sorted(known))}" if known else "Here is only the value"
-            yield Fault(program.pointer, f"`${name}` is not available here", there)
+            yield Fault(program.pointer, f"`${name}` is not available here", _instead(name, known))
     if secrets.SECRETS in wanted & known:
         node = tree(program.text)
         found = [("`$secrets` is used in a way that cannot be followed", "Write `$secrets.name`")]
         for message, advice in found if node is None else secrets.misuses(node, declared):
             yield Fault(program.pointer, message, advice)
+
+
+def _instead(name: str, known: Names) -> str:
+    if name == "input" and "task" in known:
+        return "Nothing has been made the task's input yet: `.` is what it is given"
+    if name == "authorization":
+        return "Only a task with an `authentication` has one"
+    lead = "Here are" if len(known) > 1 else "Here is"
+    return nearest.among(f"${name}", (f"${each}" for each in known), "Here is only the value, `.`", lead=lead)
 
 
 def _wanted(text: str, sound: frozenset[str]) -> Names:
@@ -116,22 +127,15 @@ def _wanted(text: str, sound: frozenset[str]) -> Names:
 
 def _compiled(texts: Iterable[str]) -> frozenset[str]:
     """Those programs that jq is known to take, compiled many at once: one by one it takes a hundred times longer."""
-    candidates = sorted(text for text in texts if _pure(text) and tree(text) is not None)
+    candidates = sorted(text for text in texts if tree(text) is not None)
     batches = (candidates[start : start + _TOGETHER] for start in range(0, len(candidates), _TOGETHER))
     return frozenset[str]().union(*(batch for batch in batches if _together(batch)))
 
 
-def _pure(text: str) -> bool:
-    try:
-        purity.check(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _together(batch: list[str]) -> bool:
     """Whether jq takes all of these programs."""
-    names = sorted(frozenset[str]().union(*(purity.variables(text) for text in batch)))
+    nodes = [node for text in batch if (node := tree(text)) is not None]
+    names = sorted(frozenset[str]().union(*(free_variables(node) for node in nodes)))
     head = f". as {{{', '.join(f'{name}: ${name}' for name in names)}}} | " if names else ""
     # The newline ends a comment that would otherwise swallow what follows.
     programs = ",".join(f"({text}\n)" for text in batch)

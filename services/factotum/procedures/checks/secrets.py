@@ -9,21 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from factotum.procedures.checks import nearest
-from factotum.procedures.checks.jq_tree import (
-    Array,
+from factotum.procedures.syntax import (
     Binary,
-    Bind,
-    Fold,
+    Binding,
+    Choice,
+    Collection,
+    Comma,
     Identity,
-    If,
     Index,
-    Literal,
     Node,
     Object,
+    Pipe,
     Text,
     Try,
     Variable,
-    children,
     free_variables,
 )
 
@@ -48,38 +47,33 @@ def _misuses(node: Node, declared: tuple[str, ...]) -> Iterator[tuple[str, str]]
             yield undeclared(path[0], declared)
         return
     match node:
-        case Object(entries):
-            for key, value in entries:
-                yield from _computed(key)
-                yield from _misuses(value, declared)
-        case Text(parts, ""):
+        case Object(entries=entries):
+            for entry in entries:
+                yield from _computed(entry.key) if entry.key is not entry.value else ()
+                yield from _misuses(entry.value, declared)
+        case Text(inserted=parts, format="text") | Comma(parts=parts):
             for part in parts:
                 yield from _misuses(part, declared)
-        case Array(content):
+        case Collection(content=content):
             yield from () if content is None else _misuses(content, declared)
-        case Binary("+" | "//" | ",", left, right):
+        case Binary(operator="+" | "//", left=left, right=right):
             yield from _misuses(left, declared)
             yield from _misuses(right, declared)
-        case Binary("|", left, right):
-            if isinstance(right, Identity):
-                yield from _misuses(left, declared)
-            else:
-                yield from _computed(left)
-                yield from _misuses(right, declared)
-        case If(branches, otherwise):
-            for condition, result in branches:
-                yield from _computed(condition)
-                yield from _misuses(result, declared)
-            if otherwise is not None:
-                yield from _misuses(otherwise, declared)
-        case Try(body, None):
+        case Pipe(stages=stages):
+            passed = [stage for stage in stages if not isinstance(stage, Identity)]
+            for stage in passed[:-1]:
+                yield from _computed(stage)
+            yield from _misuses(passed[-1], declared) if passed else ()
+        case Choice(condition=condition, then=then, otherwise=otherwise):
+            yield from _computed(condition)
+            yield from _misuses(then, declared)
+            yield from _misuses(otherwise, declared)
+        case Try(body=body, handler=None):
             yield from _misuses(body, declared)
-        case Bind(source, _, _, keys, body):
-            for each in (source, *keys):
+        case Binding(source=source, pattern=pattern, body=body):
+            for each in (source, *pattern.keys):
                 yield from _computed(each)
             yield from _misuses(body, declared)
-        case Fold():
-            yield from _computed(node)
         case _:
             yield from _computed(node)
 
@@ -98,18 +92,9 @@ def _computed(node: Node) -> Iterator[tuple[str, str]]:
 def _path(node: Node) -> tuple[str, ...] | None:
     """The names behind `$secrets`; None for what is no such path."""
     match node:
-        case Variable("secrets"):
+        case Variable(name="secrets"):
             return ()
-        case Index(base, Literal(str() as key), _) if (above := _path(base)) is not None:
+        case Index(target=target, key=Text(text=key, inserted=())) if (above := _path(target)) is not None:
             return (*above, key)
         case _:
             return None
-
-
-def mentioned(node: Node) -> Iterator[str]:
-    """The names of the secrets that a program mentions."""
-    if path := _path(node):
-        yield path[0]
-        return
-    for each in children(node):
-        yield from mentioned(each)

@@ -17,17 +17,16 @@ from factotum.events.envelope import Event
 from factotum.events.producer import EventProducer
 from factotum.events.topics import DEAD_LETTER, EVENTS, OBSERVATIONS
 from factotum.planner.catalog import ToolCatalog
-from factotum.planner.intake import Intake
 from factotum.planner.fetching import Fetching
 from factotum.planner.preparation import Preparation
 from factotum.planner.stream import make_consumer
 from factotum.procedures.model import Document
 from factotum.runs.client import Runs, TemporalUnavailable
-from factotum.runtime import clock
 from factotum.runtime.grpc_client import channel
 from factotum.runtime.settings import KafkaSettings
 from factotum.workflows.contract import RunInput
 from tests.support.executor import scripted_executor
+from tests.support.intake import taking
 from tests.support.kafka import embedded_kafka, read_all
 from tests.support.library import open_library
 from tests.support.temporal import temporal_server
@@ -78,30 +77,26 @@ class Bench:
 @pytest_asyncio.fixture(loop_scope="session")
 async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
     stop = asyncio.Event()
+    path = tmp_path_factory.mktemp("planner") / "store.sqlite3"
     with embedded_kafka() as kafka:
         async with (
             temporal_server() as environment,
             scripted_executor() as executor,
             channel(executor.address) as connection,
             EventProducer(kafka, client_id="test") as producer,
-            open_library(tmp_path_factory.mktemp("planner") / "store.sqlite3", PROCEDURES) as library,
+            open_library(path, PROCEDURES) as library,
         ):
             runs = Flaky(environment.client, task_queue="nobody", ui_url="")
-            intake = Intake(
-                library=library,
-                preparation=Preparation(
-                    catalog=ToolCatalog(connection, monotonic=time.monotonic),
-                    fetching=Fetching(library=library, channel=connection, roots=[], new_key=lambda: "unused"),
-                ),
-                runs=runs,
-                producer=producer,
-                now=clock.now,
+            preparation = Preparation(
+                catalog=ToolCatalog(connection, monotonic=time.monotonic),
+                fetching=Fetching(library=library, channel=connection, roots=[], new_key=lambda: "unused"),
             )
-            consumer = make_consumer(intake, KafkaSettings(bootstrap_servers=kafka, embedded=True))
-            running = asyncio.ensure_future(consumer.run(stop))
-            yield Bench(kafka, environment.client, runs, producer)
-            stop.set()
-            await running
+            async with taking(path, library=library, runs=runs, producer=producer, preparation=preparation) as planner:
+                consumer = make_consumer(planner.intake, KafkaSettings(bootstrap_servers=kafka, embedded=True))
+                running = asyncio.ensure_future(consumer.run(stop))
+                yield Bench(kafka, environment.client, runs, producer)
+                stop.set()
+                await running
 
 
 async def test_every_message_is_run_or_noted_or_in_the_dead_letter(bench: Bench) -> None:

@@ -1,0 +1,279 @@
+"""Calls of servers that speak the Model Context Protocol (`call: mcp`), one session each.
+
+The protocol's own annotations of tools (readOnlyHint and the like) are a server's word about itself: they
+permit nothing here. Which tools only read, the tenant's settings say.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
+
+import mcp_types as types
+from mcp.client._transport import TransportStreams
+from mcp.client.session import ClientSession
+from mcp.shared.exceptions import MCPError
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    ValidationError,
+    model_validator,
+)
+
+from factotum.connectors.protocols import jsonrpc
+from factotum.connectors.protocols.authentication import http_auth
+from factotum.connectors.protocols.egress import Egress, EgressSettings, egress
+from factotum.connectors.protocols.exchange import checked_headers
+from factotum.connectors.protocols.external_resource import Endpoint, endpoint, nothing_begun
+from factotum.connectors.protocols.mcp_wire import Wire, over_http, over_stdio
+from factotum.sdk.context import ToolContext
+from factotum.sdk.errors import Failed, NotPermitted, ToolError, Unavailable
+from factotum.sdk.spec import Effect, Idempotency
+from factotum.sdk.tool import Connector
+
+Method = Literal[
+    "tools/list",
+    "tools/call",
+    "prompts/list",
+    "prompts/get",
+    "resources/list",
+    "resources/read",
+    "resources/templates/list",
+]
+_CALL = "tools/call"
+_KEY = "factotum/idempotencyKey"
+_MOST_SECONDS = 600.0
+_WORDS_LIMIT = 500
+# The library answers -32700 and -32600 itself for an answer that it cannot read: only these are a refusal.
+_REFUSALS = frozenset({types.METHOD_NOT_FOUND, types.INVALID_PARAMS})
+_LOST = frozenset({types.CONNECTION_CLOSED, types.REQUEST_TIMEOUT})
+
+
+def _duration(value: Any) -> Any:
+    return timedelta(**value) if isinstance(value, dict) else value
+
+
+class Command(BaseModel):
+    """A server that may be started: with just these arguments, and with variables of these names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    command: str = Field(min_length=1)
+    arguments: list[str] = []
+    environment: list[str] = []
+
+
+class McpSettings(EgressSettings):
+    """`commands` run as this process does, with all that it may read: nothing but what an operator trusts."""
+
+    commands: list[Command] = Field(default=[], description="Servers that may be started by `stdio`.")
+    reads: list[str] = Field(default=[], description="Names of tools that only read: they may be called again.")
+
+
+class Http(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    endpoint: str | Endpoint
+    headers: dict[str, str] = {}
+
+
+class Stdio(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    command: str = Field(min_length=1)
+    arguments: list[str] = []
+    environment: dict[str, str] = {}
+
+
+class Transport(BaseModel):
+    """`options` are accepted and not read: neither transport has any."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    http: Http | None = None
+    stdio: Stdio | None = None
+    options: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.http is None) is (self.stdio is None):
+            raise ValueError("give either http or stdio")
+        return self
+
+
+class Client(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    version: str
+    description: str | None = None
+
+
+class McpCall(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    protocolVersion: Literal["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] = "2025-06-18"
+    method: Method
+    parameters: dict[str, Any] = {}
+    timeout: Annotated[timedelta, BeforeValidator(_duration)] | None = None
+    transport: Transport
+    client: Client = Client(name="factotum", version="1.0.0")
+
+
+class McpOutput(RootModel[dict[str, Any]]):
+    """The JSON-RPC result."""
+
+
+connector = Connector("mcp", settings=McpSettings)
+
+
+@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.NONE, timeout_seconds=_MOST_SECONDS + 60.0)
+async def call(arguments: McpCall, context: ToolContext[McpSettings]) -> McpOutput:
+    """Call a method of an MCP server.
+
+    A tool's own error (isError) is a failure of the call. It is given the idempotency key as `_meta`.
+    """
+    wire = Wire()
+    with nothing_begun():
+        transport = await _transport(arguments, context, wire)
+    outcome = await _outcome(arguments, context, transport, wire)
+    if isinstance(outcome, ToolError):
+        raise outcome
+    if outcome.root.get("isError") is True:
+        raise Failed(f"{_shown(arguments)} failed: {_words(outcome.root)}")
+    size = len(outcome.model_dump_json())
+    if size > context.settings.max_bytes:
+        raise Failed(f"{_shown(arguments)} answers {size} bytes, more than the tenant's {context.settings.max_bytes}")
+    return outcome
+
+
+@call.narrow
+async def _(arguments: McpCall, context: ToolContext[McpSettings]) -> tuple[Effect, Idempotency]:
+    if arguments.method != _CALL or arguments.parameters.get("name") in context.settings.reads:
+        return Effect.NONE, Idempotency.NATIVE
+    return Effect.EXECUTE, Idempotency.NONE
+
+
+async def _transport(
+    arguments: McpCall, context: ToolContext[McpSettings], wire: Wire
+) -> AbstractAsyncContextManager[TransportStreams]:
+    """Raises `NotPermitted` for a command that is not allowed; what may be reached is seen when it is."""
+    stdio, http, settings = arguments.transport.stdio, arguments.transport.http, context.settings
+    if stdio is not None:
+        for allowed in settings.commands:
+            same = (allowed.command, allowed.arguments) == (stdio.command, stdio.arguments)
+            if same and stdio.environment.keys() <= set(allowed.environment):
+                return over_stdio(stdio.command, stdio.arguments, stdio.environment)
+        raise NotPermitted(
+            f"the MCP server {stdio.command!r} may not be started: add it, with these arguments and the names of its "
+            f"variables, to tenants.{context.tenant}.mcp.commands of the connectors file"
+        )
+    assert http is not None
+    at, way = endpoint(http.endpoint), _egress(context)
+    return over_http(
+        at.uri,
+        checked_headers(http.headers),
+        await http_auth(at.authentication, context, way, timeout=settings.timeout),
+        egress=way,
+        wire=wire,
+        timeout=max(settings.timeout, _seconds(arguments, context)),
+        limit=settings.max_bytes,
+        now=context.now,
+    )
+
+
+async def _outcome(
+    arguments: McpCall,
+    context: ToolContext[McpSettings],
+    transport: AbstractAsyncContextManager[TransportStreams],
+    wire: Wire,
+) -> McpOutput | ToolError:
+    """The result, or what went wrong: where it did so is what says whether an effect is possible."""
+    began = False
+    try:
+        async with (
+            transport as (reads, writes),
+            ClientSession(reads, writes, client_info=_client(arguments)) as session,
+        ):
+            try:
+                await _opened(session, arguments, context.settings.timeout)
+                began = True
+                params = _parameters(arguments, context.idempotency_key)
+                request = types.Request[dict[str, Any], str](method=arguments.method, params=params)
+                seconds = _seconds(arguments, context)
+                return await session.send_request(request, McpOutput, request_read_timeout_seconds=seconds)
+            except MCPError as error:
+                failed: ToolError = wire.error or _failure(arguments, error)
+            except ValidationError as error:
+                failed = wire.error or Failed(f"{_shown(arguments)} answers what the protocol does not know: {error}")
+    except OSError as error:
+        failed = Failed(f"{_shown(arguments)} cannot be started: {error}")
+    except ExceptionGroup as error:
+        # The library's tasks: what they met is noted, or is a fault of theirs.
+        failed = wire.error or Unavailable(f"{_shown(arguments)} broke off: {error.exceptions[0]}")
+    if not began:
+        failed.effect_possible = False
+    return failed
+
+
+async def _opened(session: ClientSession, arguments: McpCall, seconds: float) -> None:
+    """Opens the session in the version that the call names; a server may answer with another that is spoken."""
+    asked = types.InitializeRequestParams(
+        protocol_version=arguments.protocolVersion,
+        capabilities=types.ClientCapabilities(),
+        client_info=_client(arguments),
+    )
+    result = await session.send_request(
+        types.InitializeRequest(params=asked), types.InitializeResult, request_read_timeout_seconds=seconds
+    )
+    if result.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS:
+        raise MCPError(types.INVALID_REQUEST, f"it speaks version {result.protocol_version}, which is not spoken here")
+    session.adopt(result)
+    await session.send_notification(types.InitializedNotification())
+
+
+def _parameters(arguments: McpCall, key: str) -> dict[str, Any]:
+    if arguments.method != _CALL:
+        return arguments.parameters
+    given = arguments.parameters.get("_meta")
+    return {**arguments.parameters, "_meta": {_KEY: key, **(given if isinstance(given, dict) else {})}}
+
+
+def _failure(arguments: McpCall, error: MCPError) -> ToolError:
+    if error.code in _LOST:
+        return Unavailable(f"{_shown(arguments)} does not answer: {error.message}")
+    return jsonrpc.failure(_shown(arguments), error.code, error.message, refusals=_REFUSALS)
+
+
+def _words(result: dict[str, Any]) -> str:
+    parts = result.get("content")
+    texts = (
+        [str(part["text"]) for part in parts if isinstance(part, dict) and "text" in part]
+        if isinstance(parts, list)
+        else []
+    )
+    return " ".join(texts).strip()[:_WORDS_LIMIT] or "no reason given"
+
+
+def _shown(arguments: McpCall) -> str:
+    tool = arguments.parameters.get("name") if arguments.method in (_CALL, "prompts/get") else None
+    return f"{arguments.method} {tool}" if isinstance(tool, str) else arguments.method
+
+
+def _client(arguments: McpCall) -> types.Implementation:
+    return types.Implementation(name=arguments.client.name, version=arguments.client.version)
+
+
+def _seconds(arguments: McpCall, context: ToolContext[McpSettings]) -> float:
+    if arguments.timeout is None:
+        return context.settings.timeout
+    return min(arguments.timeout.total_seconds(), _MOST_SECONDS)
+
+
+def _egress(context: ToolContext[Any]) -> Egress:
+    return egress(context, connector.system)

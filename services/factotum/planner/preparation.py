@@ -17,6 +17,8 @@ from factotum.workflows.contract import EventReference, RunInput, ToolPin
 
 Json = Any
 
+MOST_KEPT = 2_000
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -47,17 +49,44 @@ class Prepared:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    given: Source
+    resolved: Resolved
+    catalog: Catalog
+    prepared: Prepared
+
+    @property
+    def needs_nothing(self) -> bool:
+        return self.resolved.source is self.given and not (self.resolved.documents or self.resolved.functions)
+
+
 class Preparation:
-    """Prepares procedures against the tools and the library of a tenant."""
+    """Prepares procedures against the tools and the library of a tenant.
+
+    What was checked is kept: a check takes a hundred times as long as to see that nothing has changed.
+    """
 
     def __init__(self, *, catalog: ToolCatalog, fetching: Fetching) -> None:
         self._catalog = catalog
         self._fetching = fetching
+        self._kept: dict[tuple[str, str, str], _Kept] = {}
 
     async def prepare(self, tenant: str, source: Source) -> Prepared:
         """Raises `FaultyDocument` if it may not run; of what passes, `CatalogUnavailable`, `StoreUnavailable`."""
         catalog = await self._catalog.get(tenant)
-        return prepared(await resolve(source, self._fetching.of(tenant)), catalog)
+        key = tenant, source.document.full_name, source.document.document.version
+        kept = self._kept.get(key)
+        if kept is not None and (kept.given is not source or kept.catalog != catalog):
+            kept = None
+        if kept is not None and kept.needs_nothing:
+            return kept.prepared
+        resolved = await resolve(source, self._fetching.of(tenant))
+        if kept is None or kept.resolved != resolved:
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            kept = self._kept[key] = _Kept(source, resolved, catalog, prepared(resolved, catalog))
+        return kept.prepared
 
 
 def prepared(resolved: Resolved, catalog: Catalog) -> Prepared:

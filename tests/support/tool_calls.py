@@ -38,6 +38,7 @@ def tool_context(
         settings=settings,
         secret=secret,
         now=lambda: NOW,
+        declared_secret=lambda name: secret(f"secret://{name}"),
     )
 
 

@@ -256,6 +256,13 @@ async def test_output_is_bounded() -> None:
     assert await shell(r"printf '\377'") == "\ufffd"
 
 
+async def test_what_is_too_long_for_a_program_is_refused() -> None:
+    for given in ({"arguments": ["x" * 131_072]}, {"environment": {"A": "x" * 131_072}}):
+        with pytest.raises(InvalidArgument, match="give it as stdin"):
+            await shell("true", **given)
+    assert await shell("# " + "x" * 1_000_000 + "\necho done") == "done\n"
+
+
 async def test_input_that_nobody_reads() -> None:
     assert await shell("echo done", stdin="x" * 1_000_000) == "done\n"
 

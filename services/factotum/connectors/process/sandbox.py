@@ -6,6 +6,7 @@ There is no way around it: where it cannot be made, nothing runs.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -22,6 +23,8 @@ from factotum.sdk.errors import Failed, InvalidArgument
 SEARCH = "/usr/local/bin:/usr/bin:/bin"
 FOLDER = "/run/factotum"
 _NOBODY = 65534
+# execve(2): of one argument or variable, in bytes; the sandbox's own words come off it
+_LONGEST = 128 * 1024 - 64
 # Programs and libraries; what else there is, homes and configuration with secrets, is not there inside.
 _PROGRAMS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _LINKS = ("/etc/alternatives", "/etc/ld.so.cache")
@@ -58,11 +61,13 @@ async def execute(command: Command, limits: Limits) -> Ended:
         if any("\0" in option for option in options):
             # It separates options: what follows one would be bubblewrap's to obey.
             raise InvalidArgument("the environment holds a NUL character, which no variable can")
+        if any(len(text.encode("utf-8", "replace")) >= _LONGEST for text in (*options, *command.argv)):
+            raise InvalidArgument(f"an argument or a variable has {_LONGEST} bytes or more: give it as stdin")
         told, tell = os.pipe()
         opened.callback(os.close, told)
-        with ExitStack() as until_ended:
-            until_ended.callback(os.close, tell)
-            given = _in_memory(opened, "\0".join(["--json-status-fd", str(tell), *options]).encode())
+        opened.callback(os.close, tell)
+        given = _in_memory(opened, "\0".join(["--json-status-fd", str(tell), *options]).encode("utf-8", "replace"))
+        try:
             ended = await run(
                 [*_around(command, limits), "--args", str(given), "--", *_inside(limits), *command.argv],
                 environment={},
@@ -72,7 +77,10 @@ async def execute(command: Command, limits: Limits) -> Ended:
                 files=(given, tell, *files.values()),
                 look=lambda pid: _too_much(pid, limits),
             )
-        if not ended.stopped and not _was_run(told):
+        finally:
+            status = _status(told)
+            await _emptied(status.get("child-pid"))
+        if not ended.stopped and "exit-code" not in status:
             why = ended.stderr.last_lines or f"code {ended.code}"
             raise Failed(f"no sandbox could be made: {why}; {_ADVICE}", effect_possible=False)
         return ended
@@ -142,9 +150,27 @@ def _too_much(pid: int, limits: Limits) -> str:
     return f"held more than {limits.memory_mib} MiB" if resident_bytes(pid) > limits.memory_mib * MIB else ""
 
 
-def _was_run(told: int) -> bool:
-    """bubblewrap tells a command's exit code only if it came to run."""
-    text = b""
-    while chunk := os.read(told, 4096):
-        text += chunk
-    return any("exit-code" in json.loads(line) for line in text.splitlines() if line.strip())
+def _status(told: int) -> dict[str, int]:
+    """What bubblewrap told by its end: `child-pid`, the first process of the sandbox, and, only if the command came to
+    run, its `exit-code`."""
+    os.set_blocking(told, False)
+    try:
+        lines = os.read(told, 65_536).splitlines()
+    except BlockingIOError:
+        return {}
+    return {name: value for line in lines for name, value in json.loads(line).items() if isinstance(value, int)}
+
+
+async def _emptied(first: int | None) -> None:
+    """Returns when the kernel has ended all processes of the sandbox: its first one goes last. bubblewrap ends
+    before, when the command does."""
+    while first is not None and _lives(first):
+        await asyncio.sleep(0.002)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        # proc(5): the state follows the name, which is in parentheses.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False

@@ -11,7 +11,7 @@ import pytest_asyncio
 from fastapi import FastAPI, Request, Response
 
 from factotum.connectors.protocols.a2a import A2aCall, A2aSettings, call
-from factotum.sdk.errors import Failed, NotPermitted, Unavailable
+from factotum.sdk.errors import Ambiguous, Failed, NotPermitted, Unavailable
 from factotum.sdk.spec import Effect, Idempotency
 from tests.support.served_app import served_app
 from tests.support.tool_calls import closed_port, tool_context
@@ -174,8 +174,8 @@ async def test_reads_are_no_effects() -> None:
     context = tool_context(A2aSettings())
     for method, expected in {
         "tasks/get": (Effect.NONE, Idempotency.NATIVE),
-        "message/send": (Effect.EXECUTE, Idempotency.NONE),
-        "tasks/cancel": (Effect.EXECUTE, Idempotency.NONE),
+        "message/send": (Effect.EXECUTE, Idempotency.RECONCILE),
+        "tasks/cancel": (Effect.EXECUTE, Idempotency.RECONCILE),
     }.items():
         asked = A2aCall.model_validate({"method": method, "server": "http://x"})
         assert await call.narrower(asked, context) == expected
@@ -184,3 +184,10 @@ async def test_reads_are_no_effects() -> None:
 def test_an_agent_has_to_be_named() -> None:
     with pytest.raises(ValueError, match="agentCard or a server"):
         A2aCall.model_validate({"method": "tasks/list"})
+
+
+async def test_nobody_can_be_asked_what_became_of_a_message(agent: Agent) -> None:
+    asked = A2aCall.model_validate({"method": "message/send", "server": agent.url})
+    assert call.reconciler is not None
+    with pytest.raises(Ambiguous):
+        await call.reconciler(asked, tool_context(A2aSettings()))

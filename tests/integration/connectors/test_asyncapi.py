@@ -42,6 +42,8 @@ class Web:
         @app.get("/documents/{name}")
         def document(name: str) -> Response:
             found = self.documents[name]
+            if isinstance(found, str):
+                return Response(found)
             return Response(json.dumps(found) if name.endswith(".json") else yaml.safe_dump(found, sort_keys=False))
 
         @app.api_route("/hello/{name}", methods=["POST", "PUT"])
@@ -294,6 +296,24 @@ async def test_what_is_not_in_the_document_is_named(web: Web) -> None:
         await say(web, 1, operation="nowhere")
     with pytest.raises(InvalidArgument, match="cursor"):
         await hear(web, operation="chat", cursor="bm9uZQ==")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "a: [",
+        "just a text",
+        '{"asyncapi": "1.2.0"}',
+        "&a [*a]",
+        '{"asyncapi": "3.0.0", "operations": 1}',
+    ],
+)
+async def test_what_is_no_document(web: Web, text: str) -> None:
+    web.documents["broken"] = text
+    with pytest.raises(InvalidArgument) as caught:
+        await say(web, 1, operation="knock", document={"endpoint": f"{web.url}/documents/broken"})
+    assert not caught.value.effect_possible
 
 
 async def test_nothing_is_reached_that_is_not_allowed(web: Web) -> None:

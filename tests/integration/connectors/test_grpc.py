@@ -15,6 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 from factotum.connectors.protocols.grpc import GrpcCall, GrpcSettings, call
 from factotum.connectors.protocols.protobuf import Compiler, Proto
 from factotum.sdk.errors import (
+    Ambiguous,
     Conflict,
     Failed,
     InvalidArgument,
@@ -231,8 +232,14 @@ async def test_a_service_without_tls_is_not_spoken_to_over_tls(library: Library)
 async def test_the_proto_says_what_a_method_does(library: Library) -> None:
     assert call.narrower is not None
     for method, expected in {
-        "Lend": (Effect.EXECUTE, Idempotency.NONE),
+        "Lend": (Effect.EXECUTE, Idempotency.RECONCILE),
         "Find": (Effect.NONE, Idempotency.NATIVE),
         "Return": (Effect.EXECUTE, Idempotency.NATIVE),
     }.items():
         assert await call.narrower(asked(library, method), tool_context(settings(library))) == expected
+
+
+async def test_nobody_can_be_asked_what_became_of_a_call(library: Library) -> None:
+    assert call.reconciler is not None
+    with pytest.raises(Ambiguous, match="IDEMPOTENT"):
+        await call.reconciler(asked(library), tool_context(settings(library)))

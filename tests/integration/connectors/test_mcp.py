@@ -11,7 +11,7 @@ import pytest_asyncio
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from factotum.connectors.protocols.mcp import McpCall, McpSettings, call
-from factotum.sdk.errors import Failed, NotPermitted, ToolError, Unavailable
+from factotum.sdk.errors import Ambiguous, Failed, NotPermitted, ToolError, Unavailable
 from factotum.sdk.spec import Effect, Idempotency
 from tests.support.mcp_server import mcp_server
 from tests.support.scripted_http import Answer, scripted_http
@@ -165,9 +165,16 @@ async def test_reads_are_said_by_the_method_or_by_the_tenant(url: str) -> None:
         return await call.narrower(asked, tool_context(McpSettings(reads=list(reads))))
 
     assert await narrowed("tools/list") == (Effect.NONE, Idempotency.NATIVE)
-    assert await narrowed("tools/call") == (Effect.EXECUTE, Idempotency.NONE), "a server's hint permits nothing"
+    assert await narrowed("tools/call") == (Effect.EXECUTE, Idempotency.RECONCILE), "a server's hint permits nothing"
     assert await narrowed("tools/call", "forecast") == (Effect.NONE, Idempotency.NATIVE)
 
 
 def test_the_versions_that_are_taken_are_those_that_are_spoken() -> None:
     assert get_args(McpCall.model_fields["protocolVersion"].annotation) == HANDSHAKE_PROTOCOL_VERSIONS
+
+
+async def test_nobody_can_be_asked_what_became_of_a_call(url: str) -> None:
+    asked = McpCall.model_validate({"method": "tools/call", "transport": http(url)})
+    assert call.reconciler is not None
+    with pytest.raises(Ambiguous):
+        await call.reconciler(asked, tool_context(McpSettings()))

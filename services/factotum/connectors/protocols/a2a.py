@@ -23,7 +23,7 @@ from factotum.connectors.protocols.external_resource import (
     read,
 )
 from factotum.sdk.context import ToolContext
-from factotum.sdk.errors import Failed, Unavailable
+from factotum.sdk.errors import Ambiguous, Failed, Unavailable
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.sdk.tool import Connector
 
@@ -91,7 +91,7 @@ class A2aOutput(RootModel[Any]):
 connector = Connector("a2a", settings=A2aSettings)
 
 
-@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.NONE, timeout_seconds=_TIMEOUT)
+@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.RECONCILE, timeout_seconds=_TIMEOUT)
 async def call(arguments: A2aCall, context: ToolContext[A2aSettings]) -> A2aOutput:
     """Call a method of an A2A agent.
 
@@ -127,7 +127,13 @@ async def call(arguments: A2aCall, context: ToolContext[A2aSettings]) -> A2aOutp
 async def _(arguments: A2aCall, context: ToolContext[A2aSettings]) -> tuple[Effect, Idempotency]:
     if arguments.method in _READS:
         return Effect.NONE, Idempotency.NATIVE
-    return Effect.EXECUTE, Idempotency.NONE
+    return Effect.EXECUTE, Idempotency.RECONCILE
+
+
+@call.reconcile
+async def _(arguments: A2aCall, context: ToolContext[A2aSettings]) -> A2aOutput | None:
+    """A2A has no question of what became of a message."""
+    raise Ambiguous(f"an agent cannot be asked whether {arguments.method} was carried out")
 
 
 async def _agent(arguments: A2aCall, context: ToolContext[A2aSettings]) -> tuple[str, httpx2.Auth | None]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
+from contextlib import suppress
 from typing import Any, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import from_json
 
 from factotum.connectors.protocols import asyncapi_http
 from factotum.connectors.protocols.asyncapi_document import Target, Wanted, target
@@ -143,10 +144,8 @@ async def _target(arguments: _Operation, context: ToolContext[AsyncapiSettings],
 
 
 def _parsed(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        pass
+    with suppress(ValueError):
+        return from_json(text)
     try:
         return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
     except (yaml.YAMLError, ValueError, RecursionError) as error:

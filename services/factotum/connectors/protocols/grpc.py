@@ -25,7 +25,7 @@ from factotum.connectors.protocols.external_resource import ExternalResource, no
 from factotum.connectors.protocols.grpc_status import refusal
 from factotum.connectors.protocols.protobuf import Compiler, Proto, Schema
 from factotum.sdk.context import ToolContext
-from factotum.sdk.errors import Failed, InvalidArgument, NotFound, NotPermitted, Unavailable
+from factotum.sdk.errors import Ambiguous, Failed, InvalidArgument, NotFound, NotPermitted, Unavailable
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.sdk.tool import Connector
 
@@ -69,7 +69,7 @@ connector = Connector("grpc", settings=GrpcSettings)
 _compiler = Compiler()
 
 
-@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.NONE, timeout_seconds=300.0)
+@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.RECONCILE, timeout_seconds=300.0)
 async def call(arguments: GrpcCall, context: ToolContext[GrpcSettings]) -> GrpcOutput:
     """Call a method of a gRPC service."""
     with nothing_begun():
@@ -93,7 +93,16 @@ async def _(arguments: GrpcCall, context: ToolContext[GrpcSettings]) -> tuple[Ef
         return Effect.NONE, Idempotency.NATIVE
     if level == MethodOptions.IDEMPOTENT:
         return Effect.EXECUTE, Idempotency.NATIVE
-    return Effect.EXECUTE, Idempotency.NONE
+    return Effect.EXECUTE, Idempotency.RECONCILE
+
+
+@call.reconcile
+async def _(arguments: GrpcCall, context: ToolContext[GrpcSettings]) -> GrpcOutput | None:
+    """gRPC has no question of what became of a call."""
+    raise Ambiguous(
+        f"a gRPC service cannot be asked whether {arguments.method} was carried out. Where doing it again changes "
+        "nothing, its proto can say idempotency_level = IDEMPOTENT"
+    )
 
 
 async def _described(arguments: GrpcCall, context: ToolContext[GrpcSettings]) -> tuple[Schema, MethodDescriptor]:

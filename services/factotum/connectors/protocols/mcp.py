@@ -32,7 +32,7 @@ from factotum.connectors.protocols.exchange import checked_headers
 from factotum.connectors.protocols.external_resource import Endpoint, endpoint, nothing_begun
 from factotum.connectors.protocols.mcp_wire import Wire, over_http, over_stdio
 from factotum.sdk.context import ToolContext
-from factotum.sdk.errors import Failed, NotPermitted, ToolError, Unavailable
+from factotum.sdk.errors import Ambiguous, Failed, NotPermitted, ToolError, Unavailable
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.sdk.tool import Connector
 
@@ -132,7 +132,7 @@ class McpOutput(RootModel[dict[str, Any]]):
 connector = Connector("mcp", settings=McpSettings)
 
 
-@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.NONE, timeout_seconds=_MOST_SECONDS + 60.0)
+@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.RECONCILE, timeout_seconds=_MOST_SECONDS + 60.0)
 async def call(arguments: McpCall, context: ToolContext[McpSettings]) -> McpOutput:
     """Call a method of an MCP server.
 
@@ -156,7 +156,13 @@ async def call(arguments: McpCall, context: ToolContext[McpSettings]) -> McpOutp
 async def _(arguments: McpCall, context: ToolContext[McpSettings]) -> tuple[Effect, Idempotency]:
     if arguments.method != _CALL or arguments.parameters.get("name") in context.settings.reads:
         return Effect.NONE, Idempotency.NATIVE
-    return Effect.EXECUTE, Idempotency.NONE
+    return Effect.EXECUTE, Idempotency.RECONCILE
+
+
+@call.reconcile
+async def _(arguments: McpCall, context: ToolContext[McpSettings]) -> McpOutput | None:
+    """The protocol has no question of what became of a call."""
+    raise Ambiguous(f"an MCP server cannot be asked whether {_shown(arguments)} was carried out")
 
 
 async def _transport(

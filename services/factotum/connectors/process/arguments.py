@@ -31,7 +31,8 @@ def _stdin(value: Any) -> Any:
     return value if value is None or isinstance(value, str) else _text(value)
 
 
-Text = Annotated[str, BeforeValidator(_text)]
+# Their schemas say what may be given, not what it becomes: a document is checked against them.
+Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=Any)]
 
 
 class Process(BaseModel):
@@ -40,7 +41,7 @@ class Process(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    stdin: Annotated[str | None, BeforeValidator(_stdin)] = None
+    stdin: Annotated[str | None, BeforeValidator(_stdin, json_schema_input_type=Any)] = None
     arguments: list[Text] | dict[str, Any] = Field(default=[], description="A list is argv, a map is variables.")
     environment: dict[str, Text] = {}
     wanted: Return = Field(default="stdout", alias="return", description="What the call answers with.")
@@ -90,7 +91,7 @@ class Lifetime(BaseModel):
     cleanup: Literal["always", "never", "eventually"] = "never"
     after: float | None = None
 
-    @field_validator("after", mode="before")
+    @field_validator("after", mode="before", json_schema_input_type=float | str | dict[str, float] | None)
     @classmethod
     def _seconds(cls, value: Any) -> Any:
         return _duration(value)

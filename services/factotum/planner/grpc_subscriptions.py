@@ -7,6 +7,7 @@ import json
 from factotum.api.planner.v1 import planner_pb2 as pb
 from factotum.planner.grpc_status import TRANSLATED, Context, abort, check, refuse
 from factotum.planner.subscriptions import Subscriptions
+from factotum.procedures.event_matching import constant_part
 from factotum.runs.identity import tenant_of
 
 # Every planner keeps all filters in memory.
@@ -33,7 +34,7 @@ class SubscriptionCalls:
         if len(filters) > MOST_FILTERS:
             await refuse(context, f"a run has at most {MOST_FILTERS} filters")
         try:
-            await self._subscriptions.subscribe(request.tenant, request.run_id, filters)
+            await self._subscriptions.subscribe(request.tenant, request.run_id, list(map(constant_part, filters)))
         except TRANSLATED as error:
             await abort(context, error)
         return pb.SubscribeResponse()

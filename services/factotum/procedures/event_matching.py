@@ -5,13 +5,14 @@ An event is given as the mapping of its attributes, `data` among them.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from factotum.procedures import expressions
 from factotum.procedures.consumption import EventFilter
-from factotum.procedures.expressions import Costly, ExpressionError
+from factotum.procedures.expressions import Costly, ExpressionError, TooCostly
 
 Json = Any
 
@@ -26,7 +27,7 @@ async def takes(
     """Whether an event has every attribute that a filter's `with` names, each as it is wanted.
 
     A text is compared as it is, and if it holds a character other than letters, digits and `.-_/:`
-    also as a regular expression over the whole value; an object is compared property by property.
+    also as a regular expression over the whole value, by jq's rules; an object is compared property by property.
     `${ … }` is evaluated on the attribute's value: where that gives true or false, it decides, and
     anything else is what the value must equal. An expression that fails on this event does not take it.
     """
@@ -44,8 +45,18 @@ async def takes(
 
 
 def agrees(constants: Mapping[str, Json], attributes: Mapping[str, Json]) -> bool:
-    """As `takes`, for what `constant_part` gives."""
-    return _conditions(constants, attributes) is not None
+    """As `takes`, for what `constant_part` gives; a pattern that is costly on its value counts as met."""
+    conditions = _conditions(constants, attributes)
+    return conditions is not None and all(_seems_met(expression, actual) for expression, actual in conditions)
+
+
+def _seems_met(expression: str, actual: Json) -> bool:
+    try:
+        return expressions.evaluate(expression, actual, {}) is True
+    except TooCostly:
+        return True
+    except ExpressionError:
+        return False
 
 
 def _conditions(with_: Mapping[str, Json], attributes: Mapping[str, Json]) -> list[tuple[str, Json]] | None:
@@ -62,20 +73,17 @@ def _conditions(with_: Mapping[str, Json], attributes: Mapping[str, Json]) -> li
             left += inner
         elif isinstance(wanted, str) and "${" in wanted:
             left.append((wanted, actual))
-        elif not _constant_agrees(wanted, actual):
-            return None
+        elif not same(wanted, actual):
+            if not isinstance(wanted, str) or not isinstance(actual, str) or is_literal(wanted):
+                return None
+            left.append((_matches(wanted), actual))
     return left
 
 
-def _constant_agrees(wanted: Json, actual: Json) -> bool:
-    if same(wanted, actual):
-        return True
-    if not isinstance(wanted, str) or not isinstance(actual, str) or is_literal(wanted):
-        return False
-    try:
-        return re.fullmatch(wanted, actual) is not None
-    except re.error:
-        return False
+def _matches(pattern: str) -> str:
+    """The expression that says whether a pattern is the whole of a text: a pattern can be as costly as a program."""
+    quoted = json.dumps(rf"\A(?:{pattern})\z", ensure_ascii=False)
+    return f"${{ test({quoted}) }}"
 
 
 def same(one: Json, other: Json) -> bool:

@@ -35,6 +35,12 @@ async def no_costly(program: str, value: Any, arguments: Mapping[str, Any]) -> A
         ({"type": "room.(measured|left)"}, True),
         ({"type": "room-measured"}, False),
         ({"type": "["}, False),
+        ({"type": "room"}, False),
+        ({"type": "room.|measured"}, False),
+        ({"type": r"room[.]\w{8}"}, True),
+        ({"type": 'room"|room.measured'}, True),
+        ({"type": r"(room.measured\)"}, False),
+        ({"roomid": "1+"}, False),
         ({"absent": "x"}, False),
         ({"roomid": 12}, True),
         ({"roomid": "12"}, False),
@@ -107,6 +113,21 @@ async def test_what_is_costly_is_left_to_the_caller(monkeypatch: pytest.MonkeyPa
     assert await takes(wanted, EVENT, {}, costly) is True
     assert await correlation_keys(wanted, EVENT, value=None, arguments={}, costly=costly) == {"room": True}
     assert asked == [(".on", EVENT["data"]), (".roomid", EVENT)]
+
+
+@pytest.mark.timeout(10)
+async def test_a_pattern_that_tries_for_ever_is_left_to_the_caller() -> None:
+    asked = []
+
+    async def costly(program: str, value: Any, arguments: Mapping[str, Any]) -> Any:
+        asked.append((program, value))
+        return False
+
+    with_ = {"subject": "((a+)+)+b"}
+    event = {"subject": "a" * 40}
+    assert await takes(EventFilter.model_validate({"with": with_}), event, {}, costly) is False
+    assert asked == [(r'test("\\A(?:((a+)+)+b)\\z")', event["subject"])]
+    assert agrees(with_, event)  # not known without running it
 
 
 def test_what_a_document_listens_to_is_found_wherever_it_stands() -> None:

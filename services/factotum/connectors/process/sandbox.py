@@ -164,7 +164,9 @@ def _status(told: int) -> dict[str, int]:
 async def _emptied(first: int | None) -> None:
     """Returns when the kernel has ended all processes of the sandbox: its first one goes last. bubblewrap ends
     before, when the command does."""
-    while first is not None and _lives(first):
+    while first is not None:
+        if not _lives(first):
+            return
         await asyncio.sleep(0.002)
 
 

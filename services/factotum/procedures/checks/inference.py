@@ -237,7 +237,7 @@ class _Inference:
             if self._missing:
                 advice = nearest.among(name, known, "It has no properties", lead="It has")
                 self._report((f"{what} has no property `{name}`", advice))
-                return NEVER  # so that nothing that follows from it is told as well
+                return ANY  # so that nothing that follows from it is told as well
             return NULL
         found = base.property(name) if "object" in base.kinds else NEVER
         return join(found, NULL) if "null" in base.kinds else found
@@ -288,7 +288,9 @@ class _Inference:
         operator = node.operator
         if operator == "//":
             # What is on the left may be an error, which counts as nothing.
-            left, right = self._quiet().of(node.left, dot), self.of(node.right, dot)
+            left = self._quiet().of(node.left, dot)
+            needed = not left.type.kinds or left.type.kinds & {"null", "boolean"} or not left.single
+            right = (self if needed else self._quiet()).of(node.right, dot)
             return _Stream(join(truthy(left.type), right.type), left.single and right.single)
         if operator in ("and", "or"):
             return _Stream(BOOLEAN, self._quiet()._all_single((node.left, node.right), dot))

@@ -137,7 +137,7 @@ def test_every_command_that_is_named_is_there(path: Path) -> None:
 def test_the_readme_names_commands() -> None:
     named = {words.split()[0] for words in _COMMAND.findall(code(README))}
     assert {"runs", "show", "trace", "memory", "effects", "procedures", "dev"} <= named
-    assert not exists(["run"]) and not exists(["effects"]) and not exists(["effects", "forget"])
+    assert not exists(["walk"]) and not exists(["effects"]) and not exists(["effects", "forget"])
 
 
 @pytest.mark.parametrize(

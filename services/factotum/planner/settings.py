@@ -19,7 +19,7 @@ class Settings(ProcessSettings):
         default_factory=lambda: [packaged_folder()], description="folders of *.yaml procedures"
     )
     store_path: Path = Field(
-        default=Path("planner/store.sqlite3"),
+        default=Path(".factotum/planner/store.sqlite3"),
         description="file of the procedures and subscriptions; planners of one host may share it",
     )
     partial_matches_days: float = Field(

@@ -65,7 +65,7 @@ def _of_task(scoped: Scoped, use: Use, catalog: Catalog | None) -> Iterator[Faul
     pointer, task = scoped.pointer, scoped.task
     yield from _timeout(f"{pointer}/timeout", task.timeout, use)
     if isinstance(task, CallTask):
-        yield from call_faults(f"{pointer}/call", task.call, use, catalog)
+        yield from call_faults(f"{pointer}/call", task.call, protocols.tool_of(task), use, catalog)
         yield from _authentications(f"{pointer}/with", task.with_, use)
     elif (tool := protocols.tool_of(task)) is not None and catalog is not None and tool not in catalog:
         kind = tool.partition(".")[2]
@@ -75,12 +75,13 @@ def _of_task(scoped: Scoped, use: Use, catalog: Catalog | None) -> Iterator[Faul
     if isinstance(task, TryTask) and isinstance(retry := task.catch.retry, str):
         yield from _named(f"{pointer}/catch/retry", "retry policy", retry, use.retries, "retries")
     if (undo := task.compensate) is not None:
-        yield from call_faults(f"{pointer}/metadata/compensate/call", undo.call, use, catalog)
+        tool = protocols.tool_named(undo.call)
+        yield from call_faults(f"{pointer}/metadata/compensate/call", undo.call, tool, use, catalog)
         yield from _authentications(f"{pointer}/metadata/compensate/with", undo.with_, use)
 
 
-def call_faults(pointer: str, call: str, use: Use, catalog: Catalog | None) -> Iterator[Fault]:
-    """Why a call reaches nothing."""
+def call_faults(pointer: str, call: str, tool: str | None, use: Use, catalog: Catalog | None) -> Iterator[Fault]:
+    """Why a call reaches nothing. `tool`: the one that carries it out if it is no function's."""
     if function_of(call, use):
         return
     if (found := _CATALOGED.fullmatch(call)) is not None:
@@ -89,7 +90,6 @@ def call_faults(pointer: str, call: str, use: Use, catalog: Catalog | None) -> I
         return
     if cataloged(call):
         return
-    tool = protocols.tool_named(call)
     if tool is None:
         known = (*use.functions, *protocols.PROTOCOLS, protocols.ASYNCAPI, *(catalog or ()))
         advice = "Define it under `use.functions`"

@@ -27,7 +27,7 @@ LEAVES = """
 has("a") join("-") split("x") floor ascii_upcase -1 -.a map(.a) with_entries(.) explode last group_by(.a) any
 values @json error max
 """.split()  # noqa: SIM905
-SURE = """
+SURE = r"""
 ({}) + ({})
 ({}) | ({})
 [({}), ({})]

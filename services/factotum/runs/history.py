@@ -14,7 +14,7 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.converter import DataConverter
 
 from factotum.runs.view import StepStatus, StepView
-from factotum.workflows.contract import PUBLISH_OUTCOME, ToolCall
+from factotum.workflows.contract import ToolCall
 
 
 async def steps_of(
@@ -27,7 +27,8 @@ async def steps_of(
         match event.event_type:
             case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
                 scheduled = event.activity_task_scheduled_event_attributes
-                if scheduled.activity_type.name == PUBLISH_OUTCOME:
+                # Only a tool's name has a dot; what else a run does is no step of it.
+                if "." not in scheduled.activity_type.name:
                     continue
                 step = await _scheduled(event, scheduled.input, converter)
                 steps[event.event_id] = by_activity_id[scheduled.activity_id] = step

@@ -18,7 +18,7 @@ from factotum.procedures.tasks import CallTask, RunTask
 from factotum.sdk.spec import Effect, ToolSpec
 
 OURS = ("approval", "compensate", "summary")
-_CLOSE = 0.75
+_CLOSE = 0.8
 
 
 def faults(document: Document, catalog: references.Catalog | None) -> Iterator[Fault]:

@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
 
+from factotum.activities.evaluation import Evaluations
 from factotum.activities.events import RunEvents
 from factotum.activities.outcome import Outcomes
 from factotum.activities.tool_call import HEARTBEAT_SECONDS, ToolCalls
+from factotum.bounded.evaluator import BoundedEvaluator
 from factotum.events.envelope import Event
 from factotum.events.errors import BrokerUnavailable
 from factotum.events.producer import EventProducer
-from factotum.events.topics import OUTCOMES
+from factotum.events.topics import EVENTS, OUTCOMES
 from factotum.events.types import OutcomeData
 from factotum.procedures import expressions
 from factotum.procedures.parse import parse
@@ -26,7 +29,7 @@ from factotum.runs.view import RunStatus, StepStatus
 from factotum.runtime.grpc_client import channel
 from factotum.sdk.errors import Ambiguous, Conflict, Failed, NotPermitted, Unavailable
 from factotum.worker.pool import make_worker
-from factotum.workflows.contract import EventReference, RunInput, ToolPin
+from factotum.workflows.contract import Decision, EventReference, Limits, PendingApproval, RunInput, ToolPin
 from tests.support.executor import ScriptedExecutor, scripted_executor
 from tests.support.temporal import temporal_server
 
@@ -39,10 +42,14 @@ class KeptEvents(EventProducer):
     def __init__(self) -> None:
         super().__init__("127.0.0.1:1", client_id="test")
         self.kept: list[OutcomeData] = []
+        self.emitted: list[Event] = []
         self.asked = 0
         self.away = False
 
     async def publish(self, topic: str, event: Event) -> None:
+        if topic == EVENTS:
+            self.emitted.append(event)
+            return
         assert topic == OUTCOMES
         self.asked += 1
         if self.away:
@@ -58,7 +65,7 @@ class Bench:
     outcomes: KeptEvents
     count: int = 0
 
-    async def start(self, text: str, raw: Any = None, tenant: str = "acme") -> str:
+    async def start(self, text: str, raw: Any = None, tenant: str = "acme", history_events: int = 0) -> str:
         self.count += 1
         run_id = f"{tenant}.sample.{self.count:020x}"
         source = parse(HEAD + text)
@@ -68,6 +75,7 @@ class Bench:
             input=raw,
             event=EventReference(source="/t", id="1", type="t.happened"),
             tools={"x.add": ToolPin(version="1.4.0", timeout_seconds=5)},
+            limits=Limits(history_events=history_events),
         )
         assert await self.runs.start(run_id, run, source.document)
         return run_id
@@ -85,13 +93,18 @@ async def server() -> AsyncIterator[Client]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def bench(server: Client) -> AsyncIterator[Bench]:
     outcomes = KeptEvents()
-    async with scripted_executor() as executor, channel(executor.address) as connection:
+    async with (
+        scripted_executor() as executor,
+        channel(executor.address) as connection,
+        BoundedEvaluator() as evaluator,
+    ):
         worker = make_worker(
             server,
             task_queue="test",
             tool_calls=ToolCalls(connection),
             outcomes=Outcomes(outcomes),
             events=RunEvents(outcomes, connection),
+            evaluations=Evaluations(evaluator),
             max_concurrent_activities=50,
         )
         async with worker:
@@ -235,7 +248,7 @@ do:
     with pytest.raises(WorkflowFailureError):
         await bench.result(run_id)
     assert [tool for tool, _ in bench.executor.calls] == ["x.slow", "x.undo"]
-    assert (await bench.runs.get("acme", run_id)).status is RunStatus.CANCELLED
+    assert bench.outcomes.kept[0].status == "cancelled"
     assert bench.outcomes.kept[0].status == "cancelled"
 
 
@@ -375,3 +388,104 @@ async def test_another_tenants_run_is_not_found(bench: Bench) -> None:
             break
         await asyncio.sleep(0.1)
     assert run_id in found
+
+
+async def test_a_long_history_goes_on_in_another_execution_with_nothing_done_twice(bench: Bench) -> None:
+    bench.executor.answers["x.add"] = lambda arguments: {"sum": arguments["a"]}
+    text = """
+do:
+  - loop:
+      for: {each: n, in: '[limit(40; range(100))]'}
+      do:
+        - both:
+            fork:
+              branches:
+                - one:
+                    call: x.add
+                    with: {a: '${ $n }'}
+                    metadata: {compensate: {call: x.take, with: {a: '${ .sum }'}}}
+                - other: {call: x.add, with: {a: '${ -$n }'}}
+        - keep: {set: '${ $context.sums + [.[0].sum] }', export: {as: '{sums: .}'}}
+  - fail: {raise: {error: {type: 'https://example.com/no', status: 409}}}
+"""
+    run_id = await bench.start(text, {"sums": []}, history_events=120)
+    with pytest.raises(WorkflowFailureError):
+        await bench.result(run_id)
+    added = [arguments["a"] for tool, arguments in bench.executor.calls if tool == "x.add"]
+    assert sorted(added) == sorted([*range(40), *(-n for n in range(40))])
+    # All that was done in any execution is undone, the latest first.
+    assert [arguments["a"] for tool, arguments in bench.executor.calls if tool == "x.take"] == list(range(39, -1, -1))
+    executions = [found async for found in bench.client.list_workflows(f"WorkflowId = '{run_id}'")]
+    assert len(executions) >= 5
+    assert max(found.history_length for found in executions) < 200
+    (outcome,) = bench.outcomes.kept
+    assert abs((outcome.started_at - min(found.start_time for found in executions)).total_seconds()) < 0.5
+
+
+async def test_a_run_that_is_cancelled_may_move_while_it_undoes(bench: Bench) -> None:
+    bench.executor.answers["x.add"] = lambda arguments: {"sum": arguments["a"]}
+    text = """
+do:
+  - loop:
+      for: {each: n, in: '[limit(20; range(100))]'}
+      do:
+        - one:
+            call: x.add
+            with: {a: '${ $n }'}
+            metadata: {compensate: {call: x.take, with: {a: '${ .sum }'}}}
+  - wait: {wait: PT1H}
+"""
+    run_id = await bench.start(text, history_events=60)
+    while len(bench.executor.calls) < 20:
+        await asyncio.sleep(0.05)
+    handle = bench.client.get_workflow_handle(run_id)
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError) as failed:
+        await bench.result(run_id)
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert failed.value.cause.type == "cancelled"
+    assert [arguments["a"] for tool, arguments in bench.executor.calls if tool == "x.take"] == list(range(19, -1, -1))
+    assert (await bench.runs.get("acme", run_id)).status is RunStatus.CANCELLED
+
+
+async def test_an_expression_that_is_too_dear_is_evaluated_elsewhere_and_stopped(bench: Bench) -> None:
+    assert await bench.result(await bench.start("do:\n  - a: {set: '${ [range(.n)] | length }'}\n", {"n": 5})) == 5
+    run_id = await bench.start("do:\n  - a: {set: '${ [range(.n)] | length }'}\n", {"n": 1e15})
+    with pytest.raises(WorkflowFailureError) as failed:
+        await bench.result(run_id)
+    assert "/do/0/a/set" in str(failed.value.cause)
+
+
+async def test_a_person_decides_on_the_very_call(bench: Bench) -> None:
+    text = """
+do:
+  - add:
+      call: x.add
+      with: {a: 1}
+      metadata: {approval: {by: [ada, 'group:it'], count: 2}}
+"""
+    bench.executor.answers["x.add"] = lambda _: {"sum": 2}
+    run_id = await bench.start(text)
+    handle = bench.client.get_workflow_handle(run_id)
+    while not (pending := await handle.query("approvals", result_type=list[PendingApproval])):
+        await asyncio.sleep(0.05)
+    (asked,) = pending
+    assert (asked.step, asked.tool, asked.arguments, asked.count) == ("/do/0/add", "x.add", {"a": 1}, 2)
+    for decision, reason in [
+        (Decision(step="/do/0/add", call_sha256="0" * 64, approve=True, by="ada"), "call_changed"),
+        (Decision(step="/do/0/add", call_sha256=asked.call_sha256, approve=True, by="eve"), "not_allowed"),
+        (Decision(step="/do/1/other", call_sha256=asked.call_sha256, approve=True, by="ada"), "not_waiting"),
+    ]:
+        with pytest.raises(WorkflowUpdateFailedError) as refused:
+            await handle.execute_update("decide", decision)
+        assert isinstance(refused.value.cause, ApplicationError)
+        assert refused.value.cause.type == reason
+    agreed = Decision(step="/do/0/add", call_sha256=asked.call_sha256, approve=True, by="ada")
+    assert await handle.execute_update("decide", agreed) is False
+    assert await handle.execute_update("decide", agreed) is False, "one person counts once"
+    assert bench.executor.calls == []
+    other = agreed.model_copy(update={"by": "bob", "groups": ["it"]})
+    assert await handle.execute_update("decide", other) is True
+    assert await bench.result(run_id) == {"sum": 2}
+    (request,) = bench.executor.requests
+    assert (request.approval.call_sha256, list(request.approval.by)) == (asked.call_sha256, ["ada", "bob"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from factotum.activities.evaluation import Evaluations
 from factotum.activities.events import RunEvents
 from factotum.activities.outcome import Outcomes
 from factotum.activities.tool_call import ToolCalls
+from factotum.bounded.evaluator import BoundedEvaluator
 from factotum.events.producer import EventProducer
 from factotum.runs.connection import connect
 from factotum.runtime import lifespan, telemetry
@@ -26,6 +28,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         producer,
         channel(settings.tool_executor_address) as tool_executor,
         channel(settings.planner_address) as planner,
+        BoundedEvaluator() as evaluator,
     ):
         client = await connect(settings.temporal)
         worker = make_worker(
@@ -34,6 +37,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             tool_calls=ToolCalls(tool_executor),
             outcomes=Outcomes(producer),
             events=RunEvents(producer, planner),
+            evaluations=Evaluations(evaluator),
             max_concurrent_activities=settings.max_concurrent_activities,
         )
         async with worker:

@@ -8,6 +8,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from factotum.activities.evaluation import Evaluations
 from factotum.activities.events import RunEvents
 from factotum.activities.outcome import Outcomes
 from factotum.activities.tool_call import HEARTBEAT_SECONDS, ToolCalls
@@ -40,6 +41,7 @@ def make_worker(
     tool_calls: ToolCalls,
     outcomes: Outcomes,
     events: RunEvents,
+    evaluations: Evaluations,
     max_concurrent_activities: int,
 ) -> Worker:
     """A worker, not yet running."""
@@ -48,7 +50,14 @@ def make_worker(
         client,
         task_queue=task_queue,
         workflows=[Run, Recurrence],
-        activities=[tool_calls.call, outcomes.publish, events.publish, events.subscribe, events.unsubscribe],
+        activities=[
+            tool_calls.call,
+            outcomes.publish,
+            events.publish,
+            events.subscribe,
+            events.unsubscribe,
+            evaluations.evaluate,
+        ],
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
         max_concurrent_activities=max_concurrent_activities,
         # The answer to a heartbeat is how an activity hears that its run was cancelled or its step timed out.

@@ -64,6 +64,10 @@ class Journal:
         if doubt.step.identity not in self._done:
             self._doubts[doubt.step.identity] = doubt
 
+    def undone(self, done: Done) -> None:
+        """Nothing more is to be done about it."""
+        self._done.pop(done.step.identity, None)
+
     def adopt(self, run_id: str, done: Iterable[Done]) -> None:
         """What a run nested in this one did, to be undone with it."""
         for each in done:

@@ -68,6 +68,7 @@ class RunInput(Contract):
         hops: how many runs in a row led to this one by events that they emitted.
         nested: the result is a `NestedResult`, for the run around this one.
         resume: where to go on, of a run that continued as new; see `workflows.progress`.
+        ending: set for a run that was about to end when it continued as new.
     """
 
     tenant: str
@@ -82,6 +83,7 @@ class RunInput(Contract):
     hops: int = 0
     nested: bool = False
     resume: Json = None
+    ending: Ending | None = None
     first_started_at: datetime | None = None
 
 
@@ -191,6 +193,28 @@ class PersonTask(Contract):
     arguments: dict[str, Json]
     idempotency_key: str
     error: str
+
+
+class Ending(Contract):
+    """How far the ending of a run has come, carried along where the undoing itself makes a long history.
+
+    Attributes:
+        reason: why the run ends, in one line.
+        error: the problem that it failed with; None for one that was cancelled.
+        failures: what could not be undone or found out so far.
+    """
+
+    status: Literal["failed", "cancelled"]
+    reason: str
+    error: dict[str, Json] | None = None
+    failures: list[str] = []
+    compensated: list[str] = []
+    tasks: list[PersonTask] = []
+
+    @property
+    def failure(self) -> str:
+        """The whole failure in one line."""
+        return "; ".join([self.reason, *self.failures])
 
 
 class Outcome(Contract):

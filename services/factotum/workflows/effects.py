@@ -111,10 +111,13 @@ class TemporalEffects:
                 start_to_close_timeout=EVALUATION_TIMEOUT,
                 retry_policy=RetryPolicy(maximum_attempts=3),
             )
+        except ApplicationError as error:
+            # What a local activity raises is not wrapped.
+            raise ExpressionError(error.message) from error
         except ActivityError as error:
             if isinstance(error.cause, CancelledError):
                 raise asyncio.CancelledError from error
-            raise ExpressionError(str(getattr(error.cause, "message", None) or error.cause or error)) from error
+            raise ExpressionError(f"{program!r}: {error.cause or error}") from error
 
     async def emit(self, event: dict[str, Any], summary: str) -> None:
         try:

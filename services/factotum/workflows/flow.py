@@ -162,6 +162,9 @@ async def try_(run: Interpreter, task: TryTask, place: Place) -> Json:
             frame.setdefault("first_failure", run.effects.now().timestamp())
             delay = await retry_delay(caught, frame["failures"], frame["first_failure"], seen)
             if delay is None:
+                if not task.catch.do and task.catch.retry is not None:
+                    # Caught to be tried again, which has not helped: nobody has dealt with it.
+                    raise
                 frame["caught"] = error.as_json()
                 run.tell(pointer, place.scope, "try", "caught", frame["caught"])
                 break

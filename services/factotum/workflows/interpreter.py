@@ -227,7 +227,8 @@ class Interpreter(Machine):
             "input": raw,
             "startedAt": shaping.moment(frame["at"]),
         }
-        arguments = {**self.constants, **scope.variables, "context": self.context, "task": descriptor}
+        # An extension's tasks are told of the task that it extends: their scope binds `task`.
+        arguments = {**self.constants, "task": descriptor, **scope.variables, "context": self.context}
         if "input" not in frame:
             if task.if_ is not None and not expressions.truthy(
                 await self.shape(task.if_, raw, arguments, f"{pointer}/if")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ from factotum.procedures.tasks import ForeachEvent, ListenTask, Subscription
 from factotum.workflows.inbox import Event, Listener
 from factotum.workflows.place import Place
 from factotum.workflows.progress import Frame
-from factotum.workflows.racing import ended, first_done
 from factotum.workflows.step import Step
 
 if TYPE_CHECKING:
@@ -33,23 +31,21 @@ async def listen(run: Interpreter, task: ListenTask, place: Place) -> Json:
     frame, wanted = place.frame, task.listen.to
     frame.setdefault("consumed", [])
     listener = run.inbox.listen(frame)
-    stopping = _Stopping(run, wanted, place)
     try:
         while not _finished(wanted, frame):
             event = frame.get("event")
             if event is None:
-                event = await stopping.race(_next(run, wanted, listener, place))
+                event = await _next(run, wanted, listener, place)
                 if event is None:
                     break
                 frame["event"] = event
             read = event if task.listen.read == "envelope" else event.get("data")
             frame["consumed"].append(await _handled(run, task.foreach, f"{place.pointer}/foreach", read, place))
             del frame["event"]
-            if await stopping.satisfied():
+            if await _satisfied(run, wanted.until, place):
                 break
     finally:
         run.inbox.leave(listener)
-        await stopping.leave()
     return frame["consumed"]
 
 
@@ -81,23 +77,51 @@ def _finished(wanted: EventConsumption, frame: Frame) -> bool:
     return wanted.until is None and bool(frame["consumed"])
 
 
-async def _next(run: Interpreter, wanted: EventConsumption, listener: Listener, place: Place) -> Event:
-    frame = place.frame
+async def _next(run: Interpreter, wanted: EventConsumption, listener: Listener, place: Place) -> Event | None:
+    """The next event to be consumed; None once those of `until` have come, which are no part of the output.
+
+    Both are looked for in one pass, so that an event counts if it came before the one that ends the
+    listening, and only then.
+    """
+    until = wanted.until if isinstance(wanted.until, EventConsumption) else None
+    ending = place if until is None else replace(place, frame=place.frame.setdefault("until", {"consumed": []}))
+    ends = False
 
     async def wants(event: Event) -> bool:
-        if wanted.any == ():
-            return True
-        met: list[int] = frame.setdefault("met", [])
-        for index, filter_ in enumerate(wanted.filters):
-            if wanted.all is not None and index in met:
-                continue
-            if await _takes(run, filter_, event, place, frame):
-                if wanted.all is not None:
-                    met.append(index)
-                return True
-        return False
+        nonlocal ends
+        ends = until is not None and await _meets(run, until, event, ending)
+        return ends or await _meets(run, wanted, event, place)
 
-    return await listener.next(wants)
+    while until is None or not _finished(until, ending.frame):
+        event = await listener.next(wants)
+        if not ends:
+            return event
+        ending.frame["consumed"].append(event.get("id"))
+    return None
+
+
+async def _meets(run: Interpreter, wanted: EventConsumption, event: Event, place: Place) -> bool:
+    """Whether one of the filters takes the event; of `all`, one that none was taken for yet."""
+    if wanted.any == ():
+        return True
+    met: list[int] = place.frame.setdefault("met", [])
+    for index, filter_ in enumerate(wanted.filters):
+        if wanted.all is not None and index in met:
+            continue
+        if await _takes(run, filter_, event, place, place.frame):
+            if wanted.all is not None:
+                met.append(index)
+            return True
+    return False
+
+
+async def _satisfied(run: Interpreter, until: str | EventConsumption | None, place: Place) -> bool:
+    """Whether the condition of `until` holds, evaluated on what was consumed."""
+    if not isinstance(until, str):
+        return False
+    arguments = {**place.arguments, "context": run.context}
+    where = f"{place.pointer}/listen/to/until"
+    return expressions.truthy(await run.shape(until, place.frame["consumed"], arguments, where))
 
 
 async def _takes(run: Interpreter, filter_: EventFilter, event: Event, place: Place, frame: Frame) -> bool:
@@ -113,57 +137,6 @@ async def _takes(run: Interpreter, filter_: EventFilter, event: Event, place: Pl
         return False
     keys.update(found)
     return True
-
-
-class _Stopping:
-    """What ends a listener from outside: an expression, or events that are not part of its output."""
-
-    def __init__(self, run: Interpreter, wanted: EventConsumption, place: Place) -> None:
-        self._run = run
-        self._until = wanted.until
-        self._place = place
-        self._listener: Listener | None = None
-        self._bell: asyncio.Future[Any] | None = None
-        if isinstance(wanted.until, EventConsumption):
-            frame = place.frame.setdefault("until", {})
-            frame.setdefault("consumed", [])
-            self._listener = run.inbox.listen(frame)
-            self._bell = asyncio.ensure_future(self._consume(wanted.until, replace(place, frame=frame)))
-
-    async def _consume(self, wanted: EventConsumption, place: Place) -> None:
-        if self._listener is None:
-            return
-        while not _finished(wanted, place.frame):
-            event = await _next(self._run, wanted, self._listener, place)
-            place.frame["consumed"].append(event.get("id"))
-
-    async def race(self, event: Coroutine[Any, Any, Event]) -> Event | None:
-        """The next event, or None once the listener is to stop."""
-        coming: asyncio.Future[Event] = asyncio.ensure_future(event)
-        try:
-            if self._bell is None:
-                return await coming
-            await first_done((coming, self._bell))
-            if coming.done():
-                return coming.result()
-            self._bell.result()
-            return None
-        finally:
-            await ended(coming)
-
-    async def satisfied(self) -> bool:
-        """Whether the condition of `until` holds, evaluated on what was consumed."""
-        if not isinstance(self._until, str):
-            return False
-        arguments = {**self._place.arguments, "context": self._run.context}
-        where = f"{self._place.pointer}/listen/to/until"
-        return expressions.truthy(await self._run.shape(self._until, self._place.frame["consumed"], arguments, where))
-
-    async def leave(self) -> None:
-        if self._listener is not None:
-            self._run.inbox.leave(self._listener)
-        if self._bell is not None:
-            await ended(self._bell)
 
 
 async def subscribe(run: Interpreter, wanted: Subscription, with_: Mapping[str, Json], place: Place) -> Json:

@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 from factotum.workflows.compensation import Done, Doubt
-from factotum.workflows.contract import PUBLISH_OUTCOME, Outcome, PersonTask, RunInput
+from factotum.workflows.contract import PUBLISH_OUTCOME, Ending, Outcome, PersonTask, RunInput
 from factotum.workflows.effects import idempotency_key
 from factotum.workflows.interpreter import Interpreter
 from factotum.workflows.problem import Problem
@@ -22,12 +22,14 @@ class Teller:
         self._run = run
         self._procedure = procedure
         self._version = version
-        self.compensated: list[str] = []
-        self.tasks: list[PersonTask] = []
 
-    async def tell(
-        self, status: Literal["completed", "failed", "cancelled"], *, output: Any = None, failure: str = ""
-    ) -> None:
+    async def completed(self, output: Any) -> None:
+        await self._tell("completed", output=output)
+
+    async def ended(self, ending: Ending) -> None:
+        await self._tell(ending.status, failure=ending.failure, compensated=ending.compensated, tasks=ending.tasks)
+
+    async def _tell(self, status: Literal["completed", "failed", "cancelled"], **found: Any) -> None:
         info = workflow.info()
         outcome = Outcome(
             tenant=self._run.tenant,
@@ -37,12 +39,9 @@ class Teller:
             event=self._run.event,
             status=status,
             input=self._run.input,
-            output=output,
-            failure=failure,
-            compensated=self.compensated,
-            tasks=self.tasks,
             started_at=self._run.first_started_at or info.start_time,
             ended_at=workflow.now(),
+            **found,
         )
         await workflow.execute_activity(
             PUBLISH_OUTCOME,
@@ -53,26 +52,31 @@ class Teller:
         )
 
 
-async def undo_everything(interpreter: Interpreter, teller: Teller) -> list[str]:
-    """Undoes every finished step in reverse; returns what could not be undone, or may stand.
+async def undo_something(interpreter: Interpreter, ending: Ending) -> Ending | None:
+    """Settles the next doubt, or else undoes the latest step that is not undone; None if nothing is left.
 
-    Each of these is a person's task as well, with all that it takes to do it by hand.
+    What cannot be found out or undone is a person's task, with all that it takes to do it by hand.
     """
-    failures = []
-    for doubt in interpreter.journal.doubts():
+    journal = interpreter.journal
+    for doubt in journal.doubts():
         try:
             await interpreter.settle(doubt)
         except Problem as error:
-            failures.append(f"may stand: {error}")
-            teller.tasks.append(_to_find_out(doubt, error))
-    for done in interpreter.journal.backwards():
+            journal.ended(doubt.step)
+            return _left(ending, f"may stand: {error}", _to_find_out(doubt, error))
+        return ending
+    for done in journal.backwards():
+        journal.undone(done)
         try:
             await interpreter.undo(done)
-            teller.compensated.append(done.step.pointer)
         except Problem as error:
-            failures.append(f"not undone: {error}")
-            teller.tasks.append(_to_undo(done, error))
-    return failures
+            return _left(ending, f"not undone: {error}", _to_undo(done, error))
+        return ending.model_copy(update={"compensated": [*ending.compensated, done.step.pointer]})
+    return None
+
+
+def _left(ending: Ending, failure: str, task: PersonTask) -> Ending:
+    return ending.model_copy(update={"failures": [*ending.failures, failure], "tasks": [*ending.tasks, task]})
 
 
 def _to_find_out(doubt: Doubt, error: Problem) -> PersonTask:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -24,6 +24,7 @@ from factotum.workflows.contract import (
     EVENT_SIGNAL,
     TASKS_QUERY,
     Decision,
+    Ending,
     EventSignal,
     NestedResult,
     PendingApproval,
@@ -33,7 +34,7 @@ from factotum.workflows.contract import (
 from factotum.workflows.effects import TemporalEffects
 from factotum.workflows.hearing import Hearing
 from factotum.workflows.interpreter import Interpreter
-from factotum.workflows.outcome import Teller, undo_everything
+from factotum.workflows.outcome import Teller, undo_something
 from factotum.workflows.problem import Problem
 from factotum.workflows.scope import Aborted
 from factotum.workflows.shaping import moment
@@ -47,7 +48,7 @@ class Run:
 
     def __init__(self) -> None:
         self._interpreter: Interpreter | None = None
-        self._teller: Teller | None = None
+        self._ending: Ending | None = None
         # What came before the first line of `run`.
         self._early: list[dict[str, Any]] = []
 
@@ -57,7 +58,7 @@ class Run:
         try:
             document = parse_raw(run.document).document
         except FaultyDocument as error:
-            await _to_its_end(Teller(run, "", "").tell("failed", failure=str(error)))
+            await _to_its_end(Teller(run, "", "").ended(Ending(status="failed", reason=str(error))))
             raise ApplicationError(str(error), type="faulty-document", non_retryable=True) from error
         effects = TemporalEffects(run, document.full_name)
         interpreter = Interpreter(
@@ -73,27 +74,55 @@ class Run:
             saved=run.resume,
         )
         self._interpreter = interpreter
-        self._teller = teller = Teller(run, document.full_name, document.document.version)
+        teller = Teller(run, document.full_name, document.document.version)
         for event in self._early:
             interpreter.offer(event)
         hearing = Hearing(run, listened_to(run.document))
+        if run.ending is not None:
+            await _to_its_end(self._end(interpreter, effects, teller, hearing, run, run.ending))
         work = asyncio.ensure_future(self._work(interpreter, hearing, run))
         try:
             output = await asyncio.shield(work)
         except Problem as error:
-            failure = await _to_its_end(_fail(interpreter, teller, hearing, "failed", str(error)))
-            raise ApplicationError(failure, error.as_json(), type=error.title, non_retryable=True) from error
+            ending = Ending(status="failed", reason=str(error), error=error.as_json())
+            await _to_its_end(self._end(interpreter, effects, teller, hearing, run, ending))
         except asyncio.CancelledError:
             interpreter.abort()
             work.cancel()
             await _to_its_end(_settled(work))
-            await _to_its_end(_fail(interpreter, teller, hearing, "cancelled", "cancelled"))
-            raise
+            ending = Ending(status="cancelled", reason="cancelled")
+            await _to_its_end(self._end(interpreter, effects, teller, hearing, run, ending))
         await _to_its_end(_complete(teller, hearing, output))
         if run.nested:
             done = [each.model_dump(mode="json") for each in reversed(interpreter.journal.backwards())]
             return NestedResult(output=output, done=done)
         return output
+
+    async def _end(
+        self,
+        interpreter: Interpreter,
+        effects: TemporalEffects,
+        teller: Teller,
+        hearing: Hearing,
+        run: RunInput,
+        ending: Ending,
+    ) -> NoReturn:
+        """Undoes what was done, tells the outcome, and ends the run as failed or cancelled."""
+        left: Ending | None = ending
+        while left is not None:
+            self._ending = ending = left
+            if effects.should_move():
+                _move(run, interpreter, ending)
+            left = await undo_something(interpreter, ending)
+        await teller.ended(ending)
+        await hearing.end()
+        if ending.status == "cancelled" and run.ending is None:
+            raise asyncio.CancelledError
+        # The request to cancel was an earlier execution's, and Temporal takes no run for cancelled without one:
+        # a run that moved while it was undoing is a failed one there, of the type `cancelled`.
+        error = ending.error or {}
+        title = str(error.get("title", ending.status))
+        raise ApplicationError(ending.failure, error, type=title, non_retryable=True)
 
     async def _work(self, interpreter: Interpreter, hearing: Hearing, run: RunInput) -> Any:
         """The run's output; or goes on in another execution once the history has grown long."""
@@ -109,10 +138,7 @@ class Run:
         if work.done():
             return work.result()
         await workflow.wait_condition(workflow.all_handlers_finished)
-        resumed = run.model_copy(
-            update={"resume": interpreter.as_json(), "first_started_at": run.first_started_at or _started()}
-        )
-        return workflow.continue_as_new(resumed)
+        return _move(run, interpreter, None)
 
     @workflow.signal(name=EVENT_SIGNAL)
     def event(self, signal: EventSignal) -> None:
@@ -141,7 +167,7 @@ class Run:
 
     @workflow.query(name=TASKS_QUERY)
     def tasks(self) -> list[PersonTask]:
-        return [] if self._teller is None else self._teller.tasks
+        return [] if self._ending is None else self._ending.tasks
 
 
 async def _to_its_end(ending: Coroutine[Any, Any, T]) -> T:
@@ -163,17 +189,15 @@ async def _settled(work: asyncio.Future[Any]) -> None:
         return
 
 
-async def _fail(interpreter: Interpreter, teller: Teller, hearing: Hearing, status: Any, reason: str) -> str:
-    """Undoes what was done, tells the outcome, and returns the whole failure in one line."""
-    failure = "; ".join([reason, *await undo_everything(interpreter, teller)])
-    await teller.tell(status, failure=failure)
-    await hearing.end()
-    return failure
-
-
 async def _complete(teller: Teller, hearing: Hearing, output: Any) -> None:
-    await teller.tell("completed", output=output)
+    await teller.completed(output)
     await hearing.end()
+
+
+def _move(run: RunInput, interpreter: Interpreter, ending: Ending | None) -> NoReturn:
+    """Goes on in another execution."""
+    where = {"resume": interpreter.as_json(), "ending": ending, "first_started_at": run.first_started_at or _started()}
+    workflow.continue_as_new(run.model_copy(update=where))
 
 
 def _started() -> datetime:

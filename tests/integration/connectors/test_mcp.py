@@ -178,3 +178,10 @@ async def test_nobody_can_be_asked_what_became_of_a_call(url: str) -> None:
     assert call.reconciler is not None
     with pytest.raises(Ambiguous):
         await call.reconciler(asked, tool_context(McpSettings()))
+
+
+def test_a_duration_is_a_text_or_a_mapping() -> None:
+    schema = call.spec.input_schema["properties"]["timeout"]["anyOf"]
+    assert {"type": "string"} in schema and {"type": "object"} in schema
+    with pytest.raises(ValueError, match="no duration"):
+        McpCall.model_validate({"method": "tools/list", "transport": http("http://x"), "timeout": {"moons": 1}})

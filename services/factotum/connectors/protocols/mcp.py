@@ -22,6 +22,7 @@ from pydantic import (
     Field,
     RootModel,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -55,7 +56,18 @@ _LOST = frozenset({types.CONNECTION_CLOSED, types.REQUEST_TIMEOUT})
 
 
 def _duration(value: Any) -> Any:
-    return timedelta(**value) if isinstance(value, dict) else value
+    if not isinstance(value, dict):
+        return value
+    try:
+        return timedelta(**value)
+    except TypeError as error:
+        raise ValueError(f"no duration: {error}") from error
+
+
+# Of the language: ISO 8601, or a mapping such as {seconds: 5}.
+Duration = Annotated[
+    timedelta, BeforeValidator(_duration), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}]})
+]
 
 
 class Command(BaseModel):
@@ -120,7 +132,7 @@ class McpCall(BaseModel):
     protocolVersion: Literal["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] = "2025-06-18"
     method: Method
     parameters: dict[str, Any] = {}
-    timeout: Annotated[timedelta, BeforeValidator(_duration)] | None = None
+    timeout: Duration | None = None
     transport: Transport
     client: Client = Client(name="factotum", version="1.0.0")
 

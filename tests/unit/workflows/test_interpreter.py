@@ -232,7 +232,7 @@ do:
       try:
         - b: {call: x.b, metadata: {compensate: {call: x.undo_b}}}
         - c: {call: x.c}
-      catch: {retry: {limit: {attempt: {count: 2}}}, errors: {with: {status: 503}}}
+      catch: {retry: {limit: {attempt: {count: 2}}}, errors: {with: {status: 503}}, do: [{up: {set: {}}}]}
 """
     effects = InMemoryEffects(x__a=lambda _: {"id": 7}, x__c=fails("away", "unavailable"))
     made = interpreter(text, effects)

@@ -14,6 +14,7 @@ from factotum.procedures.cost import (
     CHARACTERS,
     CONVERSION,
     COPY,
+    ENCODED,
     FORMATTED,
     STEP,
     UNKNOWN,
@@ -25,9 +26,13 @@ from factotum.procedures.cost import (
     common,
     either,
     one,
+    product,
     repeated,
     through,
 )
+
+# No expression that a person writes has so many.
+MOST_NODES = 5000
 
 
 @dataclass(slots=True)
@@ -36,6 +41,7 @@ class Analysis:
 
     guards: set[Guard] = field(default_factory=set)
     _fresh: int = 0
+    _looked_at: int = 0
 
     def fresh(self) -> str:
         self._fresh += 1
@@ -46,6 +52,10 @@ class Analysis:
 
     def of(self, node: syntax.Node, scope: Scope) -> Cost:
         """The cost of a node for one input."""
+        # A fold may be looked at twice, and one within it each time: what takes so long to know is unknown.
+        self._looked_at += 1
+        if self._looked_at > MOST_NODES:
+            return UNKNOWN
         match node:
             case syntax.Identity():
                 return Cost(Stream(ONE, scope.input.size, scope.input.size), ZERO, SIZE, scope.input.kind)
@@ -56,7 +66,7 @@ class Analysis:
             case syntax.Text():
                 return self._text(node, scope)
             case syntax.Format():
-                return one(SIZE * FORMATTED + ONE, SIZE * FORMATTED + STEP)
+                return one(SIZE * ENCODED + ONE, SIZE * ENCODED + STEP)
             case syntax.Variable(name=name):
                 known = scope.variables.get(name, Known(symbol(DATA)))
                 size = ONE if known.kind != "any" else known.size
@@ -101,25 +111,14 @@ class Analysis:
         inner = self.of(stage, scope.reading(first.kind))
         return through(first, inner)
 
-    def product(self, nodes: tuple[syntax.Node, ...], scope: Scope) -> Cost:
-        """All combinations of the results of some nodes, each as large as its parts together."""
-        costs = [self.of(node, scope) for node in nodes]
-        count, total, each, work, peak = ONE, ZERO, ZERO, ZERO, ONE
-        for cost in costs:
-            total = total * cost.out.count + cost.out.total * count
-            work = work * cost.out.count + cost.work * count
-            count = count * cost.out.count
-            each = each + cost.out.each
-            peak = peak.or_(cost.peak)
-        return Cost(Stream(count, each, total), work + STEP * count, peak.or_(each))
-
     def _text(self, node: syntax.Text, scope: Scope) -> Cost:
         size = constant(1 + len(node.text) / CHARACTERS)
         if not node.inserted:
             return one(size, STEP)
-        parts = self.product(node.inserted, scope)
-        each = parts.out.each * FORMATTED + size
-        total = parts.out.total * FORMATTED + size * parts.out.count
+        parts = product([self.of(part, scope) for part in node.inserted])
+        written = FORMATTED if node.format == "text" else ENCODED
+        each = parts.out.each * written + size
+        total = parts.out.total * written + size * parts.out.count
         work = parts.work + total + parts.out.count * float(4 * len(node.inserted))
         return Cost(Stream(parts.out.count, each, total), work, parts.peak.or_(each))
 
@@ -142,7 +141,7 @@ class Analysis:
         if not entries:
             return one(ONE, STEP)
         nodes = tuple(node for entry in entries for node in (entry.key, entry.value))
-        parts = self.product(nodes, scope)
+        parts = product([self.of(part, scope) for part in nodes])
         count = parts.out.count
         each = parts.out.each + ONE
         work = parts.work + count * float(4 * len(nodes))
@@ -154,7 +153,7 @@ class Analysis:
             case syntax.Each():
                 return through(target, Cost(Stream(SIZE, SIZE, SIZE), SIZE * 3 + STEP, SIZE))
             case syntax.Slice(first=first, last=last):
-                ends = self.product(tuple(end for end in (first, last) if end is not None), scope)
+                ends = product([self.of(end, scope) for end in (first, last) if end is not None])
                 return repeated(through(target, one(SIZE, SIZE * COPY * CHARACTERS + STEP)), ends)
             case syntax.Index(key=key):
                 keys = self.of(key, scope)
@@ -187,7 +186,7 @@ class Analysis:
 
     def _binary(self, node: syntax.Binary, scope: Scope) -> Cost:
         left, right = self.of(node.left, scope), self.of(node.right, scope)
-        both = self.product((node.left, node.right), scope)
+        both = product([left, right])
         count, each, total = both.out.count, both.out.each, both.out.total
         operator = node.operator
         if operator == "//":
@@ -246,10 +245,18 @@ def work_of(tree: syntax.Node) -> tuple[Bound, frozenset[Guard]]:
     analysis = Analysis()
     cost = analysis.of(tree, Scope(Known(SIZE), {}))
     data = symbol(DATA)
-    work = cost.work + cost.out.each * CONVERSION
+    # The characters of a text are copied at once.
+    work = cost.work + cost.out.each * (COPY if _gives_text(tree) else CONVERSION)
     if any(isinstance(node, syntax.Call) and node.name == "error" for node in syntax.walk(tree)):
         work = work + cost.peak * CONVERSION
     return work.at(INPUT, data) + data * CONVERSION, frozenset(analysis.guards)
+
+
+def _gives_text(tree: syntax.Node) -> bool:
+    last = tree.stages[-1] if isinstance(tree, syntax.Pipe) else tree
+    return isinstance(last, (syntax.Text, syntax.Format)) or (
+        isinstance(last, syntax.Call) and last.name in ("tostring", "tojson", "join", "ascii_downcase", "ascii_upcase")
+    )
 
 
 def folded_size(tree: syntax.Node) -> float:

@@ -6,12 +6,12 @@ counted in steps of about 100 ns. What is not known to be bounded is `UNBOUNDED`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from factotum.procedures import syntax
-from factotum.procedures.bounds import INPUT, ONE, SIZE, UNBOUNDED, Bound, Stream, constant
+from factotum.procedures.bounds import INPUT, ONE, SIZE, UNBOUNDED, ZERO, Bound, Stream, constant
 
 STEP = constant(2)
 # Copying or comparing one node takes some nanoseconds, far less than a step.
@@ -20,7 +20,9 @@ COPY = 0.15
 CONVERSION = 8
 # The longest text of one node, and what its characters are as nodes of their own.
 CHARACTERS = 16.0
-FORMATTED = 16.0
+# How much longer a value's JSON may be than the value, and the same encoded (`@uri` writes three for each byte).
+FORMATTED = 8.0
+ENCODED = 13.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,18 @@ def through(first: Cost, inner: Cost) -> Cost:
     return Cost(stream, work, first.peak.or_(inner.peak.at(INPUT, each)), inner.kind, most)
 
 
+def product(costs: Sequence[Cost]) -> Cost:
+    """All combinations of the results of some nodes, each as large as its parts together."""
+    count, total, each, work, peak = ONE, ZERO, ZERO, ZERO, ONE
+    for cost in costs:
+        total = total * cost.out.count + cost.out.total * count
+        work = work * cost.out.count + cost.work * count
+        count = count * cost.out.count
+        each = each + cost.out.each
+        peak = peak.or_(cost.peak)
+    return Cost(Stream(count, each, total), work + STEP * count, peak.or_(each))
+
+
 def repeated(cost: Cost, times: Cost) -> Cost:
     """A cost for every result of another that it does not read."""
     count, out = times.out.count, cost.out
@@ -126,9 +140,6 @@ class Analyst(Protocol):
 
     def then(self, first: Cost, stage: syntax.Node, scope: Scope) -> Cost:
         """The cost of a node on every result of another."""
-
-    def product(self, nodes: tuple[syntax.Node, ...], scope: Scope) -> Cost:
-        """All combinations of the results of some nodes, each as large as its parts together."""
 
     def guard(self, node: syntax.Node, condition: str, before: bool = False) -> None:
         """Halts the program if this holds for a result of the node or, `before`, for its input."""

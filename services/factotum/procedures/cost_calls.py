@@ -13,6 +13,7 @@ from factotum.procedures.bounds import INPUT, ONE, SIZE, ZERO, Bound, Stream, co
 from factotum.procedures.cost import (
     CHARACTERS,
     COPY,
+    ENCODED,
     FORMATTED,
     STEP,
     UNKNOWN,
@@ -21,6 +22,7 @@ from factotum.procedures.cost import (
     Scope,
     atoms,
     one,
+    product,
     repeated,
 )
 
@@ -31,13 +33,14 @@ NUMBERS = {
     "exp10": 0, "log": 0, "log2": 0, "log10": 0, "cbrt": 0,
 }  # fmt: skip
 ATOMS = {
-    "not": 0, "isnan": 0, "isinfinite": 0, "isnormal": 0, "isfinite": 0, "toboolean": 1, "any": 6, "all": 6, "empty": 0,
+    "not": 0, "isnan": 0, "isinfinite": 0, "isnormal": 0, "isfinite": 0, "toboolean": 1, "any": 15, "all": 15,
+    "empty": 0,
 }  # fmt: skip
 NO_LARGER = {
-    "keys": 6, "keys_unsorted": 3, "reverse": 6, "sort": 12, "unique": 14, "min": 2, "max": 2, "first": 0, "last": 0,
-    "add": 10, "arrays": 0, "booleans": 0, "finites": 0, "iterables": 0, "normals": 0, "nulls": 0, "numbers": 0,
-    "objects": 0, "scalars": 0, "strings": 0, "values": 0, "ltrim": 1, "rtrim": 1, "trim": 1, "implode": 4,
-    "ascii_downcase": 160, "ascii_upcase": 160, "from_entries": 120,
+    "keys": 6, "keys_unsorted": 3, "reverse": 6, "sort": 25, "unique": 25, "min": 2, "max": 2, "first": 0, "last": 0,
+    "add": 25, "arrays": 0, "booleans": 0, "finites": 0, "iterables": 0, "normals": 0, "nulls": 0, "numbers": 0,
+    "objects": 0, "scalars": 0, "strings": 0, "values": 0, "ltrim": 1, "rtrim": 1, "trim": 1, "implode": 12,
+    "ascii_downcase": 400, "ascii_upcase": 400, "from_entries": 120,
 }  # fmt: skip
 
 _Y = Callable[[Bound], Cost]
@@ -77,11 +80,11 @@ WITH_VALUES: dict[tuple[str, int], _Y] = {
     ("inside", 1): lambda y: atoms(SIZE * y * 2 + STEP),
     ("startswith", 1): lambda y: atoms(y + STEP),
     ("endswith", 1): lambda y: atoms(y + STEP),
-    ("ltrimstr", 1): lambda y: _sized(SIZE, SIZE + y + constant(12)),
-    ("rtrimstr", 1): lambda y: _sized(SIZE, SIZE + y + constant(12)),
-    ("trimstr", 1): lambda y: _sized(SIZE, SIZE * 2 + y + constant(24)),
+    ("ltrimstr", 1): lambda y: _sized(SIZE, SIZE + y + constant(25)),
+    ("rtrimstr", 1): lambda y: _sized(SIZE, SIZE + y + constant(25)),
+    ("trimstr", 1): lambda y: _sized(SIZE, SIZE * 2 + y + constant(50)),
     ("split", 1): lambda y: _sized(SIZE * 34 + ONE, SIZE * 80 + y),
-    ("join", 1): lambda y: _sized(SIZE * 3 + SIZE * y + ONE, SIZE * 30 + SIZE * y),
+    ("join", 1): lambda y: _sized(SIZE * 3 + SIZE * y + ONE, SIZE * 50 + SIZE * y),
     ("indices", 1): lambda y: _sized(SIZE * 17 + ONE, SIZE * 20 + SIZE * y * 2),
     ("index", 1): lambda y: _sized(ONE, SIZE * 20 + SIZE * y * 2),
     ("rindex", 1): lambda y: _sized(ONE, SIZE * 20 + SIZE * y * 2),
@@ -90,7 +93,7 @@ WITH_VALUES: dict[tuple[str, int], _Y] = {
     ("bsearch", 1): lambda y: atoms((SIZE + y) * 10 + constant(100), "number"),
     ("nth", 1): lambda y: _sized(SIZE + ONE, y),
     ("flatten", 1): lambda y: _sized(SIZE, SIZE * 50 + SIZE * SIZE * COPY),
-    ("format", 1): lambda y: _sized(_TEXTUAL, _TEXTUAL + y),
+    ("format", 1): lambda y: _sized(SIZE * ENCODED + ONE, SIZE * ENCODED + y),
     ("strftime", 1): lambda y: _sized(constant(260), y * 40 + constant(40)),
     ("strptime", 1): lambda y: _sized(constant(9), SIZE + y * 40 + constant(40)),
     ("pow", 2): lambda y: atoms(STEP * 4, "number"),
@@ -103,7 +106,7 @@ def of(analyst: Analyst, node: syntax.Call, scope: Scope) -> Cost:
     if not arguments:
         return WITHOUT_ARGUMENTS.get(name, UNKNOWN)
     if (rule := WITH_VALUES.get((name, len(arguments)))) is not None:
-        given = analyst.product(arguments, scope)
+        given = product([analyst.of(each, scope) for each in arguments])
         cost = repeated(rule(given.out.each), given)
         return replace(cost, peak=cost.peak.or_(cost.out.each))
     if name in regexes.FUNCTIONS:
@@ -135,9 +138,9 @@ def _with_filters(analyst: Analyst, name: str, arguments: tuple[syntax.Node, ...
             )
         case (("sort_by" | "group_by" | "unique_by" | "min_by" | "max_by"), 1):
             keys = _collected(analyst.then(_EACH, last, scope))
-            return _sized(SIZE * 2 + ONE, keys.work + keys.out.each * 14 + SIZE * 14)
+            return _sized(SIZE * 2 + ONE, keys.work + keys.out.each * 25 + SIZE * 25)
         case (("any" | "all"), 1):
-            return atoms(analyst.then(_EACH, last, scope).work + SIZE * 4 + STEP)
+            return atoms(analyst.then(_EACH, last, scope).work + SIZE * 10 + STEP)
         case (("any" | "all"), 2):
             return atoms(analyst.then(analyst.of(arguments[0], scope), last, scope).work + STEP * 4)
         case "add", 1:
@@ -182,7 +185,7 @@ def _with_filters(analyst: Analyst, name: str, arguments: tuple[syntax.Node, ...
             each = rows.out.total * keys.out.count + keys.out.total * FORMATTED + ONE
             return _sized(each, keys.work + keys.out.total * FORMATTED + keys.out.count * 100)
         case "IN", (1 | 2):
-            found = analyst.product(arguments, scope)
+            found = product([analyst.of(each, scope) for each in arguments])
             compared = found.out.total + (SIZE * found.out.count if len(arguments) == 1 else ZERO)
             return atoms(found.work + found.out.count * 8 + compared)
         case "setpath", 2:
@@ -213,7 +216,7 @@ def _range(analyst: Analyst, arguments: tuple[syntax.Node, ...], scope: Scope) -
         return UNKNOWN
     if len(arguments) == 2 and not isinstance(arguments[0], syntax.Number):
         return UNKNOWN
-    combinations = analyst.product(arguments, scope)
+    combinations = product(given)
     count = (end + ONE) * combinations.out.count
     return Cost(Stream(count, ONE, count), combinations.work + count, ONE, "number", end)
 
@@ -225,5 +228,5 @@ def _setpath(analyst: Analyst, arguments: tuple[syntax.Node, ...], scope: Scope)
     parts = names.parts if isinstance(names, syntax.Comma) else (names,)
     if not all(isinstance(part, syntax.Text) and not part.inserted for part in parts):
         return UNKNOWN
-    given = analyst.product(arguments, scope)
+    given = product([analyst.of(each, scope) for each in arguments])
     return repeated(_sized(SIZE + given.out.each * 2, SIZE * COPY + given.out.each + STEP * 20), given)

@@ -12,7 +12,7 @@ from factotum.procedures.cost import COPY, STEP, UNKNOWN, Analyst, Cost, Known, 
 SETTING = 40
 # A state may be put one level deeper by each node of its update. The steps counted for a level are so many
 # that what stays within its steps stays some thousand levels deep: jq frees a value recursively.
-STEPS_A_LEVEL = 400.0
+STEPS_A_LEVEL = 150.0
 
 
 def of(analysis: Analyst, node: syntax.Binding | syntax.Fold | syntax.Assignment, scope: Scope) -> Cost:

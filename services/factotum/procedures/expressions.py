@@ -144,18 +144,12 @@ def evaluate(template: Json, value: Json, arguments: Mapping[str, Json], mode: M
 def evaluate_expression(expression: Json, value: Json, arguments: Mapping[str, Json], mode: Mode = "strict") -> Json:
     """As `evaluate`, for a property that is an expression by nature: `if`, `from`, `as`, `in`, `when`.
 
-    A string is a program whether or not it stands in `${ }`; anything else is a template.
+    A string is a program whether or not it stands in `${ }`; anything else is a template, and so is
+    everything in loose mode.
     """
-    if not isinstance(expression, str):
-        return evaluate(expression, value, arguments, mode)
-    try:
+    if mode == "strict" and isinstance(expression, str):
         return run_cheap(_whole_program(expression), value, arguments)
-    except TooCostly:
-        raise
-    except ExpressionError:
-        if mode == "strict":
-            raise
-        return expression
+    return evaluate(expression, value, arguments, mode)
 
 
 async def resolve(
@@ -175,17 +169,9 @@ async def resolve_expression(
     expression: Json, value: Json, arguments: Mapping[str, Json], costly: Costly, mode: Mode = "strict"
 ) -> Json:
     """As `evaluate_expression`, with every program that is not shown to be cheap left to `costly`."""
-    if not isinstance(expression, str):
-        return await resolve(expression, value, arguments, costly, mode)
-    try:
-        return evaluate_expression(expression, value, arguments, mode)
-    except TooCostly as cause:
-        try:
-            return await costly(cause.program, cause.value, cause.arguments)
-        except ExpressionError:
-            if mode == "strict":
-                raise
-            return expression
+    if mode == "strict" and isinstance(expression, str):
+        return await _one(_whole_program(expression), value, arguments, costly)
+    return await resolve(expression, value, arguments, costly, mode)
 
 
 async def _resolve(template: Json, value: Json, arguments: Mapping[str, Json], costly: Costly, mode: Mode) -> Json:

@@ -21,7 +21,7 @@ Json = Any
 
 LONGEST_QUOTED = 300
 # What a program may do in process: steps of about 100 ns. Meanwhile no other thread of the process runs.
-MOST_STEPS = 2_000_000
+MOST_STEPS = 600_000
 # jq computes constants when it compiles: a text that is repeated is made then.
 LARGEST_CONSTANT = 10_000
 _MOST_DATA = 2**40

@@ -9,7 +9,7 @@ from __future__ import annotations
 from factotum.procedures import syntax
 from factotum.procedures.lexing import SyntaxFault, Token, tokens
 
-MOST_CHARACTERS = 20_000
+MOST_CHARACTERS = 8_000
 MOST_BRACKETS = 50
 DEEPEST = 100
 KEYWORDS = frozenset(

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 
 from factotum.procedures import syntax
 from factotum.procedures.bounds import ONE, Stream, constant
-from factotum.procedures.cost import CHARACTERS, UNKNOWN, Analyst, Cost, Scope, atoms, repeated
+from factotum.procedures.cost import CHARACTERS, UNKNOWN, Analyst, Cost, Scope, atoms, product, repeated
 
 FUNCTIONS = frozenset(("test", "match", "capture", "scan", "sub", "gsub", "split", "splits"))
 # Setting a match up, which compiles the pattern.
 COMPILING = 400
 # The steps that all tries of one call may take, and how long a text may be whatever is tried.
-MOST_STEPS, LONGEST_TEXT = 30_000, 2000
+MOST_STEPS, LONGEST_TEXT = 10_000, 2000
+# How long a text may be where every match counts.
+LONGEST_OF_MANY = 200
 STEPS_A_TRY = 0.1
 HIGHEST_POWER = 5
 
@@ -63,9 +65,10 @@ def of(analyst: Analyst, node: syntax.Call, scope: Scope) -> Cost:
     found = simple(_unescaped(pattern.text))
     if found is None:
         return UNKNOWN
-    longest = found.longest
+    every = node.name in ("scan", "gsub", "split", "splits") or (node.name != "test" and bool(others))
+    longest = min(found.longest, LONGEST_OF_MANY) if every else found.longest
     analyst.guard(node, f'type == "string" and utf8bytelength > {longest}', before=True)
-    matches = longest + 1 if node.name in ("scan", "gsub", "split", "splits") or others else 1
+    matches = longest + 1 if every else 1
     groups = pattern.text.count("(")
     match = constant((1 + groups) * (12 + longest / CHARACTERS) + 2 * groups + 12)
     work = constant(MOST_STEPS + COMPILING + matches * 40.0 * (1 + groups))
@@ -85,7 +88,7 @@ def of(analyst: Analyst, node: syntax.Call, scope: Scope) -> Cost:
             )
         case _:
             return UNKNOWN
-    return repeated(cost, analyst.product(tuple(others), scope)) if others else cost
+    return repeated(cost, product([analyst.of(each, scope) for each in others])) if others else cost
 
 
 def _replaced(analyst: Analyst, node: syntax.Call, scope: Scope, matches: Cost) -> Cost:
@@ -94,7 +97,7 @@ def _replaced(analyst: Analyst, node: syntax.Call, scope: Scope, matches: Cost) 
     count = put.out.count
     cost = Cost(Stream(count, each, each * count), put.work + each * count + count * 60, put.peak.or_(each))
     flags = node.arguments[2:]
-    return repeated(cost, analyst.product(flags, scope)) if flags else cost
+    return repeated(cost, product([analyst.of(each, scope) for each in flags])) if flags else cost
 
 
 def _unescaped(text: str) -> str:

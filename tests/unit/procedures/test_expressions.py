@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from factotum.procedures import expressions
-from factotum.procedures.expressions import ExpressionError, evaluate, evaluate_expression
+from factotum.procedures.expressions import (
+    ExpressionError,
+    TooCostly,
+    evaluate,
+    evaluate_expression,
+    resolve,
+    resolve_expression,
+)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -101,6 +110,85 @@ def test_a_forbidden_word_as_a_key_or_in_text_is_none(program: str) -> None:
 def test_a_failing_expression_says_why() -> None:
     with pytest.raises(ExpressionError, match="cannot be added"):
         evaluate_expression(".a + {}", {"a": 1}, {})
+
+
+def test_a_program_without_a_result_is_null_in_a_text_too() -> None:
+    assert evaluate("a ${ empty } b", None, {}) == "a null b"
+
+
+def test_data_that_is_no_json_is_an_error_of_the_expression() -> None:
+    nested: list[object] = []
+    for _ in range(100_000):
+        nested = [nested]
+    for value in (object(), nested, {("a", "b"): 1}):
+        with pytest.raises(ExpressionError, match="no JSON"):
+            evaluate("${ . }", value, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (".a", 3),
+        ("${ .a }", 3),
+        ("a is ${ .a }", "a is 3"),
+        ("hello", "hello"),
+        ("hello there, .a", "hello there, .a"),
+        (".a.b", ".a.b"),
+        ("${ .a.b }", "${ .a.b }"),
+        ("${ .a", "${ .a"),
+        ("now", "now"),
+        ("$nothing", "$nothing"),
+        ("", ""),
+    ],
+)
+def test_in_loose_mode_every_text_is_tried_and_stays_if_it_fails(text: str, expected: object) -> None:
+    assert evaluate([text, {"b": text}, 1], {"a": 3}, {}, "loose") == [expected, {"b": expected}, 1]
+    assert evaluate_expression(text, {"a": 3}, {}, "loose") == expected
+
+
+class Elsewhere:
+    """Stands for the bounded evaluator: notes what it is asked and answers, or fails."""
+
+    def __init__(self, answer: object = "answer") -> None:
+        self.answer = answer
+        self.asked: list[tuple[str, object, object]] = []
+
+    async def __call__(self, program: str, value: object, arguments: Mapping[str, object]) -> object:
+        self.asked.append((program, value, dict(arguments)))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+async def test_what_is_cheap_is_resolved_without_asking_elsewhere() -> None:
+    elsewhere = Elsewhere()
+    resolving = resolve({"a": "${ .a }", "b": ["x ${ $n }"]}, {"a": 1}, {"n": 2}, elsewhere)
+    with pytest.raises(StopIteration) as done:  # without a turn of the loop
+        resolving.send(None)
+    assert done.value.value == {"a": 1, "b": ["x 2"]}
+    assert elsewhere.asked == []
+
+
+async def test_what_is_costly_is_asked_elsewhere_and_only_that() -> None:
+    elsewhere = Elsewhere()
+    template = {"a": "${ .a }", "b": ["${ [range(.a)] }", "n: ${ range(.a) }", "text"]}
+    assert await resolve(template, {"a": 1}, {"n": 2}, elsewhere) == {"a": 1, "b": ["answer", "n: answer", "text"]}
+    assert await resolve_expression("[range(.a)]", {"a": 1}, {}, elsewhere) == "answer"
+    programs = [program for program, _, _ in elsewhere.asked]
+    assert programs == ["[range(.a)]", "(range(.a)\n) | tostring", "[range(.a)]"]
+    assert elsewhere.asked[0][1:] == ({"a": 1}, {"n": 2})
+    with pytest.raises(TooCostly):
+        evaluate(template, {"a": 1}, {})
+
+
+async def test_what_fails_elsewhere_fails_or_stays_text_in_loose_mode() -> None:
+    failing = Elsewhere(ExpressionError("too slow"))
+    for resolver in (resolve, resolve_expression):
+        with pytest.raises(ExpressionError, match="too slow"):
+            await resolver("${ range(.) }", 1, {}, failing)
+        assert await resolver("${ range(.) }", 1, {}, failing, "loose") == "${ range(.) }"
+        assert await resolver("range(.)", 1, {}, failing, "loose") == "range(.)"
+        assert await resolver("range(.)", 1, {}, Elsewhere(), "loose") == "answer"
 
 
 def test_programs_in_gives_the_place_of_every_expression() -> None:

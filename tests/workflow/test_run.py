@@ -249,7 +249,6 @@ do:
         await bench.result(run_id)
     assert [tool for tool, _ in bench.executor.calls] == ["x.slow", "x.undo"]
     assert (await bench.runs.get("acme", run_id)).status is RunStatus.CANCELLED
-    assert (await bench.runs.get("acme", run_id)).status is RunStatus.CANCELLED
 
 
 UNDO = "metadata: {compensate: {call: x.undo, with: {id: '${ .id }'}}}"

@@ -21,7 +21,6 @@ from factotum.workflows.endpoints import authorization, prepared
 from factotum.workflows.listening import subscribe
 from factotum.workflows.place import Place
 from factotum.workflows.problem import Problem
-from factotum.workflows.secrets import holds
 from factotum.workflows.step import Step
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ async def call_tool(run: Interpreter, task: Task, place: Place, tool: str, argum
         arguments=arguments,
         summary=summary,
         patient=not place.scope.in_try,
-        secrets=run.secrets if run.secrets.names and holds(arguments, run.secrets.nonce) else None,
+        secrets=run.secrets if run.secrets.names else None,
     )
     if "called" not in frame:
         if (approval := task.approval) is not None:
@@ -172,7 +171,7 @@ async def undo(run: Interpreter, done: Done) -> None:
         patient=True,
         compensation=True,
         approval=None,
-        secrets=run.secrets if run.secrets.names and holds(done.arguments, run.secrets.nonce) else None,
+        secrets=run.secrets if run.secrets.names else None,
     )
     try:
         await run.effects.call(step)

@@ -47,6 +47,7 @@ async def run(machine: Interpreter, task: RunTask, place: Place) -> Json:
             arguments=arguments,
             summary=task.summary,
             patient=False,
+            secrets=machine.secrets if machine.secrets.names else None,
         ),
     )
     return place.value

@@ -50,12 +50,3 @@ def _paths(value: Json) -> Iterator[tuple[str, ...]]:
     elif isinstance(value, list):
         for inner in value:
             yield from _paths(inner)
-
-
-def holds(value: Json, nonce: str) -> bool:
-    """Whether a mark stands anywhere in a value."""
-    if isinstance(value, str):
-        return nonce in value
-    if isinstance(value, Mapping):
-        return any(holds(inner, nonce) for inner in value.values())
-    return isinstance(value, list) and any(holds(inner, nonce) for inner in value)

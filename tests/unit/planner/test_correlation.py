@@ -116,6 +116,23 @@ async def test_filters_share_only_the_values_that_both_name(tmp_path: Path) -> N
         assert inputs(bench) == [["5", "1", "3"]]
 
 
+async def test_a_shared_value_parts_events_that_are_tied_by_others_too(tmp_path: Path) -> None:
+    text = HEAD + (
+        "schedule:\n  on:\n    all:\n"
+        "    - {with: {type: a}, correlate: {x: {from: .data.x}}}\n"
+        "    - {with: {type: b}, correlate: {x: {from: .data.x}, y: {from: .data.y}}}\n"
+        "do:\n  - a: {set: {x: 1}}\n"
+    )
+    async with AsyncExitStack() as stack:
+        bench = PlannerBench.on(tmp_path / "store.sqlite3", stack, text)
+        planner = await bench.planner()
+        await planner.intake.take(bench.message("b", "1", data={"x": 5, "y": 1}))
+        await planner.intake.take(bench.message("a", "2", data={"x": 6}))
+        assert bench.runs.started == []
+        await planner.intake.take(bench.message("a", "3", data={"x": 5}))
+        assert inputs(bench) == [["3", "1"]]
+
+
 async def test_events_wait_through_a_crash_for_any_planner_on_the_file(bench: PlannerBench, planner: Taking) -> None:
     await planner.intake.take(of(bench, "paid", "1", 7))
     other = await bench.planner()

@@ -157,10 +157,10 @@ async def test_what_is_not_wanted_goes(client: Client, schedules: Schedules) -> 
 async def test_after_begins_when_the_run_has_ended_however_it_ended(
     client: Client, schedules: Schedules, runs: Runs
 ) -> None:
-    await put(schedules, "{after: {seconds: 1}}", "failing")
+    await put(schedules, "{after: {seconds: 2}}", "failing")
     first, second = (await ended(runs, "test/failing", 2))[:2]
     assert first.ended_at is not None
-    assert (second.started_at - first.ended_at).total_seconds() >= 1
+    assert (second.started_at - first.ended_at).total_seconds() >= 2
     assert (first.procedure_version, first.failure) == ("1.0.0", "as its name says")
     assert _RUN_ID.fullmatch(first.id) and identity.tenant_of(first.id) == "acme"
     # The recurrence itself is nobody's run.

@@ -60,6 +60,8 @@ _ERROR = object_of(
     closed=False,
     required=("type", "status"),
 )
+# What an extension of `composite` extends.
+_COMPOSITE = ("do", "fork", "try", "for")
 _TASK = object_of({"name": STRING, "reference": STRING}, closed=False)
 
 
@@ -140,7 +142,7 @@ class _Walk:
 
     def _task(self, pointer: str, task: Task, given: State, bound: Variables) -> State:
         """What a task leaves behind when it is carried out."""
-        extended = bool(self._extended & {"all", task.kind, "composite"})
+        extended = bool(self._extended & {"all", task.kind, *(("composite",) if task.kind in _COMPOSITE else ())})
         if extended:
             given = State(ANY, ANY if self._extensions_export else given.context)
         raw = given.value

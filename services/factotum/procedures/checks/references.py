@@ -12,7 +12,8 @@ from factotum.procedures.checks.scopes import Scoped, tasks
 from factotum.procedures.expressions import escape
 from factotum.procedures.fault import Fault
 from factotum.procedures.model import Document, Use
-from factotum.procedures.tasks import CallTask, RaiseTask, TryTask
+from factotum.procedures.shapes import Input, Output
+from factotum.procedures.tasks import CallTask, RaiseTask, RunTask, TryTask
 from factotum.sdk.spec import ToolSpec
 
 Json = Any
@@ -39,6 +40,8 @@ def faults(document: Document, catalog: Catalog | None) -> Iterator[Fault]:
         if not isinstance(found.endpoint, str) and found.endpoint.authentication is not None:
             where = f"/use/catalogs/{escape(name)}/endpoint"
             yield from _authentications(where, found.endpoint.model_dump(exclude_none=True), use)
+    for pointer, holder in (("/input", document.input), ("/output", document.output)):
+        yield from _resource(pointer, holder, use)
     for scoped in tasks(document):
         yield from _of_task(scoped, use, catalog)
 
@@ -67,9 +70,13 @@ def _of_task(scoped: Scoped, use: Use, catalog: Catalog | None) -> Iterator[Faul
     if isinstance(task, CallTask):
         yield from call_faults(f"{pointer}/call", task.call, protocols.tool_of(task), use, catalog)
         yield from _authentications(f"{pointer}/with", task.with_, use)
-    elif (tool := protocols.tool_of(task)) is not None and catalog is not None and tool not in catalog:
+    elif isinstance(task, RunTask) and (tool := protocols.tool_of(task)) is not None:
         kind = tool.partition(".")[2]
-        yield _no_connector(f"{pointer}/run/{kind}", tool, f"`run: {kind}`")
+        if catalog is not None and tool not in catalog:
+            yield _no_connector(f"{pointer}/run/{kind}", tool, f"`run: {kind}`")
+        yield from _authentications(f"{pointer}/run/{kind}", getattr(task.run, kind), use)
+    for name, holder in (("input", task.input), ("output", task.output), ("export", task.export)):
+        yield from _resource(f"{pointer}/{name}", holder, use)
     if isinstance(task, RaiseTask) and isinstance(error := task.raise_.error, str):
         yield from _named(f"{pointer}/raise/error", "error", error, use.errors)
     if isinstance(task, TryTask) and isinstance(retry := task.catch.retry, str):
@@ -120,6 +127,13 @@ def _named(pointer: str, what: str, name: str, known: Iterable[str], group: str 
         where = f"use.{group or f'{what}s'}"
         advice = nearest.among(name, known, f"Define it under `{where}`")
         yield Fault(pointer, f"there is no {what} `{name}` under `{where}`", advice)
+
+
+def _resource(pointer: str, holder: Input | Output, use: Use) -> Iterator[Fault]:
+    """The faults of a schema that lies elsewhere."""
+    if holder.schema_ is not None and holder.schema_.resource is not None:
+        resource = holder.schema_.resource.model_dump(exclude_none=True)
+        yield from _authentications(f"{pointer}/schema/resource", resource, use)
 
 
 def _timeout(pointer: str, timeout: object, use: Use) -> Iterator[Fault]:

@@ -87,6 +87,21 @@ def test_what_is_there_is_no_fault(text: str) -> None:
             "use: {authentications: {p: {use: q}}}\ndo: [{a: {set: {}}}]\n",
             "/use/authentications/p/use: a policy under `use.authentications` cannot name another one",
         ),
+        (
+            "do: [{a: {set: {}, output: {schema: {resource: {endpoint: {uri: https://x, "
+            "authentication: {use: p}}}}}}}]\n",
+            "/do/0/a/output/schema/resource/endpoint/authentication/use: there is no authentication `p`",
+        ),
+        (
+            "input: {schema: {resource: {endpoint: {uri: https://x, authentication: {use: p}}}}}\n"
+            "do: [{a: {set: {}}}]\n",
+            "/input/schema/resource/endpoint/authentication/use: there is no authentication `p`",
+        ),
+        (
+            "do: [{a: {run: {script: {language: js, source: {endpoint: {uri: https://x, "
+            "authentication: {use: p}}}}}}}]\n",
+            "/do/0/a/run/script/source/endpoint/authentication/use: there is no authentication `p`",
+        ),
         ("do: [{a: {wait: PT1S, timeout: t}}]\n", "/do/0/a/timeout: there is no timeout `t` under `use.timeouts`"),
         ("do: [{a: {set: {}}}]\ntimeout: t\n", "/timeout: there is no timeout `t`"),
         (

@@ -77,7 +77,7 @@ class Run:
         teller = Teller(run, document.full_name, document.document.version)
         for event in self._early:
             interpreter.offer(event)
-        hearing = Hearing(run, listened_to(run.document))
+        hearing = Hearing(run, listened_to([run.document, run.functions]))
         if run.ending is not None:
             await _to_its_end(self._end(interpreter, effects, teller, hearing, run, run.ending))
         work = asyncio.ensure_future(self._work(interpreter, hearing, run))

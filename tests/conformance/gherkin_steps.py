@@ -83,9 +83,9 @@ def _ends(status: str, what: str) -> Make:
             assert played.status == status, played
             if text is None:
                 return
-            found = getattr(played, what)
+            found: Json = getattr(played, what)
             if what == "error":
-                found = {name: (found or {}).get(name) for name in value}
+                found = {name: (found or {}).get(name) for name in value or ()}
             assert found == value
 
         scenario.checks.append(check)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,7 @@ def texts(folder: str, suffix: str) -> list[tuple[str, str]]:
     return found
 
 
-def parameters(cases: list[tuple[str, object]]) -> list[object]:
+def parameters(cases: Sequence[tuple[str, object]]) -> list[object]:
     """Cases for `pytest.mark.parametrize`; without a specification, one that is skipped and says why."""
     if not os.environ.get(VARIABLE):
         return [pytest.param(None, marks=pytest.mark.skip(reason=WHY_NOT), id="no specification")]

@@ -66,6 +66,7 @@ class Scenario(Closed):
         functions: what cataloged calls stand for, by the text of `call`.
         secrets: texts by name.
         cancel_after: seconds after which a person cancels the run.
+        sandbox: it runs commands, which takes what a sandbox is made of.
         lint: what a check says of the document, of which it is the only fault; empty: it has none.
     """
 
@@ -78,6 +79,7 @@ class Scenario(Closed):
     functions: dict[str, dict[str, Json]] = {}
     secrets: dict[str, str] = {}
     cancel_after: float | None = None
+    sandbox: bool = False
     lint: str = ""
     expect: Expectation = Expectation()
 

@@ -13,6 +13,7 @@ import pytest
 from temporalio import workflow
 from temporalio.client import Client
 from temporalio.common import RawValue
+from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from factotum.api.planner.v1 import planner_pb2 as pb
@@ -205,6 +206,9 @@ async def test_schedules_follow_the_library(bench: Bench) -> None:
     timed = "schedule: {cron: '0 4 * * *'}"
     await bench.register(text("timed", rest=timed))
     await bench.register(text("timed", rest=timed), tenant="globex")
+    await bench.scheduling.reconcile()
+    with pytest.raises(RPCError, match="not found"):
+        await bench.client.get_schedule_handle("globex.t.nightly").describe()
     async with asyncio.timeout(15):
         # The folder's is for the tenants of the setting only; a broken one is for none.
         while await scheduled(bench) != {"acme.t.nightly", "acme.t.timed", "globex.t.timed"}:

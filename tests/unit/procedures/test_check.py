@@ -66,7 +66,7 @@ def test_a_sound_document_has_no_fault() -> None:
         ("do:\n  - a: {call: mail.send, with: {to: a, size: 1, cc: c}}\n", "3:49", "takes no `cc`. It takes to, size"),
         ("do:\n  - a: {set: {x: '${ now }'}}\n", "3:15", "`now` is not allowed"),
         ("do:\n  - a: {set: {x: '${ .a | }'}}\n", "3:15", "syntax error"),
-        ("do:\n  - a: {set: {x: '${ .a'}}\n", "3:9", "is not closed"),
+        ("do:\n  - a: {set: {x: '${ .a'}}\n", "3:15", "is not closed by `}`. Close it"),
         ("do:\n  - a: {if: 'nonsense(1)', set: {}}\n", "3:9", "`nonsense` is not allowed"),
         ("do:\n  - a: {wait: soon}\n", "3:9", "not an ISO 8601 duration"),
         ("input: {schema: {document: {type: objekt}}}\ndo:\n  - a: {set: {}}\n", "2:18", "not a JSON Schema"),

@@ -19,6 +19,7 @@ from factotum.procedures.program import LARGEST_CONSTANT
 from factotum.procedures.syntax import Node, free_variables
 
 ADVICE = "Expressions are jq, pure and bounded"
+_CLOSE = "Close it, after what is opened inside of it"
 # How many programs jq compiles at once: what takes it long is its own library, each time anew.
 _TOGETHER = 100
 
@@ -41,11 +42,11 @@ def faults(places: Iterable[Place], *, loose: bool, declared: tuple[str, ...]) -
     """
     found: list[Program] = []
     for place in places:
-        try:
-            found += programs(place, loose=loose)
-        except expressions.ExpressionError as error:
-            if not loose:
-                yield Fault(place.pointer, str(error), ADVICE)
+        for each in programs(place, loose=loose):
+            if isinstance(each, Program):
+                found.append(each)
+            elif not loose:
+                yield each
     sound = _compiled({program.text for program in found})
     for program in found:
         try:
@@ -57,17 +58,23 @@ def faults(places: Iterable[Place], *, loose: bool, declared: tuple[str, ...]) -
         yield from _names(program, wanted, loose, declared)
 
 
-def programs(place: Place, *, loose: bool = False) -> Iterator[Program]:
-    """The expressions in a place. Raises `ExpressionError` for a `${` that is not closed."""
+def programs(place: Place, *, loose: bool = False) -> Iterator[Program | Fault]:
+    """The expressions in a place, and the fault of a `${` that is not closed."""
     if place.whole and isinstance(place.value, str):
-        yield Program(place.pointer, expressions.program_of(place.value), place)
+        try:
+            yield Program(place.pointer, expressions.program_of(place.value), place)
+        except expressions.ExpressionError as error:
+            yield Fault(place.pointer, str(error), _CLOSE)
         return
-    for relative, text in expressions.programs_in(place.value):
-        yield Program(place.pointer + relative, text, place)
-    if loose:
-        for relative, text in texts(place.value):
-            if "${" not in text:
-                yield Program(place.pointer + relative, text, place)
+    for relative, text in texts(place.value):
+        pointer = place.pointer + relative
+        if "${" in text:
+            try:
+                yield from (Program(pointer, program, place) for _, _, program in expressions.interpolations(text))
+            except expressions.ExpressionError as error:
+                yield Fault(pointer, str(error), _CLOSE)
+        elif loose:
+            yield Program(pointer, text, place)
 
 
 def texts(value: Any) -> Iterator[tuple[str, str]]:

@@ -39,7 +39,7 @@ TEMPORAL = Part(
         *("--db-filename", "{data}/temporal/temporal.sqlite3", "--log-level", "warn", "--ui-disable-news-fetch"),
         *("--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL"),
         *("--search-attribute", "FactotumTenant=Keyword", "--search-attribute", "FactotumProcedure=Keyword"),
-        *("--search-attribute", "FactotumEventType=Keyword"),
+        *("--search-attribute", "FactotumEventType=Keyword", "--search-attribute", "FactotumWaiting=Keyword"),
     ),
     ports={"grpc": 7233, "ui": 8233},
     addresses={"grpc": "{temporal.grpc}", "ui": "http://{temporal.ui}"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -46,9 +46,14 @@ class _Waiting:
 
 
 class Approvals:
-    """What waits for people in one run."""
+    """What waits for people in one run.
+
+    Attributes:
+        changed: is told whether anything waits, whenever that may have changed.
+    """
 
     def __init__(self, granted: dict[str, list[str]] | None = None) -> None:
+        self.changed: Callable[[bool], None] | None = None
         self._waiting: dict[tuple[str, str], _Waiting] = {}
         # By step, iteration and hash: the very same call, tried again, asks nobody again.
         self._granted: dict[str, list[str]] = granted or {}
@@ -172,6 +177,7 @@ class Approvals:
         waiting = _Waiting(asked, frame["approved_by"])
         key = (place.pointer, place.iteration)
         self._waiting[key] = waiting
+        self._tell_change()
         try:
             if not frame.get("told"):
                 await _tell(run, asked)
@@ -179,7 +185,12 @@ class Approvals:
             await _decided(run, waiting, until)
         finally:
             del self._waiting[key]
+            self._tell_change()
         return waiting
+
+    def _tell_change(self) -> None:
+        if self.changed is not None:
+            self.changed(bool(self._waiting))
 
 
 async def _decided(run: Interpreter, waiting: _Waiting, until: float | None) -> None:

@@ -69,6 +69,7 @@ class RunInput(Contract):
         nested: the result is a `NestedResult`, for the run around this one.
         resume: where to go on, of a run that continued as new; see `workflows.progress`.
         ending: set for a run that was about to end when it continued as new.
+        steps_before: how many calls and nested runs the earlier executions of a run that continued as new have made.
     """
 
     tenant: str
@@ -85,6 +86,7 @@ class RunInput(Contract):
     resume: Json = None
     ending: Ending | None = None
     first_started_at: datetime | None = None
+    steps_before: int = 0
 
 
 class NestedResult(Contract):

@@ -13,7 +13,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, ChildWorkflowError, TimeoutError
 
 from factotum.procedures.expressions import ExpressionError
-from factotum.workflows import problem
+from factotum.workflows import problem, waiting
 from factotum.workflows.compensation import Done
 from factotum.workflows.contract import (
     EVALUATE,
@@ -50,8 +50,11 @@ class TemporalEffects:
     def __init__(self, run: RunInput, procedure: str) -> None:
         self._run = run
         self._procedure = procedure
+        # Calls and nested runs that this execution has begun.
+        self.begun = 0
 
     async def call(self, step: Step) -> Any:
+        self.begun += 1
         pin = self._run.tools.get(step.tool)
         timeout = timedelta(seconds=pin.timeout_seconds if pin else DEFAULT_TOOL_TIMEOUT_SECONDS)
         limit = timedelta(seconds=self._run.limits.compensation_seconds) if step.compensation else None
@@ -149,8 +152,10 @@ class TemporalEffects:
                 "resume": None,
                 "first_started_at": None,
                 "nested": child.wait,
+                "steps_before": 0,
             }
         )
+        self.begun += 1
         policy = workflow.ParentClosePolicy.REQUEST_CANCEL if child.wait else workflow.ParentClosePolicy.ABANDON
         try:
             handle = await workflow.start_child_workflow(
@@ -159,9 +164,13 @@ class TemporalEffects:
                 id=run_id,
                 parent_close_policy=policy,
                 cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-                search_attributes=workflow.info().typed_search_attributes,
+                search_attributes=waiting.nested(child.reference.partition(":")[0]),
                 memo={
                     "procedure": child.reference.partition(":")[0],
+                    # Where in the run around it: what is read back of that one has nothing else to go by.
+                    "step": child.pointer,
+                    "iteration": child.iteration,
+                    "reference": child.reference,
                     "procedure_version": child.document["document"]["version"],
                     "trace_id": str(workflow.memo_value("trace_id", "")),
                 },

@@ -17,6 +17,8 @@ from temporalio.exceptions import ApplicationError
 from factotum.procedures.event_matching import listened_to
 from factotum.procedures.fault import FaultyDocument
 from factotum.procedures.parse import parse_raw
+from factotum.runs import attributes
+from factotum.workflows import waiting
 from factotum.workflows.approvals import NotDecidable
 from factotum.workflows.contract import (
     APPROVALS_QUERY,
@@ -73,6 +75,7 @@ class Run:
             functions=run.functions,
             saved=run.resume,
         )
+        interpreter.approvals.changed = waiting.show_approvals
         self._interpreter = interpreter
         teller = Teller(run, document.full_name, document.document.version)
         for event in self._early:
@@ -80,7 +83,7 @@ class Run:
         hearing = Hearing(run, listened_to([run.document, run.functions]))
         if run.ending is not None:
             await _to_its_end(self._end(interpreter, effects, teller, hearing, run, run.ending))
-        work = asyncio.ensure_future(self._work(interpreter, hearing, run))
+        work = asyncio.ensure_future(self._work(interpreter, effects, hearing, run))
         try:
             output = await asyncio.shield(work)
         except Problem as error:
@@ -111,8 +114,9 @@ class Run:
         left: Ending | None = ending
         while left is not None:
             self._ending = ending = left
+            waiting.show(attributes.TASK if ending.tasks else "")
             if effects.should_move():
-                _move(run, interpreter, ending)
+                _move(run, interpreter, effects, ending)
             left = await undo_something(interpreter, ending)
         await teller.ended(ending)
         await hearing.end()
@@ -124,7 +128,7 @@ class Run:
         title = str(error.get("title", ending.status))
         raise ApplicationError(ending.failure, error, type=title, non_retryable=True)
 
-    async def _work(self, interpreter: Interpreter, hearing: Hearing, run: RunInput) -> Any:
+    async def _work(self, interpreter: Interpreter, effects: TemporalEffects, hearing: Hearing, run: RunInput) -> Any:
         """The run's output; or goes on in another execution once the history has grown long."""
         await hearing.begin()
         work = asyncio.ensure_future(interpreter.run(run.input))
@@ -138,7 +142,7 @@ class Run:
         if work.done():
             return work.result()
         await workflow.wait_condition(workflow.all_handlers_finished)
-        return _move(run, interpreter, None)
+        return _move(run, interpreter, effects, None)
 
     @workflow.signal(name=EVENT_SIGNAL)
     def event(self, signal: EventSignal) -> None:
@@ -194,10 +198,18 @@ async def _complete(teller: Teller, hearing: Hearing, output: Any) -> None:
     await hearing.end()
 
 
-def _move(run: RunInput, interpreter: Interpreter, ending: Ending | None) -> NoReturn:
+def _move(run: RunInput, interpreter: Interpreter, effects: TemporalEffects, ending: Ending | None) -> NoReturn:
     """Goes on in another execution."""
-    where = {"resume": interpreter.as_json(), "ending": ending, "first_started_at": run.first_started_at or _started()}
-    workflow.continue_as_new(run.model_copy(update=where))
+    started = run.first_started_at or _started()
+    where = {
+        "resume": interpreter.as_json(),
+        "ending": ending,
+        "first_started_at": started,
+        "steps_before": run.steps_before + effects.begun,
+    }
+    # Of the executions of a run only the last is listed: the memo tells when the first began.
+    memo = {**workflow.memo(), "started_at": started.isoformat()}
+    workflow.continue_as_new(run.model_copy(update=where), memo=memo)
 
 
 def _started() -> datetime:

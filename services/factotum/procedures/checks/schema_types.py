@@ -16,6 +16,8 @@ from factotum.procedures.shapes import Schema
 
 Json = Any
 _DEEPEST = 8
+# So many parts of a schema are read: one that names itself many times would have no end.
+_MOST_PARTS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,41 +36,54 @@ class Conflict:
     wanted: frozenset[str] = frozenset()
 
 
-def type_of(schema: Json, root: Json | None = None, depth: int = 0) -> Type:
+def type_of(schema: Json) -> Type:
     """A type that has every value which keeps a schema."""
-    root = schema if root is None else root
-    if schema is False:
-        return NEVER
-    if not isinstance(schema, Mapping) or depth > _DEEPEST:
-        return ANY
-    found = _own(schema, root, depth)
-    if "$ref" in schema:
-        found = meet(found, type_of(_referred(schema["$ref"], root), root, depth + 1))
-    for each in schema.get("allOf", ()):
-        found = meet(found, type_of(each, root, depth + 1))
-    for key in ("anyOf", "oneOf"):
-        if key in schema:
-            found = meet(found, union(type_of(each, root, depth + 1) for each in schema[key]))
-    return found
+    return _Reading(schema).type_of(schema, 0)
 
 
-def _own(schema: Mapping[str, Json], root: Json, depth: int) -> Type:
-    """What a schema says without those that it is made of."""
-    found = replace(ANY, kinds=kinds_of(schema))
-    if "const" in schema:
-        found = meet(found, of_value(schema["const"]))
-    if "enum" in schema:
-        found = meet(found, union(of_value(each) for each in schema["enum"]))
-    properties = schema.get("properties", {})
-    if "object" in found.kinds and (properties or "required" in schema or "additionalProperties" in schema):
-        closed = schema.get("additionalProperties") is False and not schema.get("patternProperties")
-        known = {name: type_of(each, root, depth + 1) for name, each in properties.items()}
-        required = frozenset(schema.get("required", ()))
-        shape = Type(properties=known, required=required, closed=closed)
-        found = meet(found, shape)
-    if "array" in found.kinds and "items" in schema and "prefixItems" not in schema:
-        found = meet(found, Type(items=type_of(schema["items"], root, depth + 1)))
-    return found
+class _Reading:
+    """One schema, read so far as it is not too large: what lies behind may be anything."""
+
+    def __init__(self, root: Json) -> None:
+        self.root = root
+        self._left = _MOST_PARTS
+
+    def is_enough(self, depth: int) -> bool:
+        """Whether no more is to be read."""
+        self._left -= 1
+        return depth > _DEEPEST or self._left < 0
+
+    def type_of(self, schema: Json, depth: int) -> Type:
+        if schema is False:
+            return NEVER
+        if not isinstance(schema, Mapping) or self.is_enough(depth):
+            return ANY
+        found = self._own(schema, depth)
+        if "$ref" in schema:
+            found = meet(found, self.type_of(_referred(schema["$ref"], self.root), depth + 1))
+        for each in schema.get("allOf", ()):
+            found = meet(found, self.type_of(each, depth + 1))
+        for key in ("anyOf", "oneOf"):
+            if key in schema:
+                found = meet(found, union(self.type_of(each, depth + 1) for each in schema[key]))
+        return found
+
+    def _own(self, schema: Mapping[str, Json], depth: int) -> Type:
+        """What a schema says without those that it is made of."""
+        found = replace(ANY, kinds=kinds_of(schema))
+        if "const" in schema:
+            found = meet(found, of_value(schema["const"]))
+        if "enum" in schema:
+            found = meet(found, union(of_value(each) for each in schema["enum"]))
+        properties = schema.get("properties", {})
+        if "object" in found.kinds and (properties or "required" in schema or "additionalProperties" in schema):
+            closed = schema.get("additionalProperties") is False and not schema.get("patternProperties")
+            known = {name: self.type_of(each, depth + 1) for name, each in properties.items()}
+            required = frozenset(schema.get("required", ()))
+            found = meet(found, Type(properties=known, required=required, closed=closed))
+        if "array" in found.kinds and "items" in schema and "prefixItems" not in schema:
+            found = meet(found, Type(items=self.type_of(schema["items"], depth + 1)))
+        return found
 
 
 def kinds_of(schema: Mapping[str, Json]) -> frozenset[str]:
@@ -93,32 +108,38 @@ def _referred(reference: Json, root: Json) -> Json:
     return found
 
 
-def conflict(type_: Type, schema: Json, root: Json | None = None, depth: int = 0) -> Conflict | None:
+def conflict(type_: Type, schema: Json) -> Conflict | None:
     """Why no value of a type keeps a schema; None if one may."""
-    root = schema if root is None else root
+    return _conflict(type_, schema, _Reading(schema), 0)
+
+
+def _conflict(type_: Type, schema: Json, root: _Reading, depth: int) -> Conflict | None:
     if schema is False:
         return Conflict("", "must not be there")
-    if not isinstance(schema, Mapping) or depth > _DEEPEST or not type_.kinds:
+    if not isinstance(schema, Mapping) or not type_.kinds or root.is_enough(depth):
         return None
-    if "$ref" in schema and (found := conflict(type_, _referred(schema["$ref"], root), root, depth + 1)) is not None:
+    if (
+        "$ref" in schema
+        and (found := _conflict(type_, _referred(schema["$ref"], root.root), root, depth + 1)) is not None
+    ):
         return found
     for each in schema.get("allOf", ()):
-        if (found := conflict(type_, each, root, depth + 1)) is not None:
+        if (found := _conflict(type_, each, root, depth + 1)) is not None:
             return found
     for key in ("anyOf", "oneOf"):
         if key in schema:
-            reasons = [conflict(type_, each, root, depth + 1) for each in schema[key]]
+            reasons = [_conflict(type_, each, root, depth + 1) for each in schema[key]]
             if all(reason is not None for reason in reasons):
                 return _closest([reason for reason in reasons if reason is not None], type_, schema[key], root)
     return _own_conflict(type_, schema, root, depth)
 
 
-def _closest(reasons: list[Conflict], type_: Type, schemas_: list[Json], root: Json) -> Conflict:
+def _closest(reasons: list[Conflict], type_: Type, schemas_: list[Json], root: _Reading) -> Conflict:
     """The reason of the alternative that was probably meant: the one that fails deepest."""
     deepest = max(reasons, key=lambda reason: reason.pointer.count("/"))
     if deepest.pointer:
         return deepest
-    wanted = union(type_of(each, root) for each in schemas_)
+    wanted = union(root.type_of(each, 0) for each in schemas_)
     return reasons[0] if type_.kinds & wanted.kinds else _of_kind(type_, wanted)
 
 
@@ -126,7 +147,7 @@ def _of_kind(given: Type, wanted: Type) -> Conflict:
     return Conflict("", f"is {given}, where {wanted} is expected", given, wanted.kinds)
 
 
-def _own_conflict(type_: Type, schema: Mapping[str, Json], root: Json, depth: int) -> Conflict | None:
+def _own_conflict(type_: Type, schema: Mapping[str, Json], root: _Reading, depth: int) -> Conflict | None:
     possible = type_.only(kinds_of(schema))
     if not possible.kinds:
         return _of_kind(type_, Type(kinds_of(schema)))
@@ -150,10 +171,10 @@ def _own_conflict(type_: Type, schema: Mapping[str, Json], root: Json, depth: in
     return reasons[0] if reasons else None
 
 
-def _constants(type_: Type, schema: Mapping[str, Json], root: Json) -> Conflict | None:
+def _constants(type_: Type, schema: Mapping[str, Json], root: _Reading) -> Conflict | None:
     """None of the constants that a value may be keeps the schema."""
     # References of pydantic's schemas lead to `$defs`; one that leads elsewhere says nothing here.
-    definitions = {"$defs": root["$defs"]} if isinstance(root, Mapping) and "$defs" in root else {}
+    definitions = {"$defs": root.root["$defs"]} if isinstance(root.root, Mapping) and "$defs" in root.root else {}
     validator = Draft202012Validator({**schema, **definitions}, registry=schemas.NOTHING_REMOTE)
     messages: list[str] = []
     for _, value in sorted(type_.values or (), key=repr):
@@ -167,7 +188,7 @@ def _constants(type_: Type, schema: Mapping[str, Json], root: Json) -> Conflict 
     return Conflict("", f"is never right: {messages[0]}") if messages else None
 
 
-def _object(type_: Type, schema: Mapping[str, Json], root: Json, depth: int) -> Conflict | None:
+def _object(type_: Type, schema: Mapping[str, Json], root: _Reading, depth: int) -> Conflict | None:
     properties = schema.get("properties", {})
     if type_.closed:
         there = type_.properties or {}
@@ -177,11 +198,11 @@ def _object(type_: Type, schema: Mapping[str, Json], root: Json, depth: int) -> 
     for name in sorted(type_.required):
         own = (type_.properties or {}).get(name, ANY)
         if name in properties:
-            reason = conflict(own, properties[name], root, depth + 1)
+            reason = _conflict(own, properties[name], root, depth + 1)
         elif schema.get("additionalProperties") is False and not schema.get("patternProperties"):
             return Conflict("", f"has `{name}`, which is not taken")
         elif isinstance(schema.get("additionalProperties"), Mapping) and not schema.get("patternProperties"):
-            reason = conflict(own, schema["additionalProperties"], root, depth + 1)
+            reason = _conflict(own, schema["additionalProperties"], root, depth + 1)
         else:
             continue
         if reason is not None:
@@ -189,7 +210,7 @@ def _object(type_: Type, schema: Mapping[str, Json], root: Json, depth: int) -> 
     return None
 
 
-def _array(type_: Type, schema: Mapping[str, Json], root: Json, depth: int) -> Conflict | None:
+def _array(type_: Type, schema: Mapping[str, Json], root: _Reading, depth: int) -> Conflict | None:
     if type_.elements is None:
         return None
     count = len(type_.elements)
@@ -200,7 +221,7 @@ def _array(type_: Type, schema: Mapping[str, Json], root: Json, depth: int) -> C
     prefix = schema.get("prefixItems", ())
     for index, element in enumerate(type_.elements):
         wanted = prefix[index] if index < len(prefix) else schema.get("items", True)
-        if (reason := conflict(element, wanted, root, depth + 1)) is not None:
+        if (reason := _conflict(element, wanted, root, depth + 1)) is not None:
             return replace(reason, pointer=f"/{index}{reason.pointer}")
     return None
 

@@ -135,7 +135,8 @@ def union(types: Iterable[Type]) -> Type:
 
 def join(one: Type, other: Type, depth: int = 0) -> Type:
     """The values of either."""
-    if one == other or not other.kinds:
+    # Not `==`: what a few exports make of one another is small as it is held, and endless as it is compared.
+    if one is other or not other.kinds:
         return one
     if not one.kinds:
         return other
@@ -178,7 +179,7 @@ def _join_arrays(found: Type, one: Type, other: Type | None = None, *, depth: in
 
 def meet(one: Type, other: Type, depth: int = 0) -> Type:
     """The values of both, or more: what is known of each is kept."""
-    if one == other or depth > _DEEPEST or other == ANY:
+    if one is other or depth > _DEEPEST or other == ANY:
         return one
     if one == ANY:
         return other

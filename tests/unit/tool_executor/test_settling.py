@@ -142,7 +142,7 @@ async def test_what_may_be_repeated_is_repeated(b: Bench) -> None:
 @pytest.mark.parametrize(
     ("tool", "refusal", "answer"),
     [
-        ("put", "gone", NOT_DONE),
+        ("put", "gone", A_PERSON),  # it may have been there
         ("put", "invalid", NOT_DONE),
         ("drop", "gone", A_PERSON),  # gone by this very call, maybe
         ("put", "refuse", A_PERSON),

@@ -30,7 +30,6 @@ from factotum.sdk.errors import (
     Cancelled,
     InvalidArgument,
     NotDone,
-    NotFound,
     NotPermitted,
     ToolError,
     Unavailable,
@@ -198,14 +197,12 @@ class Ledgered:
     def _after_repeating(self, error: ToolError, prepared: Prepared) -> _Verdict:
         """After a repetition, made only to learn what became of an earlier attempt, was refused.
 
-        That the arguments are never accepted, or that what they speak of is not there, was true of the
-        earlier attempt's effect as well. Of a deletion, though, the latter may be the effect itself; and
-        any other refusal may be due to what changed since.
+        That the arguments are never accepted was true of the earlier attempt as well. Any other refusal
+        may be due to what changed since: what is not found now may have been there, and a look-up that
+        lags behind does not find what is. So a person decides.
         """
-        spec = prepared.call.tool.spec
-        never = isinstance(error, InvalidArgument) or (isinstance(error, NotFound) and spec.effect is not Effect.DELETE)
-        if never and not error.effect_possible:
-            reason = f"the system does not have the effect of {spec.name}: {error.message}"
+        if isinstance(error, InvalidArgument) and not error.effect_possible:
+            reason = f"the system does not have the effect of {prepared.call.tool.spec.name}: {error.message}"
             return _Verdict(State.FAILED, error=NotDone(reason), reason=reason, doubt=True)
         if isinstance(error, NotPermitted) or (error.retryable and not isinstance(error, Ambiguous)):
             return _not_now(error)

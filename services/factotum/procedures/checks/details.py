@@ -32,8 +32,6 @@ def faults(document: Document) -> Iterator[Fault]:
         yield from timing.faults(document.schedule)
     yield from _schema("/input/schema", document.input.schema_)
     yield from _schema("/output/schema", document.output.schema_)
-    if document.schedule is not None:
-        yield from timing.faults(document.schedule)
     for name, retry in document.use.retries.items():
         yield from _retry(f"/use/retries/{escape(name)}", retry)
     for name, catalog in document.use.catalogs.items():

@@ -92,7 +92,7 @@ def inferred(program: str, value: Type, given_: Type) -> tuple[Type, list[str]]:
     return found, slips
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(programs(CERTAIN + LEAVES, SURE + FORMS), VALUES, VALUES, VALUES)
 def test_what_an_expression_gives_is_of_its_type(program: str, value: Any, other: Any, given_: Any) -> None:
     type_, _ = inferred(program, join(of_value(value), of_value(other)), of_value(given_))
@@ -103,7 +103,7 @@ def test_what_an_expression_gives_is_of_its_type(program: str, value: Any, other
     assert holds(type_, result), (type_, result)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(programs(CERTAIN, SURE), VALUES, VALUES)
 def test_what_is_called_impossible_fails(program: str, value: Any, given_: Any) -> None:
     _, slips = inferred(program, of_value(value), of_value(given_))

@@ -53,14 +53,14 @@ SCHEMAS = st.builds(
 ).filter(lambda schema: not (isinstance(schema, dict) and schema["$defs"]["x"] == {"$ref": "#/$defs/x"}))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(SCHEMAS, VALUES)
 def test_what_keeps_a_schema_is_of_its_type(schema: Any, value: Any) -> None:
     if Draft202012Validator(schema).is_valid(value):
         assert holds(type_of(schema), value)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(SCHEMAS, VALUES, VALUES)
 def test_what_keeps_a_schema_is_never_a_conflict(schema: Any, value: Any, other: Any) -> None:
     if Draft202012Validator(schema).is_valid(value):

@@ -17,7 +17,9 @@ Json = Any
 # Where the language has a URI: these keys, wherever they stand in the arguments of a protocol.
 _URIS = frozenset({"endpoint", "uri", "server"})
 # What belongs to the caller's data, in which nothing is a template.
-_DATA = frozenset({"body", "query", "headers", "parameters", "arguments", "message", "subscription"})
+_DATA = frozenset(
+    {"arguments", "body", "environment", "headers", "message", "parameters", "query", "subscription", "variables"}
+)
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 
 

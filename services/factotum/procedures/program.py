@@ -47,12 +47,15 @@ class Program:
         compiled: gives `[result]`, or null if there is no result; nothing at all if a guard halted it.
         arguments: the names that it must be given.
         most_data: the size of the data (see `cost`) up to which it is shown to be cheap; -1 for none.
+        path: of a program that is nothing but a path (`.a.b`, `$x.c`), the variable (None: the value) and the
+            keys. It is walked without jq, to which all the data would have to be written: most are such.
     """
 
     text: str
     compiled: Any
     arguments: frozenset[str]
     most_data: int
+    path: tuple[str | None, tuple[str, ...]] | None = None
 
 
 def prepare(text: str) -> Program:
@@ -72,7 +75,8 @@ def _prepared(text: str) -> Program | str:
             raise SyntaxFault(f"a constant in it has more than {LARGEST_CONSTANT} characters")
         arguments = syntax.free_variables(tree)
         work, guards = work_of(tree)
-        return Program(text, _compile(_guarded(text, guards), arguments), arguments, _most_data(work))
+        compiled = _compile(_guarded(text, guards), arguments)
+        return Program(text, compiled, arguments, _most_data(work), _path(tree))
     except ValueError as error:
         return f"{quoted(text)}: {first_line(error)}"
 
@@ -131,6 +135,8 @@ def first_line(error: ValueError) -> str:
 def run_cheap(text: str, value: Json, arguments: Mapping[str, Json]) -> Json:
     """The first result of a program, null if there is none. Raises `TooCostly`, `ExpressionError`."""
     program = prepare(text)
+    if program.path is not None and (found := _walked(program.path, value, arguments)) is not _ELSEWHERE:
+        return found
     data = _data(program, value, arguments)
     # A value's JSON has no fewer characters than its size, and is at hand.
     if len(data) > program.most_data and not is_at_most(
@@ -168,6 +174,37 @@ def is_at_most(value: Json, most: int) -> bool:
         if size + len(left) > most:
             return False
     return True
+
+
+_ELSEWHERE = object()
+
+
+def _path(tree: syntax.Node) -> tuple[str | None, tuple[str, ...]] | None:
+    """The variable and the keys of a program that is a path; None for any other, and for keys with escapes."""
+    keys: list[str] = []
+    while isinstance(tree, syntax.Index):
+        key = tree.key
+        if not isinstance(key, syntax.Text) or key.inserted or "\\" in key.text:
+            return None
+        keys.append(key.text)
+        tree = tree.target
+    if isinstance(tree, syntax.Identity):
+        return None, tuple(reversed(keys))
+    return (tree.name, tuple(reversed(keys))) if isinstance(tree, syntax.Variable) else None
+
+
+def _walked(path: tuple[str | None, tuple[str, ...]], value: Json, arguments: Mapping[str, Json]) -> Json:
+    """What stands at a path; `_ELSEWHERE` where jq has to say what is wrong."""
+    variable, keys = path
+    if variable is not None:
+        value = arguments.get(variable, _ELSEWHERE)
+    for key in keys:
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            return _ELSEWHERE
+        value = value.get(key)
+    return value
 
 
 def _data(program: Program, value: Json, arguments: Mapping[str, Json]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factotum.procedures import expressions
@@ -14,6 +14,7 @@ from factotum.procedures.expressions import (
     TooCostly,
     evaluate,
     evaluate_expression,
+    evaluate_program,
     resolve,
     resolve_expression,
 )
@@ -122,7 +123,7 @@ def test_data_that_is_no_json_is_an_error_of_the_expression() -> None:
         nested = [nested]
     for value in (object(), nested, {("a", "b"): 1}):
         with pytest.raises(ExpressionError, match="no JSON"):
-            evaluate("${ . }", value, {})
+            evaluate("${ [.] }", value, {})
 
 
 @pytest.mark.parametrize(
@@ -194,3 +195,33 @@ async def test_what_fails_elsewhere_fails_or_stays_text_in_loose_mode() -> None:
 def test_programs_in_gives_the_place_of_every_expression() -> None:
     template = {"a/b": ["x", "${ .y }"], "c": "${ 1 } and ${ 2 }"}
     assert list(expressions.programs_in(template)) == [("/a~1b/1", ".y"), ("/c", "1"), ("/c", "2")]
+
+
+KEYS = ["a", "b", "a b", "é", "key"]
+TREES = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(
+    root=st.sampled_from([".", "$x", "$y"]),
+    keys=st.lists(st.sampled_from(KEYS), max_size=4),
+    value=TREES,
+    x=TREES,
+)
+@settings(max_examples=200, deadline=None)
+def test_a_path_that_is_walked_gives_what_jq_gives(root: str, keys: list[str], value: object, x: object) -> None:
+    steps = [f'["{key}"]' if index % 2 else f'."{key}"' for index, key in enumerate(keys)]
+    path = "".join(["" if root == "." and keys else root, *steps])
+    arguments = {"x": x}
+
+    def outcome(program: str) -> object:
+        try:
+            return evaluate_program(program, value, arguments)
+        except ExpressionError as error:
+            return str(error).partition(": ")[2]
+
+    # What is no longer nothing but a path is jq's.
+    assert outcome(path) == outcome(f"{path} | if true then . else . end")

@@ -15,11 +15,14 @@ import jq
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from factotum.procedures.parse import parse
+
 Json = Any
 Status = Literal["completed", "failed", "cancelled"]
 
 # Of the stand-in for systems on HTTP; its address is known when the tests run.
 PET_STORE = "http://pet-store.test"
+ROOT = Path(__file__).parents[2]
 
 
 class Closed(BaseModel):
@@ -59,7 +62,7 @@ class Scenario(Closed):
     """One behaviour.
 
     Attributes:
-        document: without `document:` it gets the usual head.
+        document: without `document:` it gets the usual head. In a file of scenarios also the path of a procedure.
         events: CloudEvents offered to the run as soon as it has begun, in this order.
         tools: what each call of a tool is answered with, in their order, the last one again and again.
         documents: other documents, for `run.workflow`.
@@ -131,8 +134,18 @@ def scenarios(folder: Path) -> Iterator[tuple[str, Scenario]]:
     """(id, scenario) of every file of a folder."""
     for path in sorted(folder.glob("*.yaml")):
         for body in yaml.safe_load(path.read_text(encoding="utf-8")):
-            scenario = Scenario.model_validate(body)
+            named = {
+                "document": _document(body["document"]),
+                "documents": list(map(_document, body.get("documents", ()))),
+            }
+            scenario = Scenario.model_validate({**body, **named})
             yield f"{path.stem}: {scenario.scenario}", scenario
+
+
+def _document(given: Json) -> Json:
+    """What stands in a file of the checkout, if it is a path."""
+    # Read as a procedure is: to plain YAML 1.1 the key `on` is a truth value.
+    return dict(parse((ROOT / given).read_text(encoding="utf-8")).raw) if isinstance(given, str) else given
 
 
 def headed(document: dict[str, Json]) -> dict[str, Json]:

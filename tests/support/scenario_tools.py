@@ -68,8 +68,14 @@ class ScenarioTools(tools_pb2_grpc.ToolExecutorServiceServicer):
         self._scripts[run_id] = Script(scenario.tools)
         return self._scripts[run_id]
 
+    def _script(self, run_id: str) -> Script:
+        """Of the run or of the one that it is nested in, whose id its own begins with."""
+        return next(
+            script for outer, script in self._scripts.items() if f"{run_id}.".startswith((f"{outer}.", f"{outer}/"))
+        )
+
     async def Execute(self, request: tools_pb2.ExecuteRequest, context: Any) -> tools_pb2.ExecuteResponse:
-        script = self._scripts[request.origin.run_id.partition("/")[0]]
+        script = self._script(request.origin.run_id)
         script.calls.append({"tool": request.tool, "arguments": json.loads(request.arguments_json)})
         if request.tool not in script.replies:
             return await self._real.Execute(request, context)

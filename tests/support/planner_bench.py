@@ -18,7 +18,7 @@ from factotum.procedures.expressions import Costly
 from factotum.procedures.fault import Fault, FaultyDocument
 from factotum.procedures.model import Document
 from factotum.procedures.parse import Source
-from factotum.runs.client import RunNotFound
+from factotum.runs.errors import RunNotFound
 from factotum.workflows.contract import EventSignal, RunInput
 from tests.support.intake import Taking, nothing_is_costly, taking
 

@@ -1,8 +1,9 @@
 """The files that the parts of the local stack are configured by, made anew at every start.
 
 `config/sources.yaml` says who may send events (factotum.gateway.sources), `config/connectors.yaml`
-where each tenant's systems are (factotum.tool_executor.tenants), `config/tenants.yaml` what the
-sandbox's servers ask of each tenant (dev/sandbox/README.md). The last holds the secrets themselves.
+where each tenant's systems are (factotum.tool_executor.tenants), `config/groups.yaml` who decides on
+calls (factotum.planner.groups), `config/tenants.yaml` what the sandbox's servers ask of each tenant
+(dev/sandbox/README.md). The last holds the secrets themselves.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ _LOOPBACK = f"http://{HOST}:*"
 
 
 def write(directory: Path, secrets: SecretDirectory, tenants: Sequence[str], ports: Ports) -> None:
-    """Writes the three files into `directory`/config. Raises `UnknownSecret` if a secret is missing."""
+    """Writes the files into `directory`/config. Raises `UnknownSecret` if a secret is missing."""
     folder = directory / "config"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     files = {
         "sources.yaml": sources(tenants),
         "connectors.yaml": {"tenants": {tenant: connectors(tenant, ports) for tenant in tenants}},
+        "groups.yaml": {"tenants": {tenant: groups() for tenant in tenants}},
         "tenants.yaml": {"tenants": {tenant: sandbox(tenant, secrets, tenants, ports) for tenant in tenants}},
     }
     for name, content in files.items():
@@ -52,6 +54,11 @@ def sources(tenants: Sequence[str]) -> dict[str, Any]:
         },
         "tokens": [{"tenant": tenant, "token": SCHEME + credentials.EVENTS_TOKEN} for tenant in tenants],
     }
+
+
+def groups() -> dict[str, list[str]]:
+    """People to decide on calls by: `factotum approve RUN STEP --as ada`."""
+    return {"it": ["ada", "grace"], "hr": ["mary"]}
 
 
 def bamboohr_source(tenant: str, tenants: Sequence[str]) -> str:

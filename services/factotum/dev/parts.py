@@ -170,7 +170,11 @@ PLANNER = Part(
         "FACTOTUM_GRPC__PORT": "{planner.grpc.port}",
         "FACTOTUM_STORE_PATH": "{data}/planner/store.sqlite3",
     },
-    defaults={**_LOGS, "FACTOTUM_SCHEDULE_TENANTS": '["acme"]'},
+    defaults={
+        **_LOGS,
+        "FACTOTUM_SCHEDULE_TENANTS": '["acme"]',
+        "FACTOTUM_GROUPS_FILE": "{data}/config/groups.yaml",
+    },
     needs=("kafka", "temporal"),
     ports={"grpc": 50051},
     addresses={"grpc": "{planner.grpc}"},

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
-from datetime import datetime
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from factotum.api.planner.v1 import planner_pb2 as pb
 from factotum.api.planner.v1 import planner_pb2_grpc
 from factotum.events.envelope import Event
+from factotum.planner.groups import Groups
+from factotum.planner.grpc_approvals import ApprovalCalls
 from factotum.planner.grpc_procedures import ProcedureCalls
+from factotum.planner.grpc_runs import run_message
 from factotum.planner.grpc_status import TRANSLATED, Context, abort, check
 from factotum.planner.grpc_subscriptions import SubscriptionCalls
 from factotum.planner.intake import Intake
@@ -20,18 +20,27 @@ from factotum.planner.library import Library
 from factotum.planner.requests import Requests
 from factotum.planner.subscriptions import Subscriptions
 from factotum.runs.client import Runs
-from factotum.runs.view import RunView, StepView
+from factotum.runs.decisions import Decisions
 
 SERVICE = "factotum.api.planner.v1.PlannerService"
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
 
 
-class PlannerServicer(ProcedureCalls, SubscriptionCalls, planner_pb2_grpc.PlannerServiceServicer):
+class PlannerServicer(ApprovalCalls, ProcedureCalls, SubscriptionCalls, planner_pb2_grpc.PlannerServiceServicer):
     """Serves `PlannerService`."""
 
     def __init__(
-        self, *, intake: Intake, library: Library, requests: Requests, runs: Runs, subscriptions: Subscriptions
+        self,
+        *,
+        intake: Intake,
+        library: Library,
+        requests: Requests,
+        runs: Runs,
+        subscriptions: Subscriptions,
+        decisions: Decisions,
+        groups: Groups,
     ) -> None:
+        ApprovalCalls.__init__(self, decisions=decisions, groups=groups)
         ProcedureCalls.__init__(self, library=library, requests=requests)
         SubscriptionCalls.__init__(self, subscriptions=subscriptions)
         self._intake = intake
@@ -66,12 +75,12 @@ class PlannerServicer(ProcedureCalls, SubscriptionCalls, planner_pb2_grpc.Planne
             views = await self._runs.list(request.tenant, limit=limit, procedure=request.procedure)
         except TRANSLATED as error:
             await abort(context, error)
-        return pb.ListRunsResponse(runs=[_run(view) for view in views])
+        return pb.ListRunsResponse(runs=[run_message(view) for view in views])
 
     async def GetRun(self, request: pb.GetRunRequest, context: Context) -> pb.GetRunResponse:
         await check(context, tenant=request.tenant, run_id=request.run_id)
         try:
-            return pb.GetRunResponse(run=_run(await self._runs.get(request.tenant, request.run_id)))
+            return pb.GetRunResponse(run=run_message(await self._runs.get(request.tenant, request.run_id)))
         except TRANSLATED as error:
             await abort(context, error)
 
@@ -87,47 +96,6 @@ class PlannerServicer(ProcedureCalls, SubscriptionCalls, planner_pb2_grpc.Planne
         await check(context, tenant=request.tenant, run_id=request.run_id)
         try:
             async for view in self._runs.watch(request.tenant, request.run_id):
-                yield pb.WatchRunResponse(run=_run(view))
+                yield pb.WatchRunResponse(run=run_message(view))
         except TRANSLATED as error:
             await abort(context, error)
-
-
-def _run(view: RunView) -> pb.Run:
-    return pb.Run(
-        id=view.id,
-        tenant=view.tenant,
-        procedure=view.procedure,
-        procedure_version=view.procedure_version,
-        status=pb.RunStatus.Value(f"RUN_STATUS_{view.status.name}"),
-        event_type=view.event_type,
-        started_at=_stamp(view.started_at),
-        ended_at=_stamp(view.ended_at),
-        output_json="" if view.output is None else json.dumps(view.output, ensure_ascii=False),
-        failure=view.failure,
-        steps=[_step(step) for step in view.steps],
-        trace_id=view.trace_id,
-        ui_url=view.ui_url,
-    )
-
-
-def _step(step: StepView) -> pb.Step:
-    return pb.Step(
-        pointer=step.pointer,
-        iteration=step.iteration,
-        tool=step.tool,
-        summary=step.summary,
-        status=pb.StepStatus.Value(f"STEP_STATUS_{step.status.name}"),
-        attempts=step.attempts,
-        last_error=step.last_error,
-        started_at=_stamp(step.started_at),
-        ended_at=_stamp(step.ended_at),
-        compensation=step.compensation,
-    )
-
-
-def _stamp(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp

@@ -11,7 +11,16 @@ from factotum.events.envelope import TENANT_PATTERN, MalformedEvent
 from factotum.planner.errors import CatalogUnavailable, InputRefused, StoreUnavailable, UnknownProcedure, VersionTaken
 from factotum.procedures.fault import FaultyDocument
 from factotum.procedures.model import SEMVER
-from factotum.runs.client import RunEnded, RunNotFound, RunRefused, TemporalUnavailable
+from factotum.runs.errors import (
+    CallChanged,
+    NoAnswer,
+    NotAmongThem,
+    NothingWaits,
+    RunEnded,
+    RunNotFound,
+    RunRefused,
+    TemporalUnavailable,
+)
 
 # Whole values only: `$` alone would let a line break pass at the end.
 _TENANT = re.compile(TENANT_PATTERN)
@@ -22,12 +31,16 @@ _RUN_ID = re.compile(r"[a-z0-9][a-zA-Z0-9.:-]{0,249}")
 
 _STATUS: dict[type[Exception], grpc.StatusCode] = {
     RunNotFound: grpc.StatusCode.NOT_FOUND,
+    NothingWaits: grpc.StatusCode.NOT_FOUND,
     UnknownProcedure: grpc.StatusCode.NOT_FOUND,
     TemporalUnavailable: grpc.StatusCode.UNAVAILABLE,
+    NoAnswer: grpc.StatusCode.UNAVAILABLE,
     CatalogUnavailable: grpc.StatusCode.UNAVAILABLE,
     StoreUnavailable: grpc.StatusCode.UNAVAILABLE,
     FaultyDocument: grpc.StatusCode.FAILED_PRECONDITION,
     RunEnded: grpc.StatusCode.FAILED_PRECONDITION,
+    CallChanged: grpc.StatusCode.FAILED_PRECONDITION,
+    NotAmongThem: grpc.StatusCode.PERMISSION_DENIED,
     VersionTaken: grpc.StatusCode.ALREADY_EXISTS,
     InputRefused: grpc.StatusCode.INVALID_ARGUMENT,
     RunRefused: grpc.StatusCode.INVALID_ARGUMENT,

@@ -40,7 +40,7 @@ from factotum.procedures.consumption import EventFilter
 from factotum.procedures.expressions import Costly
 from factotum.procedures.fault import FaultyDocument
 from factotum.procedures.parse import Source
-from factotum.runs.client import RunRefused, TemporalUnavailable
+from factotum.runs.errors import RunRefused, TemporalUnavailable
 from factotum.runtime import telemetry
 
 logger = structlog.get_logger(__name__)

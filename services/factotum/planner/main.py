@@ -10,9 +10,9 @@ from datetime import timedelta
 from factotum.api.planner.v1 import planner_pb2_grpc
 from factotum.bounded.evaluator import BoundedEvaluator
 from factotum.events.producer import EventProducer
-from factotum.planner import partial_match_rows, procedure_rows, shelf, subscription_rows
+from factotum.planner import groups, partial_match_rows, procedure_rows, shelf, subscription_rows
 from factotum.planner.catalog import ToolCatalog
-from factotum.planner.errors import LibraryFaulty, StoreUnavailable
+from factotum.planner.errors import GroupsInvalid, LibraryFaulty, StoreUnavailable
 from factotum.planner.fetching import Fetching
 from factotum.planner.grpc import SERVICE, PlannerServicer
 from factotum.planner.intake import Intake
@@ -29,6 +29,7 @@ from factotum.planner.stream import make_consumer
 from factotum.planner.subscriptions import Subscriptions
 from factotum.runs.client import Runs
 from factotum.runs.connection import connect
+from factotum.runs.decisions import Decisions
 from factotum.runs.schedules import Schedules
 from factotum.runtime import clock, lifespan, telemetry
 from factotum.runtime.grpc_client import channel
@@ -43,8 +44,10 @@ SCHEMAS = {
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
-    """Plans until `stop` is set. Serves once Temporal has answered. Raises `LibraryFaulty`, `StoreUnavailable`."""
+    """Plans until `stop` is set. Serves once Temporal has answered. Raises `LibraryFaulty`, `GroupsInvalid`,
+    `StoreUnavailable`."""
     files = shelf.read(settings.procedures)
+    people = groups.load(settings.groups_file)
     producer = EventProducer(
         settings.kafka.bootstrap_servers, client_id="planner", timeout_seconds=settings.kafka.publish_timeout_seconds
     )
@@ -92,7 +95,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             library=library, preparation=preparation, scheduling=scheduling, starting=starting, now=clock.now
         )
         servicer = PlannerServicer(
-            intake=intake, library=library, requests=requests, runs=runs, subscriptions=subscriptions
+            intake=intake,
+            library=library,
+            requests=requests,
+            runs=runs,
+            subscriptions=subscriptions,
+            decisions=Decisions(client, runs),
+            groups=people,
         )
         server = GrpcServer(
             settings.grpc,
@@ -110,7 +119,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def main() -> None:
-    with lifespan.boundary("planner", LibraryFaulty, StoreUnavailable):
+    with lifespan.boundary("planner", LibraryFaulty, GroupsInvalid, StoreUnavailable):
         settings = lifespan.read(Settings)
         provider = telemetry.setup("planner", settings.telemetry)
         try:

@@ -13,7 +13,7 @@ from factotum.planner.library import Library
 from factotum.planner.preparation import Preparation
 from factotum.procedures.fault import FaultyDocument
 from factotum.procedures.parse import Source
-from factotum.runs.client import RunRefused, TemporalUnavailable
+from factotum.runs.errors import RunRefused, TemporalUnavailable
 from factotum.runs.schedules import Schedules, is_timed
 
 logger = structlog.get_logger(__name__)

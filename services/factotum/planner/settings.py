@@ -28,6 +28,9 @@ class Settings(ProcessSettings):
     schedule_tenants: list[str] = Field(
         default=[], description="tenants for whom the procedures of the folders are started by the clock"
     )
+    groups_file: Path | None = Field(
+        default=None, description="who is meant by `group:NAME` in an approval (planner/groups.py); none: nobody"
+    )
     catalog_folders: list[Path] = Field(
         default=[], description="folders that `file:` catalogs and schemas of documents may lie in; none: no such"
     )

@@ -12,7 +12,8 @@ import structlog
 from factotum.events.envelope import Event
 from factotum.planner.errors import StoreUnavailable
 from factotum.planner.subscriptions import Subscriptions
-from factotum.runs.client import RunNotFound, RunRefused, Runs, TemporalUnavailable
+from factotum.runs.client import Runs
+from factotum.runs.errors import RunNotFound, RunRefused, TemporalUnavailable
 from factotum.workflows.contract import EventSignal
 
 logger = structlog.get_logger(__name__)

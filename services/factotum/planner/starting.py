@@ -9,7 +9,8 @@ from factotum.planner.library import Library
 from factotum.planner.planning import Plan
 from factotum.planner.subscriptions import Subscriptions
 from factotum.procedures.event_matching import listened_to
-from factotum.runs.client import RunRefused, Runs
+from factotum.runs.client import Runs
+from factotum.runs.errors import RunRefused
 
 
 class Starting:

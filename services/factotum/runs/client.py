@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 from opentelemetry import trace
@@ -13,14 +14,15 @@ from temporalio.client import (
     WorkflowExecution,
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
-    WorkflowHistoryEventFilterType,
 )
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from factotum.procedures.model import Document
-from factotum.runs import attributes, history, identity, labels
+from factotum.runs import attributes, identity, labels
+from factotum.runs.errors import RunEnded, RunNotFound, RunRefused, translated
+from factotum.runs.reading import Execution, Reader
 from factotum.runs.view import RunStatus, RunView
 from factotum.workflows.contract import EVENT_SIGNAL, EventSignal, RunInput
 
@@ -42,22 +44,6 @@ _STATUS = {
 }
 
 
-class RunNotFound(LookupError):
-    """There is no such run, or it is another tenant's."""
-
-
-class RunEnded(ValueError):
-    """The run has ended: nothing can be asked of it any more."""
-
-
-class TemporalUnavailable(Exception):
-    """Temporal did not answer. What was asked may have been done: ask again."""
-
-
-class RunRefused(ValueError):
-    """Temporal will never take this run, e.g. because its input is too large."""
-
-
 class Runs:
     """The runs of all tenants; every method names the one it is for.
 
@@ -67,6 +53,7 @@ class Runs:
 
     def __init__(self, client: Client, *, task_queue: str, ui_url: str) -> None:
         self._client = client
+        self._reader = Reader(client)
         self._task_queue = task_queue
         self._ui_url = ui_url.rstrip("/")
 
@@ -134,18 +121,16 @@ class Runs:
     async def list(self, tenant: str, *, limit: int, procedure: str = "") -> list[RunView]:
         """The newest runs first, failed ones with their failure. Tenant and procedure must have been
         checked against their patterns."""
-        query = f'{attributes.TENANT.name} = "{tenant}"'
+        # Of a run that goes on in another execution, only the last one counts.
+        query = f'{attributes.TENANT.name} = "{tenant}" AND ExecutionStatus != "ContinuedAsNew"'
         if procedure:
             query += f' AND {attributes.PROCEDURE.name} = "{procedure}"'
         try:
-            views = {
-                execution.run_id: await self._view(execution)
-                async for execution in self._client.list_workflows(query, limit=limit, page_size=min(limit, 200))
-            }
+            views = await self._found(query, limit)
             reading = asyncio.Semaphore(CONCURRENT_READS)
             await asyncio.gather(
                 *(
-                    self._read_failure(execution, view, reading)
+                    self._read_failure(view, execution, reading)
                     for execution, view in views.items()
                     if view.status is RunStatus.FAILED
                 )
@@ -154,24 +139,53 @@ class Runs:
             raise translated(error) from error
         return list(views.values())
 
+    async def waiting(self, tenant: str, what: str, *, limit: int) -> dict[str, RunView]:
+        """Runs that wait for an approval (`attributes.APPROVAL`), or that ended and left a task to people
+        (`attributes.TASK`), by Temporal's id of their last execution, the newest first."""
+        running = "=" if what == attributes.APPROVAL else "!="
+        query = f'{attributes.TENANT.name} = "{tenant}" AND {attributes.WAITING.name} = "{what}"'
+        query += f' AND ExecutionStatus {running} "Running" AND ExecutionStatus != "ContinuedAsNew"'
+        try:
+            return await self._found(query, limit)
+        except RPCError as error:
+            raise translated(error) from error
+
+    async def _found(self, query: str, limit: int) -> dict[str, RunView]:
+        return {
+            execution.run_id: await self._view(execution)
+            async for execution in self._client.list_workflows(query, limit=limit, page_size=min(limit, 200))
+        }
+
     async def get(self, tenant: str, run_id: str) -> RunView:
         """The run with its steps. Raises `RunNotFound`."""
         try:
-            return await self._read(await self._describe(tenant, run_id))
+            return await self._read(tenant, run_id)
         except RPCError as error:
             raise translated(error) from error
 
     async def watch(self, tenant: str, run_id: str) -> AsyncIterator[RunView]:
         """The run now and after every change until it has ended. Raises `RunNotFound`."""
         seen: Any = None
+        # What is over does not change any more.
+        over: dict[str, Execution] = {}
         while True:
-            view = await self.get(tenant, run_id)
+            try:
+                view = await self._read(tenant, run_id, over)
+            except RPCError as error:
+                raise translated(error) from error
             if view != seen:
                 seen = view
                 yield view
             if view.status is not RunStatus.RUNNING:
                 return
             await asyncio.sleep(WATCH_SECONDS)
+
+    async def describe(self, tenant: str, run_id: str) -> RunView:
+        """The run as a list has it. Raises `RunNotFound`, `TemporalUnavailable`."""
+        try:
+            return await self._view(await self._describe(tenant, run_id))
+        except RPCError as error:
+            raise translated(error) from error
 
     async def _describe(self, tenant: str, run_id: str) -> WorkflowExecutionDescription:
         if identity.tenant_of(run_id) != tenant:
@@ -186,29 +200,15 @@ class Runs:
             raise RunNotFound(f"tenant {tenant} has no run {run_id}")
         return description
 
-    async def _read_failure(self, execution: str, view: RunView, reading: asyncio.Semaphore) -> None:
-        handle = self._client.get_workflow_handle(view.id, run_id=execution)
-        only_the_last = WorkflowHistoryEventFilterType.CLOSE_EVENT
-        async with reading:
-            try:
-                events = [event async for event in handle.fetch_history_events(event_filter_type=only_the_last)]
-            except RPCError as error:
-                if error.status is not RPCStatusCode.NOT_FOUND:  # its history has just run out of its retention
-                    raise
-                return
-        view.failure = history.final_failure(events)
-
-    async def _read(self, description: WorkflowExecutionDescription) -> RunView:
+    async def _read(self, tenant: str, run_id: str, over: dict[str, Execution] | None = None) -> RunView:
+        description = await self._describe(tenant, run_id)
         view = await self._view(description)
-        handle = self._client.get_workflow_handle(description.id, run_id=description.run_id)
-        events = [event async for event in handle.fetch_history_events()]
-        converter = self._client.data_converter
-        view.steps = await history.steps_of(events, description.raw_description.pending_activities, converter)
-        view.failure = history.final_failure(events)
-        payload = history.final_payload(events)
-        if payload is not None:
-            (view.output,) = await converter.decode([payload])
+        await self._reader.fill(view, description, over)
         return view
+
+    async def _read_failure(self, view: RunView, execution: str, reading: asyncio.Semaphore) -> None:
+        async with reading:
+            await self._reader.fill_failure(view, execution)
 
     async def _view(self, execution: WorkflowExecution) -> RunView:
         memo = await execution.memo()
@@ -220,7 +220,10 @@ class Runs:
             procedure_version=str(memo.get("procedure_version", "")),
             status=_STATUS[execution.status or WorkflowExecutionStatus.RUNNING],
             event_type=found.get(attributes.EVENT_TYPE) or "",
-            started_at=execution.start_time,
+            # Of a run that went on in another execution: when the first began.
+            started_at=datetime.fromisoformat(str(memo["started_at"]))
+            if "started_at" in memo
+            else execution.start_time,
             ended_at=execution.close_time,
             trace_id=str(memo.get("trace_id", "")),
             ui_url=self._link(execution),
@@ -235,10 +238,3 @@ class Runs:
 def _lacks_namespace(error: RPCError) -> bool:
     """Whether what was not found is more than one run."""
     return any(detail.Is(NamespaceNotFoundFailure.DESCRIPTOR) for detail in error.grpc_status.details)
-
-
-def translated(error: RPCError) -> Exception:
-    """`RunRefused` where asking again cannot help, else `TemporalUnavailable`."""
-    if error.status in (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.FAILED_PRECONDITION):
-        return RunRefused(f"Temporal refuses the run: {error.message}")
-    return TemporalUnavailable(f"Temporal did not answer: {error.status.name} {error.message}")

@@ -29,7 +29,7 @@ from factotum.procedures import timing
 from factotum.procedures.duration import Duration
 from factotum.procedures.model import Document
 from factotum.runs import attributes, identity, labels
-from factotum.runs.client import translated
+from factotum.runs.errors import translated
 from factotum.workflows import recurrence
 from factotum.workflows.contract import RunInput
 from factotum.workflows.recurrence import RECURRENCE, REPLACE_SIGNAL, Recurring

@@ -129,6 +129,17 @@ class ToolCall(Contract):
     approval: ApprovalProof | None = None
 
 
+def local_call_id(step: str, iteration: str) -> str:
+    """The activity id of a call that a worker makes by itself: all that the history keeps of which step it is."""
+    return f"{step}|{iteration}"
+
+
+def step_of_local_call(activity_id: str) -> tuple[str, str]:
+    """(step, iteration); the inverse of `local_call_id`."""
+    step, _, iteration = activity_id.rpartition("|")
+    return step, iteration
+
+
 class Evaluation(Contract):
     """The input of the activity that evaluates an expression which is not shown to be cheap."""
 

@@ -23,7 +23,8 @@ from factotum.events.producer import EventProducer
 from factotum.events.topics import DEAD_LETTER
 from factotum.planner.grpc import SERVICE, PlannerServicer
 from factotum.planner.stream import make_consumer
-from factotum.runs.client import RunNotFound, RunRefused, Runs, TemporalUnavailable
+from factotum.runs.client import Runs
+from factotum.runs.errors import RunNotFound, RunRefused, TemporalUnavailable
 from factotum.runtime.grpc_client import channel
 from factotum.runtime.grpc_server import GrpcServer
 from factotum.runtime.settings import GrpcSettings, KafkaSettings
@@ -95,6 +96,8 @@ class Bench:
             requests=unused,
             runs=self.runs,
             subscriptions=parts.subscriptions,
+            decisions=unused,
+            groups=unused,
         )
         server = GrpcServer(
             GrpcSettings(port=0),

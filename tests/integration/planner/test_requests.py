@@ -109,7 +109,13 @@ async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench
         )
         unused: Any = None
         servicer = PlannerServicer(
-            intake=unused, library=library, requests=requests, runs=runs, subscriptions=subscriptions
+            intake=unused,
+            library=library,
+            requests=requests,
+            runs=runs,
+            subscriptions=subscriptions,
+            decisions=unused,
+            groups=unused,
         )
         server = GrpcServer(
             GrpcSettings(port=0),

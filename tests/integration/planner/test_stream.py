@@ -21,7 +21,8 @@ from factotum.planner.fetching import Fetching
 from factotum.planner.preparation import Preparation
 from factotum.planner.stream import make_consumer
 from factotum.procedures.model import Document
-from factotum.runs.client import Runs, TemporalUnavailable
+from factotum.runs.client import Runs
+from factotum.runs.errors import TemporalUnavailable
 from factotum.runtime.grpc_client import channel
 from factotum.runtime.settings import KafkaSettings
 from factotum.workflows.contract import RunInput

@@ -20,7 +20,7 @@ from factotum.events.topics import DEAD_LETTER, OBSERVATIONS
 from factotum.planner.message import Message
 from factotum.procedures import expressions
 from factotum.procedures.expressions import TooCostly
-from factotum.runs.client import TemporalUnavailable
+from factotum.runs.errors import TemporalUnavailable
 from tests.support.intake import Taking
 from tests.support.planner_bench import PlannerBench
 

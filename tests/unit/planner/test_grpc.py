@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from factotum.api.planner.v1 import planner_pb2 as pb
+from factotum.planner.groups import Groups, GroupsFile
 from factotum.planner.grpc import PlannerServicer
 
 
@@ -31,7 +32,15 @@ class NoRuns:
 def servicer() -> PlannerServicer:
     unused: Any = None
     runs: Any = NoRuns()
-    return PlannerServicer(intake=unused, library=unused, requests=unused, runs=runs, subscriptions=unused)
+    return PlannerServicer(
+        intake=unused,
+        library=unused,
+        requests=unused,
+        runs=runs,
+        subscriptions=unused,
+        decisions=unused,
+        groups=Groups(GroupsFile()),
+    )
 
 
 CONTEXT: Any = Context()

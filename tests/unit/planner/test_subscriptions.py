@@ -18,7 +18,7 @@ from factotum.api.planner.v1 import planner_pb2 as pb
 from factotum.events.topics import DEAD_LETTER, OBSERVATIONS
 from factotum.planner import subscription_rows
 from factotum.planner.grpc_subscriptions import LONGEST_FILTERS, SubscriptionCalls
-from factotum.runs.client import RunRefused, TemporalUnavailable
+from factotum.runs.errors import RunRefused, TemporalUnavailable
 from tests.support.intake import Taking
 from tests.support.planner_bench import PlannerBench
 

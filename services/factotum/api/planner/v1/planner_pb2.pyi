@@ -72,7 +72,7 @@ Global___StepStatus: _TypeAlias = StepStatus  # noqa: Y015
 
 @_typing.final
 class Step(_message.Message):
-    """One call as it stands in the run's history, in the order in which it was scheduled."""
+    """One call, or one run nested in this one, as it stands in the run's history, in the order in which they were scheduled."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -86,16 +86,20 @@ class Step(_message.Message):
     STARTED_AT_FIELD_NUMBER: _builtins.int
     ENDED_AT_FIELD_NUMBER: _builtins.int
     COMPENSATION_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
     pointer: _builtins.str
     """JSON pointer, e.g. /do/2/provision/fork/branches/0/groups."""
     iteration: _builtins.str
     tool: _builtins.str
+    """Of a nested run the procedure and its version, e.g. hr/laptop:1.0.0."""
     summary: _builtins.str
     status: Global___StepStatus.ValueType
     attempts: _builtins.int
     last_error: _builtins.str
     compensation: _builtins.bool
     """This call undoes the step at the pointer."""
+    run_id: _builtins.str
+    """The nested run, which GetRun tells of; empty for a call."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -113,10 +117,11 @@ class Step(_message.Message):
         started_at: _timestamp_pb2.Timestamp | None = ...,
         ended_at: _timestamp_pb2.Timestamp | None = ...,
         compensation: _builtins.bool = ...,
+        run_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "compensation", b"compensation", "ended_at", b"ended_at", "iteration", b"iteration", "last_error", b"last_error", "pointer", b"pointer", "started_at", b"started_at", "status", b"status", "summary", b"summary", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "compensation", b"compensation", "ended_at", b"ended_at", "iteration", b"iteration", "last_error", b"last_error", "pointer", b"pointer", "run_id", b"run_id", "started_at", b"started_at", "status", b"status", "summary", b"summary", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -135,6 +140,9 @@ class PersonTask(_message.Message):
     ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    PROCEDURE_FIELD_NUMBER: _builtins.int
+    ENDED_AT_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """`undo`: carry the call out by hand. `find out`: the effect may stand."""
     step: _builtins.str
@@ -143,6 +151,11 @@ class PersonTask(_message.Message):
     arguments_json: _builtins.str
     idempotency_key: _builtins.str
     error: _builtins.str
+    run_id: _builtins.str
+    """Only in ListTasks: whose task it is, and since when."""
+    procedure: _builtins.str
+    @_builtins.property
+    def ended_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -153,10 +166,13 @@ class PersonTask(_message.Message):
         arguments_json: _builtins.str = ...,
         idempotency_key: _builtins.str = ...,
         error: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+        procedure: _builtins.str = ...,
+        ended_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "error", b"error", "idempotency_key", b"idempotency_key", "iteration", b"iteration", "kind", b"kind", "step", b"step", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "ended_at", b"ended_at", "error", b"error", "idempotency_key", b"idempotency_key", "iteration", b"iteration", "kind", b"kind", "procedure", b"procedure", "run_id", b"run_id", "step", b"step", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -181,6 +197,8 @@ class Run(_message.Message):
     UI_URL_FIELD_NUMBER: _builtins.int
     TASKS_FIELD_NUMBER: _builtins.int
     APPROVALS_FIELD_NUMBER: _builtins.int
+    STEPS_LEFT_OUT_FIELD_NUMBER: _builtins.int
+    WAITS_UNTIL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     tenant: _builtins.str
     procedure: _builtins.str
@@ -196,6 +214,8 @@ class Run(_message.Message):
     """W3C trace id, hexadecimal; empty if the run was not traced."""
     ui_url: _builtins.str
     """Address of the run in the Temporal UI; empty if no UI is configured."""
+    steps_left_out: _builtins.int
+    """Only in GetRun and WatchRun: how many steps came before the first of `steps`, which are the latest."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -210,6 +230,10 @@ class Run(_message.Message):
 
     @_builtins.property
     def approvals(self) -> _containers.RepeatedCompositeFieldContainer[Global___PendingApproval]: ...
+    @_builtins.property
+    def waits_until(self) -> _containers.RepeatedCompositeFieldContainer[_timestamp_pb2.Timestamp]:
+        """Only in GetRun and WatchRun: moments that the run waits for."""
+
     def __init__(
         self,
         *,
@@ -228,10 +252,12 @@ class Run(_message.Message):
         ui_url: _builtins.str = ...,
         tasks: _abc.Iterable[Global___PersonTask] | None = ...,
         approvals: _abc.Iterable[Global___PendingApproval] | None = ...,
+        steps_left_out: _builtins.int = ...,
+        waits_until: _abc.Iterable[_timestamp_pb2.Timestamp] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals", "ended_at", b"ended_at", "event_type", b"event_type", "failure", b"failure", "id", b"id", "output_json", b"output_json", "procedure", b"procedure", "procedure_version", b"procedure_version", "started_at", b"started_at", "status", b"status", "steps", b"steps", "tasks", b"tasks", "tenant", b"tenant", "trace_id", b"trace_id", "ui_url", b"ui_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals", "ended_at", b"ended_at", "event_type", b"event_type", "failure", b"failure", "id", b"id", "output_json", b"output_json", "procedure", b"procedure", "procedure_version", b"procedure_version", "started_at", b"started_at", "status", b"status", "steps", b"steps", "steps_left_out", b"steps_left_out", "tasks", b"tasks", "tenant", b"tenant", "trace_id", b"trace_id", "ui_url", b"ui_url", "waits_until", b"waits_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -880,20 +906,69 @@ class ListApprovalsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     APPROVALS_FIELD_NUMBER: _builtins.int
+    UNANSWERED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def approvals(self) -> _containers.RepeatedCompositeFieldContainer[Global___PendingApproval]: ...
+    @_builtins.property
+    def unanswered(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Runs that wait for a person too, and did not say for what: no worker answers for them."""
+
     def __init__(
         self,
         *,
         approvals: _abc.Iterable[Global___PendingApproval] | None = ...,
+        unanswered: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals", "unanswered", b"unanswered"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListApprovalsResponse: _TypeAlias = ListApprovalsResponse  # noqa: Y015
+
+@_typing.final
+class ListTasksRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    limit: _builtins.int
+    """Of how many runs at most. 0: 50. At most 500."""
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTasksRequest: _TypeAlias = ListTasksRequest  # noqa: Y015
+
+@_typing.final
+class ListTasksResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___PersonTask]: ...
+    def __init__(
+        self,
+        *,
+        tasks: _abc.Iterable[Global___PersonTask] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tasks", b"tasks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTasksResponse: _TypeAlias = ListTasksResponse  # noqa: Y015
 
 @_typing.final
 class DecideRequest(_message.Message):

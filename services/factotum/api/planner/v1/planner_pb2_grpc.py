@@ -79,6 +79,11 @@ class PlannerServiceStub:
                 request_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListApprovalsRequest.SerializeToString,
                 response_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListApprovalsResponse.FromString,
                 _registered_method=True)
+        self.ListTasks = channel.unary_unary(
+                '/factotum.api.planner.v1.PlannerService/ListTasks',
+                request_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListTasksRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListTasksResponse.FromString,
+                _registered_method=True)
         self.Decide = channel.unary_unary(
                 '/factotum.api.planner.v1.PlannerService/Decide',
                 request_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.DecideRequest.SerializeToString,
@@ -168,6 +173,13 @@ class PlannerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListTasks(self, request, context):
+        """What is left for people of a tenant's runs that have ended, the latest run first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Decide(self, request, context):
         """NOT_FOUND if nothing waits there, FAILED_PRECONDITION if the call has changed since it was looked at,
         PERMISSION_DENIED if the person is not among those who may decide.
@@ -244,6 +256,11 @@ def add_PlannerServiceServicer_to_server(servicer, server):
                     servicer.ListApprovals,
                     request_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListApprovalsRequest.FromString,
                     response_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListApprovalsResponse.SerializeToString,
+            ),
+            'ListTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTasks,
+                    request_deserializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListTasksRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListTasksResponse.SerializeToString,
             ),
             'Decide': grpc.unary_unary_rpc_method_handler(
                     servicer.Decide,
@@ -509,6 +526,33 @@ class PlannerService:
             '/factotum.api.planner.v1.PlannerService/ListApprovals',
             factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListApprovalsRequest.SerializeToString,
             factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListApprovalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.planner.v1.PlannerService/ListTasks',
+            factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListTasksRequest.SerializeToString,
+            factotum_dot_api_dot_planner_dot_v1_dot_planner__pb2.ListTasksResponse.FromString,
             options,
             channel_credentials,
             insecure,

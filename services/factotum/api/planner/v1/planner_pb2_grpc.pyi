@@ -53,6 +53,8 @@ class PlannerServiceStub:
     Unsubscribe: _grpc.UnaryUnaryMultiCallable[_planner_pb2.UnsubscribeRequest, _planner_pb2.UnsubscribeResponse]
     ListApprovals: _grpc.UnaryUnaryMultiCallable[_planner_pb2.ListApprovalsRequest, _planner_pb2.ListApprovalsResponse]
     """Calls of a tenant's runs that wait for a person."""
+    ListTasks: _grpc.UnaryUnaryMultiCallable[_planner_pb2.ListTasksRequest, _planner_pb2.ListTasksResponse]
+    """What is left for people of a tenant's runs that have ended, the latest run first."""
     Decide: _grpc.UnaryUnaryMultiCallable[_planner_pb2.DecideRequest, _planner_pb2.DecideResponse]
     """NOT_FOUND if nothing waits there, FAILED_PRECONDITION if the call has changed since it was looked at,
     PERMISSION_DENIED if the person is not among those who may decide.
@@ -89,6 +91,8 @@ class PlannerServiceAsyncStub(PlannerServiceStub):
     Unsubscribe: _aio.UnaryUnaryMultiCallable[_planner_pb2.UnsubscribeRequest, _planner_pb2.UnsubscribeResponse]  # type: ignore[assignment]
     ListApprovals: _aio.UnaryUnaryMultiCallable[_planner_pb2.ListApprovalsRequest, _planner_pb2.ListApprovalsResponse]  # type: ignore[assignment]
     """Calls of a tenant's runs that wait for a person."""
+    ListTasks: _aio.UnaryUnaryMultiCallable[_planner_pb2.ListTasksRequest, _planner_pb2.ListTasksResponse]  # type: ignore[assignment]
+    """What is left for people of a tenant's runs that have ended, the latest run first."""
     Decide: _aio.UnaryUnaryMultiCallable[_planner_pb2.DecideRequest, _planner_pb2.DecideResponse]  # type: ignore[assignment]
     """NOT_FOUND if nothing waits there, FAILED_PRECONDITION if the call has changed since it was looked at,
     PERMISSION_DENIED if the person is not among those who may decide.
@@ -176,6 +180,14 @@ class PlannerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_planner_pb2.ListApprovalsResponse, _abc.Awaitable[_planner_pb2.ListApprovalsResponse]]:
         """Calls of a tenant's runs that wait for a person."""
+
+    @_abc_1.abstractmethod
+    def ListTasks(
+        self,
+        request: _planner_pb2.ListTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_planner_pb2.ListTasksResponse, _abc.Awaitable[_planner_pb2.ListTasksResponse]]:
+        """What is left for people of a tenant's runs that have ended, the latest run first."""
 
     @_abc_1.abstractmethod
     def Decide(

@@ -5,13 +5,24 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 
 from factotum.api.tools.v1 import tools_pb2 as pb
-from factotum.cli.connection import REQUEST_SECONDS, Connection
-from factotum.cli.errors import CommandError
+from factotum.cli.connection import REQUEST_SECONDS, Connection, run
+from factotum.cli.errors import CommandError, StackNotRunning
 from factotum.planner.catalog import spec_of
 from factotum.procedures.check import Catalog
 from factotum.sdk.spec import ToolSpec
 
 GROUP = "factotum.tools"
+
+
+def available(connection: Connection) -> tuple[str, Catalog]:
+    """The tools of the running stack, or else the installed ones; `stack` or `installed` says which.
+
+    Raises `CommandError`.
+    """
+    try:
+        return "stack", run(of_stack(connection))
+    except StackNotRunning:
+        return "installed", installed()
 
 
 async def of_stack(connection: Connection) -> Catalog:

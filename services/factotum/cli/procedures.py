@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from factotum.cli import simulate
 from factotum.cli.errors import BadInput, ExitStatus
 from factotum.cli.options import DEFAULT_DATA, DEFAULT_TENANT, DataOption, JsonOption, TenantOption
 
 if TYPE_CHECKING:
-    from factotum.cli.connection import Connection
     from factotum.procedures.check import Catalog
     from factotum.procedures.fault import Fault
 
@@ -121,12 +121,12 @@ def lint(
     """
     from dataclasses import asdict
 
-    from factotum.cli import output
+    from factotum.cli import catalog, output
     from factotum.cli.connection import Connection
 
     texts = {path: _text(path) for path in files}
-    origin, catalog = _catalog(Connection(data, tenant, os.environ))
-    faults = {path: faults_of(text, catalog) for path, text in texts.items()}
+    origin, tools = catalog.available(Connection(data, tenant, os.environ))
+    faults = {path: faults_of(text, tools) for path, text in texts.items()}
     if as_json:
         found: list[dict[str, Any]] = [
             {"file": str(path), "faults": [asdict(fault) for fault in of_file]} for path, of_file in faults.items()
@@ -137,8 +137,8 @@ def lint(
             for fault in of_file:
                 output.say(f"{path}:{fault}")
         count = sum(map(len, faults.values()))
-        tools = "the running stack's tools" if origin == "stack" else "the installed tools"
-        output.note(f"{len(files)} checked against {tools}: {count or 'no'} fault{'' if count == 1 else 's'}")
+        whose = "the running stack's tools" if origin == "stack" else "the installed tools"
+        output.note(f"{len(files)} checked against {whose}: {count or 'no'} fault{'' if count == 1 else 's'}")
     raise typer.Exit(ExitStatus.FAILED if any(faults.values()) else ExitStatus.OK)
 
 
@@ -161,13 +161,4 @@ def _text(path: Path) -> str:
         raise BadInput(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _catalog(connection: Connection) -> tuple[str, Catalog]:
-    """Whose tools, and the tools by name."""
-    from factotum.cli import catalog
-    from factotum.cli.connection import run
-    from factotum.cli.errors import StackNotRunning
-
-    try:
-        return "stack", run(catalog.of_stack(connection))
-    except StackNotRunning:
-        return "installed", catalog.installed()
+app.command()(simulate.simulate)

@@ -93,6 +93,11 @@ REFUSED = "`$secrets` is not available here: a secret is known only inside the t
             "/do/0/a/listen/to/until/one/with/type: 'now': `now` is not allowed",
         ),
         ("do: [{a: {listen: {to: {any: [], until: '$x'}}}}]\n", "/do/0/a/listen/to/until: `$x` is not available"),
+        (
+            "do: [{a: {listen: {to: {any: []}}, foreach: {item: e, output: {as: '[$e, $w]'}}}}]\n",
+            "/do/0/a/foreach/output/as: `$w` is not available here",
+        ),
+        ("do: [{a: {set: {x: '${ map(.; .) }'}}}]\n", "/do/0/a/set/x: 'map(.; .)': map/2 is not defined"),
         ("schedule: {on: {one: {with: {type: '${ $context }'}}}}\n" + SET, "Here is only the value"),
         ("do: [{a: {emit: {event: {with: {source: s, type: '${ $x }'}}}}}]\n", "/do/0/a/emit/event/with/type: `$x`"),
         ("do: [{a: {run: {shell: {command: '${ $x }'}}}}]\n", "/do/0/a/run/shell/command: `$x`"),

@@ -131,7 +131,12 @@ def translated(part: str, error: grpc.aio.AioRpcError) -> CommandError:
             return TimedOut(f"the {part} did not answer in time")
         case grpc.StatusCode.INVALID_ARGUMENT:
             return BadInput(details)
-        case grpc.StatusCode.NOT_FOUND | grpc.StatusCode.FAILED_PRECONDITION | grpc.StatusCode.ALREADY_EXISTS:
+        case (
+            grpc.StatusCode.NOT_FOUND
+            | grpc.StatusCode.FAILED_PRECONDITION
+            | grpc.StatusCode.ALREADY_EXISTS
+            | grpc.StatusCode.PERMISSION_DENIED
+        ):
             return CommandError(details)
         case code:
             return CommandError(f"the {part} answered {code.name}: {details}")

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from factotum.cli import output
+from factotum.cli import approvals, output, tasks
 from factotum.cli.following import Display, changes
 
 Json = dict[str, Any]
@@ -92,6 +92,7 @@ def _title(run: Json, now: datetime) -> Text:
         f" {output.printable(run['id'])}  ",
         (run["status"], output.COLOURS.get(run["status"], "")),
         f"  {spent}",
+        (f"\nwaits: {output.printable(waits)}" if (waits := _waits_for(run)) else "", "yellow"),
     )
 
 
@@ -104,7 +105,7 @@ def steps_table(run: Json, now: datetime, *, places: bool = True) -> Table:
         place = step["pointer"] + (f" [{step['iteration']}]" if step["iteration"] else "")
         table.add_row(
             output.coloured(step["status"]),
-            output.cell(step["tool"]),
+            output.cell(f"{step['tool']} {step['run_id']}".rstrip()),
             output.cell(("undo: " if step["compensation"] else "") + step["summary"]),
             str(step["attempts"] or ""),
             output.duration(step["started_at"], step["ended_at"], now),
@@ -112,6 +113,23 @@ def steps_table(run: Json, now: datetime, *, places: bool = True) -> Table:
             output.cell(step["last_error"]),
         )
     return table
+
+
+def for_people(run: Json) -> list[Text]:
+    """What waits for people in a run, and what is left for them."""
+    return [
+        *(
+            Text(output.printable(f"waits for a decision\n{approvals.description(asked)}\n"))
+            for asked in run["approvals"]
+        ),
+        *(Text(output.printable(f"left for a person\n{tasks.description(task)}\n")) for task in run["tasks"]),
+    ]
+
+
+def _waits_for(run: Json) -> str:
+    """`ada, group:it (/do/1/order); 2026-11-24 12:00:00`."""
+    people = [f"{', '.join(asked['by'])} ({approvals.place(asked)})" for asked in run["approvals"]]
+    return "; ".join([*people, *(f"until {output.local_time(moment)}" for moment in run["waits_until"])])
 
 
 def run_details(run: Json, now: datetime) -> Text:
@@ -124,7 +142,9 @@ def run_details(run: Json, now: datetime) -> Text:
         ("started", output.local_time(run["started_at"])),
         ("ended", output.local_time(run["ended_at"])),
         ("duration", output.duration(run["started_at"], run["ended_at"], now)),
+        ("waits", _waits_for(run)),
         ("failure", run["failure"]),
+        ("left out", f"the {run['steps_left_out']} steps before these" if run["steps_left_out"] else ""),
         ("trace", run["trace_id"]),
         ("Temporal UI", run["ui_url"]),
     ]

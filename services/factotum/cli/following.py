@@ -102,6 +102,10 @@ def changes(before: Json | None, after: Json) -> list[str]:
         fields = ("status", "attempts", "last_error")
         if old is None or any(old[name] != step[name] for name in fields):
             lines.append(step_line(step))
+    waited = {_asked(asked) for asked in (before or {}).get("approvals", [])}
+    for asked in after.get("approvals", []):
+        if _asked(asked) not in waited:
+            lines.append(f"{'waiting':<9} {asked['tool']:<24} for {', '.join(asked['by'])}: {asked['step']}")
     if after["status"] != "running" and (before is None or before["status"] == "running"):
         lines.append(f"{after['id']} {after['status']}{': ' + after['failure'] if after['failure'] else ''}")
     return lines
@@ -112,6 +116,10 @@ def step_line(step: Json) -> str:
     error = f": {step['last_error']}" if step["last_error"] and step["status"] != "completed" else ""
     undo = "undo: " if step["compensation"] else ""
     return f"{step['status']:<9} {step['tool']:<24} {undo}{step['summary'] or step['pointer']}{retried}{error}"
+
+
+def _asked(asked: Json) -> tuple[str, ...]:
+    return asked["step"], asked["iteration"], asked["call_sha256"], *asked["by"]
 
 
 def _identity(step: Json) -> tuple[str, str, bool]:

@@ -11,7 +11,21 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from factotum.cli import dead_letter, demo, dev, effects, memory, procedures, publish, run, runs, tools, trace
+from factotum.cli import (
+    approvals,
+    dead_letter,
+    demo,
+    dev,
+    effects,
+    memory,
+    procedures,
+    publish,
+    run,
+    runs,
+    tasks,
+    tools,
+    trace,
+)
 from factotum.cli.errors import CommandError
 
 
@@ -46,6 +60,10 @@ app.command()(runs.runs)
 app.command()(runs.show)
 app.command()(runs.watch)
 app.command()(runs.cancel)
+app.command()(approvals.approvals)
+app.command()(approvals.approve)
+app.command()(approvals.deny)
+app.command()(tasks.tasks)
 app.command()(trace.trace)
 app.add_typer(tools.app, name="tools")
 app.add_typer(effects.app, name="effects")

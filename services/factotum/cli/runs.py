@@ -25,7 +25,7 @@ def runs(
     data: DataOption = DEFAULT_DATA,
     tenant: TenantOption = DEFAULT_TENANT,
 ) -> None:
-    """List the runs, newest first. JSON: `{runs: [Run without output, steps, tasks, approvals]}`."""
+    """List the runs, newest first. JSON: `{runs: [Run without what only one run has: output, steps, tasks …]}`."""
     from datetime import UTC, datetime
 
     from factotum.api.planner.v1 import planner_pb2 as pb
@@ -39,7 +39,8 @@ def runs(
 
     answer = output.to_json(run(ask()))
     for entry in answer["runs"]:
-        del entry["output"], entry["steps"], entry["tasks"], entry["approvals"]  # only in GetRun and WatchRun
+        for name in ("output", "steps", "tasks", "approvals", "steps_left_out", "waits_until"):
+            del entry[name]  # only in GetRun and WatchRun
     if as_json:
         output.print_json(answer)
         return
@@ -65,7 +66,7 @@ def show(
     data: DataOption = DEFAULT_DATA,
     tenant: TenantOption = DEFAULT_TENANT,
 ) -> None:
-    """Show one run and its steps. JSON: Run."""
+    """Show one run, its steps, what waits for people in it and what is left for them. JSON: Run."""
     from datetime import UTC, datetime
 
     from factotum.api.planner.v1 import planner_pb2 as pb
@@ -85,6 +86,8 @@ def show(
     console = output.console()
     console.print(displays.run_details(found, now), soft_wrap=True)
     console.print(displays.steps_table(found, now))
+    for text in displays.for_people(found):
+        console.print(text, soft_wrap=True)
     if found["output"] is not None:
         console.print_json(data=found["output"])
 

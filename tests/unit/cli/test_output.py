@@ -26,7 +26,7 @@ def test_absent_json_is_null_and_every_field_is_there() -> None:
     assert to_json(planner.Run())["output"] is None
     assert to_json(planner.Run()).keys() == {
         *("id", "tenant", "procedure", "procedure_version", "status", "event_type", "started_at", "ended_at"),
-        *("output", "failure", "steps", "trace_id", "ui_url", "tasks", "approvals"),
+        *("output", "failure", "steps", "trace_id", "ui_url", "tasks", "approvals", "steps_left_out", "waits_until"),
     }
 
 

@@ -16,6 +16,7 @@ from factotum.runtime.grpc_client import channel
 from factotum.runtime.grpc_server import GrpcServer
 from factotum.worker.pool import make_worker
 from factotum.worker.settings import Settings
+from factotum.worker.versioning import deployment_version, make_current
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
@@ -31,6 +32,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         BoundedEvaluator() as evaluator,
     ):
         client = await connect(settings.temporal)
+        version = deployment_version(settings.temporal.task_queue)
         worker = make_worker(
             client,
             task_queue=settings.temporal.task_queue,
@@ -39,8 +41,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             events=RunEvents(producer, planner),
             evaluations=Evaluations(evaluator),
             max_concurrent_activities=settings.max_concurrent_activities,
+            version=version,
         )
         async with worker:
+            await make_current(client, version)
             await health.start()
             await stop.wait()
             await health.stop()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from factotum.activities.evaluation import Evaluations
@@ -33,6 +34,13 @@ PASSED_THROUGH = (
     "yaml",
 )
 
+WORKFLOWS: tuple[type, ...] = (Run, Recurrence)
+
+
+def sandbox() -> SandboxedWorkflowRunner:
+    """Where the workflows run, in a worker and when a history is replayed."""
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+
 
 def make_worker(
     client: Client,
@@ -43,13 +51,21 @@ def make_worker(
     events: RunEvents,
     evaluations: Evaluations,
     max_concurrent_activities: int,
+    version: WorkerDeploymentVersion | None = None,
+    max_cached_workflows: int = 1000,
 ) -> Worker:
-    """A worker, not yet running."""
-    restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+    """A worker, not yet running.
+
+    Args:
+        version: which runs stay with, and which gets none before it is current (see `versioning`); None: any
+            task of the queue, for a server that knows one interpreter only.
+        max_cached_workflows: runs that are kept in memory between their tasks; others are replayed from their
+            histories for each.
+    """
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[Run, Recurrence],
+        workflows=WORKFLOWS,
         activities=[
             tool_calls.call,
             outcomes.publish,
@@ -58,10 +74,16 @@ def make_worker(
             events.unsubscribe,
             evaluations.evaluate,
         ],
-        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        workflow_runner=sandbox(),
+        max_cached_workflows=max_cached_workflows,
         max_concurrent_activities=max_concurrent_activities,
         # The answer to a heartbeat is how an activity hears that its run was cancelled or its step timed out.
         max_heartbeat_throttle_interval=timedelta(seconds=HEARTBEAT_SECONDS),
         # Calls under way at a shutdown get this long to end before another worker takes them over.
         graceful_shutdown_timeout=timedelta(seconds=5),
+        deployment_config=None
+        if version is None
+        else WorkerDeploymentConfig(
+            version=version, use_worker_versioning=True, default_versioning_behavior=VersioningBehavior.PINNED
+        ),
     )

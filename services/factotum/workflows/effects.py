@@ -188,7 +188,12 @@ class TemporalEffects:
     def should_move(self) -> bool:
         info = workflow.info()
         limit = self._run.limits.history_events
-        return info.is_continue_as_new_suggested() or (0 < limit < info.get_current_history_length())
+        return (
+            info.is_continue_as_new_suggested()
+            or (0 < limit < info.get_current_history_length())
+            # A newer interpreter goes on with it, so that this one's worker need not be kept for it.
+            or info.is_target_worker_deployment_version_changed()
+        )
 
 
 def idempotency_key(step: Step) -> str:

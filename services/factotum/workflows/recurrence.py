@@ -67,7 +67,11 @@ class Recurrence:
         await self._round()
         ended = workflow.now()
         await workflow.sleep(self._recurring.after.seconds_from(ended))
-        workflow.continue_as_new(self._recurring, memo=memo(self._recurring))
+        workflow.continue_as_new(
+            self._recurring,
+            memo=memo(self._recurring),
+            initial_versioning_behavior=workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE,
+        )
 
     @workflow.signal(name=REPLACE_SIGNAL)
     def replace(self, recurring: Recurring) -> None:

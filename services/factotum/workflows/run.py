@@ -209,7 +209,12 @@ def _move(run: RunInput, interpreter: Interpreter, effects: TemporalEffects, end
     }
     # Of the executions of a run only the last is listed: the memo tells when the first began.
     memo = {**workflow.memo(), "started_at": started.isoformat()}
-    workflow.continue_as_new(run.model_copy(update=where), memo=memo)
+    workflow.continue_as_new(
+        run.model_copy(update=where),
+        memo=memo,
+        # On the interpreter that is current by then; see decision 0023.
+        initial_versioning_behavior=workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE,
+    )
 
 
 def _started() -> datetime:

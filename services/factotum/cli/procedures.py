@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from factotum.cli import simulate
-from factotum.cli.errors import BadInput, ExitStatus
+from factotum.cli import case_tests, simulate
+from factotum.cli.errors import ExitStatus
 from factotum.cli.options import DEFAULT_DATA, DEFAULT_TENANT, DataOption, JsonOption, TenantOption
 
 if TYPE_CHECKING:
@@ -59,8 +59,9 @@ def register(
     from factotum.api.planner.v1 import planner_pb2 as pb
     from factotum.cli import output
     from factotum.cli.connection import REQUEST_SECONDS, Connection, run
+    from factotum.cli.documents import text_of
 
-    texts = [_text(path) for path in files]
+    texts = [text_of(path) for path in files]
     found: list[dict[str, Any]] = []
 
     async def ask() -> None:
@@ -123,8 +124,9 @@ def lint(
 
     from factotum.cli import catalog, output
     from factotum.cli.connection import Connection
+    from factotum.cli.documents import text_of
 
-    texts = {path: _text(path) for path in files}
+    texts = {path: text_of(path) for path in files}
     origin, tools = catalog.available(Connection(data, tenant, os.environ))
     faults = {path: faults_of(text, tools) for path, text in texts.items()}
     if as_json:
@@ -154,11 +156,5 @@ def faults_of(text: str, catalog: Catalog) -> list[Fault]:
         return error.faults
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-
-
 app.command()(simulate.simulate)
+app.command("test")(case_tests.test)

@@ -14,7 +14,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from factotum.cli.documents import resolved
 from factotum.cli.errors import BadInput
-from factotum.cli.event_file import read_value
 from factotum.procedures import schemas
 from factotum.procedures.check import Catalog
 from factotum.procedures.checks import nearest
@@ -22,7 +21,7 @@ from factotum.procedures.checks.scopes import tasks
 from factotum.procedures.duration import Duration
 from factotum.procedures.model import Document
 from factotum.simulation.answers import UNDO, Injected, Observation, injected
-from factotum.simulation.examples import Examples, NoExample
+from factotum.simulation.examples import Examples, NoExample, Style
 from factotum.simulation.inputs import input_for
 from factotum.simulation.people import People
 from factotum.simulation.simulation import START, Arrival, Scenario
@@ -34,14 +33,19 @@ _OBSERVATIONS = TypeAdapter(list[Observation])
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a person says of a simulation; texts are YAML or JSON, None where there is none."""
+    """What a person says of a simulation.
 
-    input_text: str | None = None
-    events_text: str | None = None
-    observations_text: str | None = None
-    fail: Sequence[str] = field(default=())
-    deny: Sequence[str] = field(default=())
-    undecided: Sequence[str] = field(default=())
+    Attributes:
+        has_input: whether `input` is what the run is given; else that is made up.
+    """
+
+    has_input: bool = False
+    input: Json = None
+    events: Json = field(default_factory=list)
+    observations: Json = field(default_factory=list)
+    fail: Sequence[str] = ()
+    deny: Sequence[str] = ()
+    undecided: Sequence[str] = ()
     seed: int = 0
 
 
@@ -49,24 +53,25 @@ def scenario_of(file: Path, folders: Iterable[Path], catalog: Catalog, told: Tol
     """The document of the file with all that it meets. Raises `BadInput`."""
     found = asyncio.run(resolved(file, folders, catalog))
     document = found.source.document
-    examples = Examples(Random(told.seed), "full" if told.seed == 0 else "mixed")  # noqa: S311 - to be repeated
+    style: Style = "full" if told.seed == 0 else "mixed"
+    examples = Examples(Random(told.seed), style)  # noqa: S311 - made to be repeated
     steps = _steps([document, *(source.document for _, source in found.procedures)])
     try:
-        given = read_value(told.input_text) if told.input_text is not None else input_for(document, examples, START)
+        given = told.input if told.has_input else input_for(document, examples, START)
     except NoExample as error:
-        raise BadInput(f"{error}: give an input with --input") from error
+        raise BadInput(f"{error}: give an input") from error
     return Scenario(
         raw=found.source.raw,
         input=given,
         catalog=catalog,
         documents=found.documents,
         functions=found.functions,
-        observations=observations_of(read_value(told.observations_text or "[]"), catalog),
+        observations=observations_of(told.observations, catalog),
         faults=[_fault(text, steps) for text in told.fail],
-        events=events_of(read_value(told.events_text or "[]")),
-        people=People(_known(told.deny, steps, "--deny"), _known(told.undecided, steps, "--undecided")),
+        events=events_of(told.events),
+        people=People(_known(told.deny, steps, "deny"), _known(told.undecided, steps, "undecided")),
         seed=told.seed,
-        style="full" if told.seed == 0 else "mixed",
+        style=style,
         tenant=tenant,
     )
 
@@ -115,13 +120,13 @@ def _fault(text: str, steps: Sequence[str]) -> Injected:
     try:
         found = injected(text)
     except ValueError as error:
-        raise BadInput(f"--fail: {error}") from error
-    _known([found.pointer.removesuffix(UNDO)], steps, "--fail")
+        raise BadInput(f"fail: {error}") from error
+    _known([found.pointer.removesuffix(UNDO)], steps, "fail")
     return found
 
 
-def _known(pointers: Sequence[str], steps: Sequence[str], option: str) -> Sequence[str]:
+def _known(pointers: Sequence[str], steps: Sequence[str], where: str) -> Sequence[str]:
     for pointer in pointers:
         if pointer not in steps:
-            raise BadInput(f"{option}: there is no step {pointer}. {nearest.among(pointer, steps)}")
+            raise BadInput(f"{where}: there is no step {pointer}. {nearest.among(pointer, steps)}")
     return pointers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -68,9 +68,10 @@ def simulate(
 
     _, tools = catalog.available(Connection(data, tenant, os.environ))
     told = Told(
-        input_text=None if not given else sys.stdin.read() if given == "-" else _text(Path(given)),
-        events_text=None if events is None else _text(events),
-        observations_text=None if observations is None else _text(observations),
+        has_input=bool(given),
+        input=_value(given) if given else None,
+        events=_value(events) if events else [],
+        observations=_value(observations) if observations else [],
         fail=fail or [],
         deny=deny or [],
         undecided=undecided or [],
@@ -85,10 +86,11 @@ def simulate(
     raise typer.Exit(ExitStatus.OK if simulated.status == "completed" else ExitStatus.FAILED)
 
 
-def _text(path: Path) -> str:
+def _value(path: Path | str) -> Any:
     from factotum.cli.documents import text_of
+    from factotum.cli.event_file import read_value
 
-    return text_of(path)
+    return read_value(sys.stdin.read() if path == "-" else text_of(Path(path)))
 
 
 def _show(scenario: Scenario, simulated: Simulated) -> None:

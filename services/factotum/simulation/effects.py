@@ -124,8 +124,8 @@ class SimulatedEffects:
         world.calls -= 1
         if world.calls < 0:
             raise TooLong
-        # Which attempt it is counts over all rounds of a `try`, and beyond them for each place.
-        key = (*step.identity, step.tool)
+        # A `try` that is tried again tries the same effect again.
+        key = (*step.identity, step.tool, "undo" if step.compensation else "")
         world.attempts[key] += 1
         try:
             return world.answers.to(step, around, world.attempts[key])

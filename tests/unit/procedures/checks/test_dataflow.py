@@ -32,6 +32,7 @@ def steps(*lines: str, head: str = INPUT) -> str:
         steps(FIND % ", output: {as: '{n: .name, w: $input.who}'}", f"b: {{{SEND % ('${ .n + .w }', '1')}}}").replace(
             "'1'", "1"
         ),
+        steps("a: {if: .age, set: {n: 1}}", "b: {set: {x: '${ .who }', y: '${ .n }'}}"),
         steps("a: {set: {n: '1'}, if: .age}", f"b: {{{SEND % ('${ .who // .n }', '${ .age // 1 }')}}}"),
         steps(f"a: {{for: {{each: t, in: .tags}}, do: [{{b: {{{SEND % ('${ $t }', '${ $index }')}}}}}]}}"),
         steps("a: {for: {in: .tags}, do: [{b: {set: {n: '${ .n + 1 }'}}}]}", "c: {set: {x: '${ .n // .who }'}}"),

@@ -11,7 +11,7 @@ from factotum.events.errors import EventTooLarge
 from factotum.events.producer import EventProducer
 from factotum.events.redaction import without_secrets
 from factotum.events.topics import OUTCOMES
-from factotum.events.types import OUTCOME_TYPE, OutcomeData
+from factotum.events.types import OUTCOME_TYPE, LeftToPeople, OutcomeData
 from factotum.workflows.contract import PUBLISH_OUTCOME, Outcome
 
 # What is left out while Kafka takes no message of the size, one after the other.
@@ -22,12 +22,14 @@ LIGHTER: tuple[dict[str, Any], ...] = (
 )
 LONGEST_FAILURE = 10_000
 MOST_COMPENSATED = 1000
+MOST_TASKS = 100
+LONGEST_ERROR = 1000
 
 
 class Outcomes:
     """Publishes outcomes to `factotum.outcomes`; the event's id is the run's, so a retry changes nothing.
 
-    Fields named like secrets are left out of what a run was given and of what it answered.
+    Fields named like secrets are left out of what a run was given, of what it answered and of what it left to people.
     """
 
     def __init__(self, producer: EventProducer) -> None:
@@ -50,6 +52,10 @@ class Outcomes:
             output=without_secrets(outcome.output),
             failure=outcome.failure,
             compensated=outcome.compensated,
+            tasks=[
+                LeftToPeople(**{**task.model_dump(), "arguments": without_secrets(task.arguments)})
+                for task in outcome.tasks
+            ],
             started_at=outcome.started_at,
             ended_at=outcome.ended_at,
         )
@@ -61,7 +67,17 @@ class Outcomes:
             except EventTooLarge as error:
                 activity.logger.warning("the outcome is too large: %s", error)
         # Not even then: only what bounds itself is left.
-        bare = {"failure": data.failure[:LONGEST_FAILURE], "compensated": data.compensated[:MOST_COMPENSATED]}
+        bare = {
+            "failure": data.failure[:LONGEST_FAILURE],
+            "compensated": data.compensated[:MOST_COMPENSATED],
+            "tasks": [
+                task.model_copy(update={"arguments": {}, "error": task.error[:LONGEST_ERROR]})
+                for task in data.tasks[:MOST_TASKS]
+            ],
+            "note": "input, output and the arguments of what is left to people were too large to be kept"
+            if data.tasks
+            else data.note,
+        }
         await self._producer.publish(OUTCOMES, _event(outcome, data.model_copy(update=bare)))
 
 

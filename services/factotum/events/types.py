@@ -46,6 +46,20 @@ class ObservationData(BaseModel):
     ended_at: datetime
 
 
+class LeftToPeople(BaseModel):
+    """What a run could neither undo nor find out: a person's task, with what it takes to do it by hand."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["undo", "find out"]
+    step: str
+    iteration: str = ""
+    tool: str
+    arguments: dict[str, Any] = {}
+    idempotency_key: str
+    error: str
+
+
 class OutcomeData(BaseModel):
     """How a run ended (`factotum.outcomes`). `note` says what of it was too large to be kept."""
 
@@ -60,6 +74,7 @@ class OutcomeData(BaseModel):
     output: Any = None
     failure: str = ""
     compensated: list[str] = []
+    tasks: list[LeftToPeople] = []
     note: str = ""
     started_at: datetime
     ended_at: datetime

@@ -70,6 +70,9 @@ def _episode(tenant: str, outcome: OutcomeData) -> Record:
         sentences.append(f"Reason: {_shortened(outcome.failure, MAX_FAILURE_CHARACTERS)}.")
     if outcome.compensated:
         sentences.append(f"Undone: {', '.join(_step(step) for step in outcome.compensated)}.")
+    if outcome.tasks:
+        left = ", ".join(f"{task.kind} {_step(task.step)}" for task in outcome.tasks[:MAX_DETAILS])
+        sentences.append(f"Left to people: {left}.")
     for title, value in (("Given", _without_envelopes(outcome.input)), ("Result", outcome.output)):
         if details := _details(value):
             sentences.append(f"{title}: {details}.")

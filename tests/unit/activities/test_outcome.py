@@ -13,7 +13,7 @@ from factotum.activities.outcome import Outcomes
 from factotum.events.producer import MAX_MESSAGE_BYTES, EventProducer
 from factotum.events.topics import OUTCOMES
 from factotum.events.types import OutcomeData
-from factotum.workflows.contract import EventReference, Outcome
+from factotum.workflows.contract import EventReference, Outcome, PersonTask
 from tests.support.kafka import embedded_kafka, read_all
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -59,6 +59,26 @@ async def test_what_is_too_large_is_left_out(changes: dict[str, Any], kept: tupl
 async def test_even_the_failure_is_bounded() -> None:
     data = await told(failure="because " * (MAX_MESSAGE_BYTES // 8))
     assert data.failure.startswith("because") and len(data.failure) == 10_000
+
+
+def task(**arguments: Any) -> PersonTask:
+    return PersonTask(
+        kind="undo",
+        step="/do/0/a",
+        iteration="",
+        tool="x.undo",
+        arguments=arguments,
+        idempotency_key="acme.p.1:/do/0/a::undo",
+        error="away",
+    )
+
+
+async def test_what_is_left_to_people_is_told_without_secrets_and_bounded() -> None:
+    (left,) = (await told(tasks=[task(id=1, password="hunter2")])).tasks
+    assert left.model_dump() == task(id=1).model_dump()
+    data = await told(tasks=[task(**LARGE)] + [task(id=1)] * 150)
+    assert len(data.tasks) == 100 and data.tasks[0].arguments == {} and data.tasks[0].error == "away"
+    assert "left to people" in data.note
 
 
 async def test_secrets_are_not_told() -> None:

@@ -110,6 +110,9 @@ def show(
 @app.command()
 def lint(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Documents in YAML or JSON.")],
+    rehearsed: Annotated[
+        bool, typer.Option("--simulate", help="Also run each in memory, and report what fails whatever tools answer.")
+    ] = False,
     as_json: JsonOption = False,
     data: DataOption = DEFAULT_DATA,
     tenant: TenantOption = DEFAULT_TENANT,
@@ -128,7 +131,7 @@ def lint(
 
     texts = {path: text_of(path) for path in files}
     origin, tools = catalog.available(Connection(data, tenant, os.environ))
-    faults = {path: faults_of(text, tools) for path, text in texts.items()}
+    faults = {path: faults_of(text, tools, rehearsed=rehearsed) for path, text in texts.items()}
     if as_json:
         found: list[dict[str, Any]] = [
             {"file": str(path), "faults": [asdict(fault) for fault in of_file]} for path, of_file in faults.items()
@@ -144,14 +147,16 @@ def lint(
     raise typer.Exit(ExitStatus.FAILED if any(faults.values()) else ExitStatus.OK)
 
 
-def faults_of(text: str, catalog: Catalog) -> list[Fault]:
-    """Everything that is wrong with one document."""
+def faults_of(text: str, catalog: Catalog, *, rehearsed: bool = False) -> list[Fault]:
+    """Everything that is wrong with one document; it is rehearsed only if it passes the check."""
     from factotum.procedures.check import check
     from factotum.procedures.fault import FaultyDocument
     from factotum.procedures.parse import parse
+    from factotum.simulation.rehearsal import rehearse
 
     try:
-        return check(parse(text), catalog)
+        source = parse(text)
+        return check(source, catalog) or (rehearse(source, catalog) if rehearsed else [])
     except FaultyDocument as error:
         return error.faults
 

@@ -17,7 +17,7 @@ from factotum.procedures.check import Catalog
 from factotum.procedures.duration import Duration
 from factotum.procedures.protocols import PROCESSES
 from factotum.procedures.shapes import Closed
-from factotum.sdk import errors
+from factotum.sdk import errors as sdk_errors
 from factotum.sdk.errors import ToolError
 from factotum.simulation.examples import Examples
 from factotum.workflows.step import Step
@@ -27,10 +27,12 @@ Json = Any
 # The kinds of error that a tool may answer, and what is known of each.
 KINDS: dict[str, type[ToolError]] = {
     kind.kind: kind
-    for kind in vars(errors).values()
+    for kind in vars(sdk_errors).values()
     if isinstance(kind, type) and issubclass(kind, ToolError) and kind is not ToolError
 }
 DEFAULT_KIND = "conflict"
+# What a value breaks by what it is made of, not by what stands in it.
+OF_TYPES = frozenset(("type", "required", "additionalProperties"))
 UNDO = "/metadata/compensate"
 _FAULT = re.compile(r"(?P<pointer>/[^@=]+)(?:@(?P<attempt>[1-9]\d*))?(?:=(?P<kind>[a-z_]+)(?::(?P<status>\d{3}))?)?")
 
@@ -126,7 +128,11 @@ class Answer:
 
 
 class Answers:
-    """Answers calls: an injected fault before an observation, an observation before an example."""
+    """Answers calls: an injected fault before an observation, an observation before an example.
+
+    Attributes:
+        refused: by step, the rule of its tool's schema that the arguments broke last.
+    """
 
     def __init__(
         self,
@@ -140,6 +146,7 @@ class Answers:
         self._observations = sorted(observations, key=_generality)
         self._used = Counter[int]()
         self._faults = list(faults)
+        self.refused: dict[str, str] = {}
 
     def to(self, step: Step, around: Sequence[str], attempt: int) -> Answer:
         """The answer to one attempt of a call.
@@ -171,9 +178,11 @@ class Answers:
         if spec is None or step.secrets is not None:
             return None
         validator = Draft202012Validator(spec.input_schema, registry=schemas.NOTHING_REMOTE)
-        error = next(iter(validator.iter_errors(step.arguments)), None)
-        if error is None:
+        errors = sorted(validator.iter_errors(step.arguments), key=lambda error: error.validator not in OF_TYPES)
+        if not errors:
             return None
+        error = errors[0]
+        self.refused[step.pointer] = str(error.validator)
         where = "".join(f"/{token}" for token in error.absolute_path) or "the arguments"
         return ToolFault(kind="invalid_argument", message=f"{step.tool}: {where}: {error.message}")
 

@@ -15,11 +15,12 @@ from rstr import Rstr
 from factotum.procedures import schemas
 
 Json = Any
-Style = Literal["full", "least", "mixed"]
+Style = Literal["full", "many", "least", "mixed"]
 
 MAX_DEPTH = 8
 # As many as a list of the style `full` has, if its schema lets it: with one, `.[1]` would be nothing.
 ITEMS = 3
+MANY = 12
 ATTEMPTS = 8
 _MONDAY = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 # What a name says of a text that has no format.
@@ -41,8 +42,8 @@ class Examples:
     """Makes values.
 
     Args:
-        style: `full`: everything that may be there is, three items to a list; `least`: as little as the
-            schema lets, null where it may be; `mixed`: by the dice.
+        style: `full`: everything that may be there is, three items to a list; `many`: the same, but
+            twelve to a list; `least`: as little as the schema lets, null where it may be; `mixed`: by the dice.
 
     Attributes:
         open: whether a schema that says nothing was met: the value there is only one of any.
@@ -108,7 +109,7 @@ class _Maker:
             "string": self._string,
             "integer": self._integer,
             "number": self._number,
-            "boolean": lambda *_: self.style == "full" or (self.style == "mixed" and self.examples.dice.random() < 0.5),
+            "boolean": lambda *_: self._wanted(0.5),
         }
 
     def _whole(self, schema: Mapping[str, Json], depth: int) -> dict[str, Json]:
@@ -131,7 +132,7 @@ class _Maker:
         other = [each for each in alternatives if each not in null] or null
         if depth > MAX_DEPTH or self.style == "least":
             return (null or other)[0]
-        return other[0] if self.style == "full" else self._pick(alternatives)
+        return self._pick(alternatives) if self.style == "mixed" else other[0]
 
     def _kind(self, kinds: list[str]) -> str:
         if self.style == "mixed":
@@ -142,9 +143,9 @@ class _Maker:
     def _pick(self, values: list[Json]) -> Json:
         return values[0] if self.style != "mixed" else self.examples.dice.choice(values)
 
-    def _wanted(self) -> bool:
-        """Whether to make what need not be there."""
-        return self.style == "full" or (self.style == "mixed" and self.examples.dice.random() < 0.7)
+    def _wanted(self, chance: float = 0.7) -> bool:
+        """Whether to make what need not be there; `chance` is that of the style `mixed`."""
+        return self.style in ("full", "many") or (self.style == "mixed" and self.examples.dice.random() < chance)
 
     def _object(self, schema: Mapping[str, Json], name: str, depth: int) -> Json:
         properties: Mapping[str, Json] = schema.get("properties", {})
@@ -165,8 +166,10 @@ class _Maker:
 
     def _array(self, schema: Mapping[str, Json], name: str, depth: int) -> Json:
         first: list[Json] = list(schema.get("prefixItems", ()))
-        least, most = schema.get("minItems", 0), schema.get("maxItems", max(ITEMS, schema.get("minItems", 0)))
-        wanted = {"full": ITEMS, "least": 0}.get(self.style, self.examples.dice.randint(0, ITEMS))
+        least, most = schema.get("minItems", 0), schema.get("maxItems", MANY)
+        # Many in a list of lists would be too many.
+        many = MANY if depth <= 1 else ITEMS
+        wanted = {"full": ITEMS, "many": many, "least": 0}.get(self.style, self.examples.dice.randint(0, ITEMS))
         count = max(least, min(most, 0 if depth > MAX_DEPTH else wanted))
         if "items" not in schema and not first:
             self.examples.open = True
@@ -196,7 +199,7 @@ class _Maker:
         low, high = -(-least // step), most // step
         if self.style == "mixed":
             return int(self.examples.dice.randint(int(low), max(int(low), int(high))) * step)
-        typical = 1 if self.style == "full" else 0
+        typical = 0 if self.style == "least" else 1
         return int(min(max(typical, low), high) * step)
 
     def _number(self, schema: Mapping[str, Json], name: str, depth: int) -> Json:

@@ -55,6 +55,9 @@ class Scenario:
     Attributes:
         raw: the document in JSON.
         documents, functions: as in `RunInput`.
+        open: the input is only one of any, so that how the run goes says nothing of real ones.
+        costly: whether expressions that are not shown to be cheap are evaluated, in a process and within
+            bounds; else the simulation is given up at one as `too long`.
         most_calls, most_tasks: where the simulation is given up as `too long`.
     """
 
@@ -71,6 +74,8 @@ class Scenario:
     style: Style = "full"
     start: datetime = START
     tenant: str = ""
+    open: bool = False
+    costly: bool = True
     most_calls: int = MOST_CALLS
     most_tasks: int = MOST_TASKS
 
@@ -83,7 +88,8 @@ class Simulated:
         status: `waiting` for a run that would not end: see `waits`.
         ending: how what was done was undone; None for a run that did not fail.
         waits: the tasks that nothing ends, with what they wait for.
-        open: something was answered by a tool whose schema says nothing of it.
+        open: the input, or an answer before the end, was only one of any.
+        refused: by step, the rule of a tool's schema that its last refused call broke.
         coverage: by the full name of a document, the nested ones included.
     """
 
@@ -95,6 +101,7 @@ class Simulated:
     waits: list[tuple[Node, str]] = field(default_factory=list)
     emitted: list[dict[str, Json]] = field(default_factory=list)
     open: bool = False
+    refused: dict[str, str] = field(default_factory=dict)
     coverage: dict[str, Coverage] = field(default_factory=dict)
 
     @property
@@ -133,6 +140,7 @@ class _Simulation:
         self._background: list[asyncio.Task[Any]] = []
         self._tasks = 0
         self._stuck = False
+        self._open = False
         self._work: asyncio.Task[Simulated] | None = None
         dice = Random(scenario.seed)  # noqa: S311 - made to be repeated
         self._world = World(
@@ -144,6 +152,8 @@ class _Simulation:
             evaluator=BoundedEvaluator(),
             nested=self._nested,
             calls=scenario.most_calls,
+            costly=scenario.costly,
+            open=scenario.open,
         )
 
     def run(self) -> Simulated:
@@ -187,7 +197,8 @@ class _Simulation:
             ending,
             waits,
             self._world.emitted,
-            self._world.open,
+            self._open if ending is not None else self._world.open,
+            self._world.answers.refused,
             self._coverage,
         )
 
@@ -234,6 +245,8 @@ class _Simulation:
         try:
             return await interpreter.run(given), None
         except Problem as error:
+            if interpreter.run_id == RUN_ID:
+                self._open = self._world.open
             ending = Ending(status="failed", reason=str(error), error=error.as_json())
         return None, await self._undone(interpreter, ending)
 

@@ -13,8 +13,8 @@ from temporalio.worker import Worker
 
 from factotum.worker.versioning import deployment_version, make_current
 from factotum.workflows.contract import RunInput
-from tests.support.run_bench import RunBench, result, run_bench
 from tests.support.temporal import temporal_server
+from tests.support.worker_bench import WorkerBench, result, worker_bench
 
 QUEUE = "versions.test"
 OLD, NEW = 1, 2
@@ -24,12 +24,12 @@ CALLS = {"call": "x.add", "with": {"a": 1}}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def bench() -> AsyncIterator[RunBench]:
-    async with temporal_server() as environment, run_bench(environment.client, QUEUE) as made:
+async def bench() -> AsyncIterator[WorkerBench]:
+    async with temporal_server() as environment, worker_bench(environment.client, QUEUE) as made:
         yield made
 
 
-def worker(bench: RunBench, interpreter: int) -> Worker:
+def worker(bench: WorkerBench, interpreter: int) -> Worker:
     return bench.worker(version=deployment_version(QUEUE, interpreter))
 
 
@@ -41,7 +41,7 @@ def run(*tasks: dict[str, Any]) -> RunInput:
     return RunInput(tenant="acme", document=document, input={})
 
 
-async def interpreters(bench: RunBench, run_id: str) -> list[set[str]]:
+async def interpreters(bench: WorkerBench, run_id: str) -> list[set[str]]:
     """Which interpreters each execution of the run went on with."""
     return [
         {
@@ -53,7 +53,7 @@ async def interpreters(bench: RunBench, run_id: str) -> list[set[str]]:
     ]
 
 
-async def current(bench: RunBench) -> str:
+async def current(bench: WorkerBench) -> str:
     version = deployment_version(QUEUE)
     described = await bench.client.workflow_service.describe_worker_deployment(
         DescribeWorkerDeploymentRequest(namespace="default", deployment_name=version.deployment_name)
@@ -62,7 +62,7 @@ async def current(bench: RunBench) -> str:
 
 
 async def test_a_run_stays_with_its_interpreter_and_moves_to_the_newer_where_it_continues_as_new(
-    bench: RunBench,
+    bench: WorkerBench,
 ) -> None:
     old, new = worker(bench, OLD), worker(bench, NEW)
     async with new:

@@ -16,6 +16,7 @@ from temporalio.exceptions import ApplicationError
 from factotum.api.tools.v1 import tools_pb2, tools_pb2_grpc
 from factotum.workflows.contract import ToolCall
 from factotum.workflows.effects import EXECUTOR_UNAVAILABLE
+from factotum.workflows.local import LARGEST_RESULT_BYTES, TOO_LARGE
 
 # Well below the heartbeat timeout of ten seconds.
 HEARTBEAT_SECONDS = 2.0
@@ -63,7 +64,10 @@ class ToolCalls:
         response = await self._to_its_end(request)
         if response.observation.HasField("error"):
             raise _tool_error(response.observation.error)
-        return json.loads(response.observation.output_json)
+        output = response.observation.output_json
+        if activity.info().is_local and len(output) > LARGEST_RESULT_BYTES:
+            raise ApplicationError("the output is too large for a local activity", type=TOO_LARGE)
+        return json.loads(output)
 
     async def _to_its_end(self, request: tools_pb2.ExecuteRequest) -> tools_pb2.ExecuteResponse:
         """Awaits a call, sending heartbeats, also after the run cancelled it: what it did must be known. The
@@ -72,9 +76,11 @@ class ToolCalls:
         asking: asyncio.Task[None] | None = None
         try:
             while not call.done():
-                activity.heartbeat()
                 try:
+                    # Most calls are done before their first heartbeat, which is a request of its own.
                     await asyncio.wait({call}, timeout=HEARTBEAT_SECONDS)
+                    if not (call.done() or activity.info().is_local):
+                        activity.heartbeat()
                 except asyncio.CancelledError:
                     if activity.is_worker_shutdown():
                         call.cancel()

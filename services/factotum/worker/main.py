@@ -41,6 +41,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             events=RunEvents(producer, planner),
             evaluations=Evaluations(evaluator),
             max_concurrent_activities=settings.max_concurrent_activities,
+            sandboxed=False,
             version=version,
         )
         async with worker:

@@ -52,10 +52,47 @@ class Limits(Contract):
     Attributes:
         history_events: continue as new past so many events of history; 0: when Temporal suggests it.
         compensation_seconds: how long a compensation is retried before it is left to a person.
+        here_seconds: how long a worker may be at a light call by itself before it becomes an activity as any
+            other; 0: every call is one.
     """
 
     history_events: int = 0
     compensation_seconds: float = 86_400.0
+    here_seconds: float = 0.0
+
+
+class PersonTask(Contract):
+    """What is left for a person, with all that it takes: `undo` a step by hand, or `find out` whether it stands."""
+
+    kind: Literal["undo", "find out"]
+    step: str
+    iteration: str
+    tool: str
+    arguments: dict[str, Json]
+    idempotency_key: str
+    error: str
+
+
+class Ending(Contract):
+    """How far the ending of a run has come, carried along where the undoing itself makes a long history.
+
+    Attributes:
+        reason: why the run ends, in one line.
+        error: the problem that it failed with; None for one that was cancelled.
+        failures: what could not be undone or found out so far.
+    """
+
+    status: Literal["failed", "cancelled"]
+    reason: str
+    error: dict[str, Json] | None = None
+    failures: list[str] = []
+    compensated: list[str] = []
+    tasks: list[PersonTask] = []
+
+    @property
+    def failure(self) -> str:
+        """The whole failure in one line."""
+        return "; ".join([self.reason, *self.failures])
 
 
 class RunInput(Contract):
@@ -194,40 +231,6 @@ class PendingApproval(Contract):
     approved_by: list[str] = []
     asked_at: datetime
     until: datetime | None = None
-
-
-class PersonTask(Contract):
-    """What is left for a person, with all that it takes: `undo` a step by hand, or `find out` whether it stands."""
-
-    kind: Literal["undo", "find out"]
-    step: str
-    iteration: str
-    tool: str
-    arguments: dict[str, Json]
-    idempotency_key: str
-    error: str
-
-
-class Ending(Contract):
-    """How far the ending of a run has come, carried along where the undoing itself makes a long history.
-
-    Attributes:
-        reason: why the run ends, in one line.
-        error: the problem that it failed with; None for one that was cancelled.
-        failures: what could not be undone or found out so far.
-    """
-
-    status: Literal["failed", "cancelled"]
-    reason: str
-    error: dict[str, Json] | None = None
-    failures: list[str] = []
-    compensated: list[str] = []
-    tasks: list[PersonTask] = []
-
-    @property
-    def failure(self) -> str:
-        """The whole failure in one line."""
-        return "; ".join([self.reason, *self.failures])
 
 
 class Outcome(Contract):

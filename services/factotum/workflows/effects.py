@@ -5,12 +5,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, ChildWorkflowError, TimeoutError
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    CancelledError,
+    ChildWorkflowError,
+    FailureError,
+    TimeoutError,
+)
 
 from factotum.procedures.expressions import ExpressionError
 from factotum.workflows import problem, waiting
@@ -23,7 +31,10 @@ from factotum.workflows.contract import (
     NestedResult,
     RunInput,
     ToolCall,
+    ToolPin,
+    local_call_id,
 )
+from factotum.workflows.local import MOST_IN_A_ROW, NotHere, cause_of, tried_here
 from factotum.workflows.problem import Problem
 from factotum.workflows.step import Step
 from factotum.workflows.world import Child, ChildResult
@@ -40,6 +51,10 @@ EXECUTOR_UNAVAILABLE = "executor-unavailable"
 SHOWN_TO_TRY = ["unavailable", "rate_limited"]
 # The bounded evaluation itself ends well before; this is for a worker that is busy.
 EVALUATION_TIMEOUT = timedelta(seconds=30)
+# What a tool of this effect class does is the same however often it is done.
+WITHOUT_EFFECT = "none"
+# A tool that may take longer is not called within a workflow task.
+LONGEST_HERE_SECONDS = 10.0
 # Runs nested deeper than this are taken for endless.
 MAX_DEPTH = 16
 
@@ -52,30 +67,69 @@ class TemporalEffects:
         self._procedure = procedure
         # Calls and nested runs that this execution has begun.
         self.begun = 0
+        self._here_in_a_row = 0
 
     async def call(self, step: Step) -> Any:
         self.begun += 1
         pin = self._run.tools.get(step.tool)
-        timeout = timedelta(seconds=pin.timeout_seconds if pin else DEFAULT_TOOL_TIMEOUT_SECONDS)
-        limit = timedelta(seconds=self._run.limits.compensation_seconds) if step.compensation else None
         try:
-            return await workflow.execute_activity(
+            if self._is_light(step, pin):
+                self._here_in_a_row += 1
+                with suppress(NotHere):
+                    return await self._call_here(step)
+            try:
+                return await self._call(step, pin)
+            finally:
+                # What the server tells comes with the next workflow task.
+                self._here_in_a_row = 0
+        except FailureError as error:
+            raise _translated(cause_of(error), step) from error
+
+    def _is_light(self, step: Step, pin: ToolPin | None) -> bool:
+        """Short, and the same however often it is done: not worth a way to the server and back."""
+        return (
+            pin is not None
+            and self._run.limits.here_seconds > 0
+            and pin.effect == WITHOUT_EFFECT
+            and pin.timeout_seconds <= LONGEST_HERE_SECONDS
+            and not step.compensation
+            and not step.settle
+            and self._here_in_a_row < MOST_IN_A_ROW
+        )
+
+    async def _call_here(self, step: Step) -> Any:
+        try:
+            return await tried_here(
                 step.tool,
                 self.tool_call(step),
-                start_to_close_timeout=timeout + MARGIN,
-                schedule_to_close_timeout=limit,
-                heartbeat_timeout=HEARTBEAT_TIMEOUT,
-                retry_policy=RetryPolicy(
-                    initial_interval=timedelta(milliseconds=200),
-                    maximum_interval=timedelta(seconds=10),
-                    non_retryable_error_types=[] if step.patient else SHOWN_TO_TRY,
-                ),
-                # A call that is under way is asked to end and awaited: what it did must be known to be undone.
-                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-                summary=step.summary or None,
+                seconds=self._run.limits.here_seconds,
+                activity_id=local_call_id(step.pointer, step.iteration),
+                summary=step.summary,
+                final=[] if step.patient else SHOWN_TO_TRY,
             )
-        except ActivityError as error:
-            raise _translated(error, step) from error
+        except NotHere as later:
+            if later.delay:
+                await workflow.sleep(later.delay)
+            raise
+
+    async def _call(self, step: Step, pin: ToolPin | None) -> Any:
+        timeout = timedelta(seconds=pin.timeout_seconds if pin else DEFAULT_TOOL_TIMEOUT_SECONDS)
+        limit = timedelta(seconds=self._run.limits.compensation_seconds) if step.compensation else None
+        return await workflow.execute_activity(
+            step.tool,
+            self.tool_call(step),
+            start_to_close_timeout=timeout + MARGIN,
+            schedule_to_close_timeout=limit,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=RetryPolicy(
+                initial_interval=timedelta(milliseconds=200),
+                maximum_interval=timedelta(seconds=10),
+                non_retryable_error_types=[] if step.patient else SHOWN_TO_TRY,
+            ),
+            # A call that is under way is asked to end and awaited: what it did must be known to be undone.
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary=step.summary or None,
+        )
 
     def tool_call(self, step: Step) -> ToolCall:
         """What the executor is asked for."""
@@ -217,8 +271,7 @@ def _of_child(error: ChildWorkflowError, child: Child) -> Problem:
     return Problem(problem.RUNTIME, 500, "failed", f"{child.reference}: {cause or error}", child.pointer)
 
 
-def _translated(error: ActivityError, step: Step) -> BaseException:
-    cause = error.cause
+def _translated(cause: BaseException, step: Step) -> BaseException:
     if isinstance(cause, CancelledError):
         return asyncio.CancelledError()
     if isinstance(cause, ApplicationError):
@@ -232,5 +285,5 @@ def _translated(error: ActivityError, step: Step) -> BaseException:
         detail = f"{step.tool} did not end in time"
         found = Problem(problem.TIMEOUT, 408, "timeout", detail, effect_possible=True)
     else:
-        found = Problem(problem.RUNTIME, 500, "failed", str(cause or error), effect_possible=True)
+        found = Problem(problem.RUNTIME, 500, "failed", str(cause), effect_possible=True)
     return found.at(step.pointer)

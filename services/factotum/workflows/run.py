@@ -14,9 +14,8 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from factotum.procedures.event_matching import listened_to
 from factotum.procedures.fault import FaultyDocument
-from factotum.procedures.parse import parse_raw
+from factotum.procedures.known import DOCUMENTS
 from factotum.runs import attributes
 from factotum.workflows import waiting
 from factotum.workflows.approvals import NotDecidable
@@ -58,10 +57,11 @@ class Run:
     async def run(self, arguments: Sequence[RawValue]) -> Any:
         run = workflow.payload_converter().from_payload(arguments[0].payload, RunInput)
         try:
-            document = parse_raw(run.document).document
+            known = DOCUMENTS.of(run.document, run.functions)
         except FaultyDocument as error:
             await _to_its_end(Teller(run, "", "").ended(Ending(status="failed", reason=str(error))))
             raise ApplicationError(str(error), type="faulty-document", non_retryable=True) from error
+        document = known.document
         effects = TemporalEffects(run, document.full_name)
         interpreter = Interpreter(
             document,
@@ -80,7 +80,7 @@ class Run:
         teller = Teller(run, document.full_name, document.document.version)
         for event in self._early:
             interpreter.offer(event)
-        hearing = Hearing(run, listened_to([run.document, run.functions]))
+        hearing = Hearing(run, known.filters)
         if run.ending is not None:
             await _to_its_end(self._end(interpreter, effects, teller, hearing, run, run.ending))
         work = asyncio.ensure_future(self._work(interpreter, effects, hearing, run))

@@ -1,14 +1,15 @@
-"""Runs on a real Temporal server under one's own control: which worker is there, when, and what tools answer."""
+"""Documents as runs on a real Temporal server: our worker, our activities, a scripted tool executor over gRPC."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from temporalio.client import Client, WorkflowHandle, WorkflowHistory
+import grpc
+from temporalio.client import Client
 from temporalio.worker import Worker
 
 from factotum.activities.evaluation import Evaluations
@@ -17,103 +18,97 @@ from factotum.activities.outcome import Outcomes
 from factotum.activities.tool_call import ToolCalls
 from factotum.bounded.evaluator import BoundedEvaluator
 from factotum.events.envelope import Event
+from factotum.events.errors import BrokerUnavailable
 from factotum.events.producer import EventProducer
-from factotum.procedures.parse import parse_raw
+from factotum.events.topics import EVENTS, OUTCOMES
+from factotum.events.types import OutcomeData
+from factotum.procedures.parse import parse
 from factotum.runs.client import Runs
+from factotum.runs.decisions import Decisions
 from factotum.runtime.grpc_client import channel
 from factotum.worker.pool import make_worker
-from factotum.workflows.contract import EVENT_SIGNAL, EventSignal, RunInput
+from factotum.workflows.contract import EventReference, Limits, RunInput, ToolPin
 from tests.support.executor import ScriptedExecutor, scripted_executor
-from tests.support.scenario_events import Subscriptions, subscriptions
 
-PATIENCE_SECONDS = 60.0
+TASK_QUEUE = "test"
+HEAD = "document: {dsl: '1.0.3', namespace: test, name: sample, version: '1.2.3', title: A sample}\n"
 
 
 class KeptEvents(EventProducer):
-    """Keeps what is published, by topic: Kafka is the end-to-end tests' business."""
+    """Keeps what is published: Kafka is the end-to-end tests' business."""
 
     def __init__(self) -> None:
         super().__init__("127.0.0.1:1", client_id="test")
-        self.kept: list[tuple[str, Event]] = []
+        self.kept: list[OutcomeData] = []
+        self.emitted: list[Event] = []
+        self.asked = 0
+        self.away = False
 
     async def publish(self, topic: str, event: Event) -> None:
-        self.kept.append((topic, event))
+        if topic == EVENTS:
+            self.emitted.append(event)
+            return
+        assert topic == OUTCOMES
+        self.asked += 1
+        if self.away:
+            raise BrokerUnavailable("away")
+        self.kept.append(OutcomeData.model_validate(event.data))
 
 
 @dataclass
-class RunBench:
-    """What runs of one task queue touch; workers are made, started and ended by the test.
-
-    Attributes:
-        events: what runs published, as (topic, event).
-        heard: which runs hear of events.
-    """
-
+class Bench:
     client: Client
-    task_queue: str
     executor: ScriptedExecutor
-    heard: Subscriptions
-    events: KeptEvents = field(default_factory=KeptEvents)
-    _activities: dict[str, Any] = field(default_factory=dict)
+    outcomes: KeptEvents
+    connection: grpc.aio.Channel
+    evaluator: BoundedEvaluator
+    runs: Runs
+    decisions: Decisions
+    count: int = 0
 
-    def worker(self, **options: Any) -> Worker:
-        """Not yet running. `options` are those of `make_worker` besides the activities."""
+    def worker(self) -> Worker:
+        """One that is not yet running."""
         return make_worker(
-            self.client, task_queue=self.task_queue, max_concurrent_activities=50, **self._activities, **options
+            self.client,
+            task_queue=TASK_QUEUE,
+            tool_calls=ToolCalls(self.connection),
+            outcomes=Outcomes(self.outcomes),
+            events=RunEvents(self.outcomes, self.connection),
+            evaluations=Evaluations(self.evaluator),
+            max_concurrent_activities=50,
         )
 
-    async def start(self, run_id: str, run: RunInput) -> WorkflowHandle[Any, Any]:
-        runs = Runs(self.client, task_queue=self.task_queue, ui_url="")
-        assert await runs.start(run_id, run, parse_raw(run.document).document)
-        return self.client.get_workflow_handle(run_id)
+    async def start(self, text: str, raw: Any = None, tenant: str = "acme", **given: Any) -> str:
+        """Starts a document without its head; `given` are limits, or other fields of the run's input."""
+        self.count += 1
+        run_id = f"{tenant}.sample.{self.count:020x}"
+        source = parse(HEAD + text)
+        limits = {name: given.pop(name) for name in [*given] if name in Limits.model_fields}
+        run = RunInput(
+            tenant=tenant,
+            document=source.raw,
+            input=raw,
+            event=EventReference(source="/t", id="1", type="t.happened"),
+            tools={"x.add": ToolPin(version="1.4.0", timeout_seconds=5)},
+            limits=Limits(**limits),
+            **given,
+        )
+        assert await self.runs.start(run_id, run, source.document)
+        return run_id
 
-    async def tell(self, run_id: str, *types: str) -> None:
-        """Brings events of these types to the run, once it hears of events; data is their number from 0."""
-        events = [
-            {"specversion": "1.0", "id": f"{run_id}-{name}-{index}", "source": "/test", "type": name, "data": index}
-            for index, name in enumerate(types)
-        ]
-        for event in await self.heard.wanted(run_id, events):
-            await self.client.get_workflow_handle(run_id).signal(EVENT_SIGNAL, EventSignal(event=event))
-
-    async def histories(self, run_id: str) -> list[WorkflowHistory]:
-        """One for each execution of the run, the first one first."""
-        found: list[WorkflowHistory] = []
-        execution = ""
-        while True:
-            handle = self.client.get_workflow_handle(run_id, run_id=execution or await self._first(run_id))
-            history = await handle.fetch_history()
-            found.append(history)
-            last = history.events[-1]
-            if not last.HasField("workflow_execution_continued_as_new_event_attributes"):
-                return found
-            execution = last.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
-
-    async def _first(self, run_id: str) -> str:
-        description = await self.client.get_workflow_handle(run_id).describe()
-        return description.raw_description.workflow_execution_info.first_run_id
-
-
-async def result(handle: WorkflowHandle[Any, Any]) -> Any:
-    """The run's output. Raises `WorkflowFailureError`; `TimeoutError` if it does not end."""
-    return await asyncio.wait_for(handle.result(), PATIENCE_SECONDS)
+    async def result(self, run_id: str) -> Any:
+        return await asyncio.wait_for(self.client.get_workflow_handle(run_id).result(), 60)
 
 
 @asynccontextmanager
-async def run_bench(client: Client, task_queue: str) -> AsyncIterator[RunBench]:
-    """A bench without any worker."""
+async def run_bench(client: Client) -> AsyncIterator[Bench]:
+    """A bench whose worker does not run yet. Benches may share a server: their runs' ids differ."""
+    outcomes = KeptEvents()
     async with (
         scripted_executor() as executor,
-        subscriptions() as heard,
-        channel(executor.address) as tools,
-        channel(heard.address) as planner,
+        channel(executor.address) as connection,
         BoundedEvaluator() as evaluator,
     ):
-        bench = RunBench(client, task_queue, executor, heard)
-        bench._activities = {
-            "tool_calls": ToolCalls(tools),
-            "outcomes": Outcomes(bench.events),
-            "events": RunEvents(bench.events, planner),
-            "evaluations": Evaluations(evaluator),
-        }
-        yield bench
+        runs = Runs(client, task_queue=TASK_QUEUE, ui_url="http://ui")
+        decisions = Decisions(client, runs)
+        yield Bench(client, executor, outcomes, connection, evaluator, runs, decisions, count=id(outcomes) % 2**32)

@@ -16,7 +16,14 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.converter import DataConverter
 
 from factotum.runs.view import StepStatus, StepView
-from factotum.workflows.contract import PUBLISH_OUTCOME, Outcome, PersonTask, ToolCall, step_of_local_call
+from factotum.workflows.contract import (
+    PUBLISH_OUTCOME,
+    Outcome,
+    PersonTask,
+    ToolCall,
+    local_call_id,
+    step_of_local_call,
+)
 
 # The SDK's name for the marker of a call that the worker made by itself.
 LOCAL_ACTIVITY = "core_local_activity"
@@ -33,8 +40,9 @@ class Steps:
         self._converter = converter
         self._steps: dict[int, StepView] = {}
         self._by_activity_id: dict[str, StepView] = {}
-        # By activity id the event of a local call that is tried again.
-        self._tried_again: dict[str, int] = {}
+        # By activity id the event of a call that the worker made by itself, of those that did not succeed and may
+        # be made again, by the worker or by an activity of the usual kind.
+        self._tried_here: dict[str, int] = {}
 
     @property
     def found(self) -> list[StepView]:
@@ -81,6 +89,8 @@ class Steps:
         if "." not in scheduled.activity_type.name:
             return
         (call,) = await self._converter.decode(scheduled.input.payloads, [ToolCall])
+        if not call.compensation:
+            self._steps.pop(self._tried_here.pop(local_call_id(call.step, call.iteration), 0), None)
         self._steps[event.event_id] = self._by_activity_id[scheduled.activity_id] = StepView(
             pointer=call.step,
             iteration=call.iteration,
@@ -96,11 +106,11 @@ class Steps:
         made = _local_activity(marker)
         if made is None or "." not in made["activity_type"]:
             return
-        self._steps.pop(self._tried_again.pop(made["activity_id"], 0), None)
-        if made["backoff"] is not None:
-            self._tried_again[made["activity_id"]] = event.event_id
         pointer, iteration = step_of_local_call(made["activity_id"])
         failed = marker.HasField("failure")
+        self._steps.pop(self._tried_here.pop(made["activity_id"], 0), None)
+        if failed and not marker.failure.application_failure_info.non_retryable:
+            self._tried_here[made["activity_id"]] = event.event_id
         self._steps[event.event_id] = StepView(
             pointer=pointer,
             iteration=iteration,

@@ -10,6 +10,8 @@ from factotum.runs import attributes
 
 def show(what: str) -> None:
     """Marks the run; empty: it waits for nobody. The mark outlives the execution, and the run."""
+    if not workflow.in_workflow():
+        return  # what waited is swept up after its worker has let go of the run
     if (workflow.info().typed_search_attributes.get(attributes.WAITING) or "") != what:
         waiting = attributes.WAITING
         workflow.upsert_search_attributes([waiting.value_set(what) if what else waiting.value_unset()])

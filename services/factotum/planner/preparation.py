@@ -13,11 +13,13 @@ from factotum.procedures.check import Catalog, called_tools, check
 from factotum.procedures.fault import Fault, FaultyDocument
 from factotum.procedures.model import Document
 from factotum.procedures.parse import Source
-from factotum.workflows.contract import EventReference, RunInput, ToolPin
+from factotum.workflows.contract import EventReference, Limits, RunInput, ToolPin
 
 Json = Any
 
 MOST_KEPT = 2_000
+# How long a worker may be at a light call by itself; see decision 0022.
+HERE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Prepared:
             tools=self.tools,
             documents=self.documents,
             functions=self.functions,
+            limits=Limits(here_seconds=HERE_SECONDS),
             hops=hops,
         )
 

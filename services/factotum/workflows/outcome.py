@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from factotum.workflows import undoing
 from factotum.workflows.contract import PUBLISH_OUTCOME, Ending, Outcome, RunInput
 from factotum.workflows.effects import idempotency_key
 from factotum.workflows.interpreter import Interpreter
+from factotum.workflows.local import NotHere, tried_here
 
 
 class Teller:
@@ -42,6 +44,11 @@ class Teller:
             ended_at=workflow.now(),
             **found,
         )
+        # Of one that failed the history keeps what is left for a person; of a local activity it keeps nothing.
+        if status == "completed" and (seconds := self._run.limits.here_seconds) > 0:
+            with suppress(NotHere):
+                await tried_here(PUBLISH_OUTCOME, outcome, seconds=seconds, summary=status)
+                return
         await workflow.execute_activity(
             PUBLISH_OUTCOME,
             outcome,

@@ -17,6 +17,7 @@ _KAFKA = {"FACTOTUM_KAFKA__BOOTSTRAP_SERVERS": "{kafka}", "FACTOTUM_KAFKA__EMBED
 _TEMPORAL = {
     "FACTOTUM_TEMPORAL__ADDRESS": "{temporal.grpc}",
     "FACTOTUM_TEMPORAL__UI_URL": "http://{temporal.ui}",
+    "FACTOTUM_TEMPORAL__CLAIMS__FOLDER": "{data}/claims",
 }
 _TELEMETRY = {"FACTOTUM_TELEMETRY__OTLP_ENDPOINT": "http://{traces.http}"}
 _SECRETS = {"FACTOTUM_SECRETS__DIRECTORY": "{data}/secrets"}

@@ -13,6 +13,7 @@ from factotum.procedures.fault import FaultyDocument
 from factotum.procedures.model import SEMVER
 from factotum.runs.errors import (
     CallChanged,
+    ClaimUnreadable,
     NoAnswer,
     NotAmongThem,
     NothingWaits,
@@ -44,6 +45,7 @@ _STATUS: dict[type[Exception], grpc.StatusCode] = {
     VersionTaken: grpc.StatusCode.ALREADY_EXISTS,
     InputRefused: grpc.StatusCode.INVALID_ARGUMENT,
     RunRefused: grpc.StatusCode.INVALID_ARGUMENT,
+    ClaimUnreadable: grpc.StatusCode.DATA_LOSS,
     MalformedEvent: grpc.StatusCode.INVALID_ARGUMENT,
 }
 

@@ -7,9 +7,9 @@ import asyncio
 import structlog
 from temporalio.client import Client
 from temporalio.contrib.opentelemetry import TracingInterceptor
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
+from factotum.runs import claims
 from factotum.runtime.settings import TemporalSettings
 
 logger = structlog.get_logger(__name__)
@@ -24,7 +24,7 @@ async def connect(settings: TemporalSettings) -> Client:
             return await Client.connect(
                 settings.address,
                 namespace=settings.namespace,
-                data_converter=pydantic_data_converter,
+                data_converter=claims.converter(settings.claims),
                 interceptors=[TracingInterceptor()],
             )
         except (RPCError, RuntimeError, OSError) as error:

@@ -25,6 +25,10 @@ class RunRefused(ValueError):
     """Temporal will never take this run, e.g. because its input is too large."""
 
 
+class ClaimUnreadable(Exception):
+    """What a run carries is not where its claim says, or is not what was put there."""
+
+
 class NothingWaits(LookupError):
     """No call waits there for a person."""
 

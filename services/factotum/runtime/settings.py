@@ -26,11 +26,21 @@ class KafkaSettings(Part):
     embedded: bool = False
 
 
+class ClaimSettings(Part):
+    folder: Path | None = Field(
+        default=None,
+        description="where large payloads of runs are kept, one place for the planner and every worker; "
+        "none: in Temporal, which takes 2 MiB",
+    )
+    threshold_bytes: int = Field(default=256 * 1024, ge=1024, description="the size from which a payload is kept there")
+
+
 class TemporalSettings(Part):
     address: str = "127.0.0.1:7233"
     namespace: str = "default"
     task_queue: str = "factotum"
     ui_url: str = Field(default="", description="address of the Temporal UI; empty if there is none")
+    claims: ClaimSettings = ClaimSettings()
 
 
 class GrpcSettings(Part):

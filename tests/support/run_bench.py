@@ -89,9 +89,8 @@ class Bench:
             document=source.raw,
             input=raw,
             event=EventReference(source="/t", id="1", type="t.happened"),
-            tools={"x.add": ToolPin(version="1.4.0", timeout_seconds=5)},
             limits=Limits(**limits),
-            **given,
+            **{"tools": {"x.add": ToolPin(version="1.4.0", timeout_seconds=5)}, **given},
         )
         assert await self.runs.start(run_id, run, source.document)
         return run_id

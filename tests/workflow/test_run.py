@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,76 +11,15 @@ import pytest_asyncio
 from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from factotum.activities.evaluation import Evaluations
-from factotum.activities.events import RunEvents
-from factotum.activities.outcome import Outcomes
-from factotum.activities.tool_call import HEARTBEAT_SECONDS, ToolCalls
-from factotum.bounded.evaluator import BoundedEvaluator
-from factotum.events.envelope import Event
-from factotum.events.errors import BrokerUnavailable
-from factotum.events.producer import EventProducer
-from factotum.events.topics import EVENTS, OUTCOMES
-from factotum.events.types import OutcomeData
+from factotum.activities.tool_call import HEARTBEAT_SECONDS
 from factotum.procedures import expressions
 from factotum.procedures.parse import parse
-from factotum.runs.client import RunNotFound, Runs
+from factotum.runs.errors import RunNotFound
 from factotum.runs.view import RunStatus, StepStatus
-from factotum.runtime.grpc_client import channel
 from factotum.sdk.errors import Ambiguous, Conflict, Failed, NotPermitted, Unavailable
-from factotum.worker.pool import make_worker
-from factotum.workflows.contract import Decision, EventReference, Limits, PendingApproval, RunInput, ToolPin
-from tests.support.executor import ScriptedExecutor, scripted_executor
+from factotum.workflows.contract import Decision, PendingApproval, RunInput
+from tests.support.run_bench import HEAD, Bench, run_bench
 from tests.support.temporal import temporal_server
-
-HEAD = "document: {dsl: '1.0.3', namespace: test, name: sample, version: '1.2.3', title: A sample}\n"
-
-
-class KeptEvents(EventProducer):
-    """Keeps what is published: Kafka is the end-to-end tests' business."""
-
-    def __init__(self) -> None:
-        super().__init__("127.0.0.1:1", client_id="test")
-        self.kept: list[OutcomeData] = []
-        self.emitted: list[Event] = []
-        self.asked = 0
-        self.away = False
-
-    async def publish(self, topic: str, event: Event) -> None:
-        if topic == EVENTS:
-            self.emitted.append(event)
-            return
-        assert topic == OUTCOMES
-        self.asked += 1
-        if self.away:
-            raise BrokerUnavailable("away")
-        self.kept.append(OutcomeData.model_validate(event.data))
-
-
-@dataclass
-class Bench:
-    client: Client
-    runs: Runs
-    executor: ScriptedExecutor
-    outcomes: KeptEvents
-    count: int = 0
-
-    async def start(self, text: str, raw: Any = None, tenant: str = "acme", history_events: int = 0) -> str:
-        self.count += 1
-        run_id = f"{tenant}.sample.{self.count:020x}"
-        source = parse(HEAD + text)
-        run = RunInput(
-            tenant=tenant,
-            document=source.raw,
-            input=raw,
-            event=EventReference(source="/t", id="1", type="t.happened"),
-            tools={"x.add": ToolPin(version="1.4.0", timeout_seconds=5)},
-            limits=Limits(history_events=history_events),
-        )
-        assert await self.runs.start(run_id, run, source.document)
-        return run_id
-
-    async def result(self, run_id: str) -> Any:
-        return await asyncio.wait_for(self.client.get_workflow_handle(run_id).result(), 60)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -92,24 +30,8 @@ async def server() -> AsyncIterator[Client]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def bench(server: Client) -> AsyncIterator[Bench]:
-    outcomes = KeptEvents()
-    async with (
-        scripted_executor() as executor,
-        channel(executor.address) as connection,
-        BoundedEvaluator() as evaluator,
-    ):
-        worker = make_worker(
-            server,
-            task_queue="test",
-            tool_calls=ToolCalls(connection),
-            outcomes=Outcomes(outcomes),
-            events=RunEvents(outcomes, connection),
-            evaluations=Evaluations(evaluator),
-            max_concurrent_activities=50,
-        )
-        async with worker:
-            runs = Runs(server, task_queue="test", ui_url="http://ui")
-            yield Bench(server, runs, executor, outcomes, count=id(outcomes) % 2**32)
+    async with run_bench(server) as made, made.worker():
+        yield made
 
 
 async def test_a_run_shows_its_procedure_its_tools_and_their_summaries(bench: Bench) -> None:

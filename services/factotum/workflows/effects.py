@@ -282,7 +282,9 @@ def _translated(cause: BaseException, step: Step) -> BaseException:
             cause.type or "failed", cause.message, effect_possible=effect_possible, status=status
         )
     elif isinstance(cause, TimeoutError):
-        detail = f"{step.tool} did not end in time"
+        # What was tried again until time ran out failed for a reason of its own.
+        why = f": {cause.cause.message}" if isinstance(cause.cause, ApplicationError) else ""
+        detail = f"{step.tool} did not end in time{why}"
         found = Problem(problem.TIMEOUT, 408, "timeout", detail, effect_possible=True)
     else:
         found = Problem(problem.RUNTIME, 500, "failed", str(cause), effect_possible=True)

@@ -91,6 +91,8 @@ class Machine:
         self._observe = observe
         self._abort = Abort()
         self._in_a_row = 0
+        # From then on the run moves between two steps that it undoes, never within one.
+        self.ending = False
 
     # -- what the handlers use ---------------------------------------------------------------------------
 
@@ -162,7 +164,7 @@ class Machine:
     @asynccontextmanager
     async def effect(self) -> AsyncIterator[None]:
         """Around every effect: it does not begin while the run is about to move to another execution."""
-        if self.effects.should_move():
+        if self.effects.should_move() and not self.ending:
             self.gate.closed = True
         if self.gate.closed:
             self.gate.held += 1

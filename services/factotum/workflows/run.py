@@ -111,6 +111,7 @@ class Run:
         ending: Ending,
     ) -> NoReturn:
         """Undoes what was done, tells the outcome, and ends the run as failed or cancelled."""
+        interpreter.ending = True
         left: Ending | None = ending
         while left is not None:
             self._ending = ending = left

@@ -10,6 +10,8 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
+from factotum.procedures import regexes
+
 # An empty registry retrieves nothing: a validator given this never opens a connection.
 NOTHING_REMOTE: Registry[Any] = Registry()
 
@@ -26,7 +28,23 @@ def fault_of(schema: dict[str, Any]) -> str | None:
             resolver.lookup(reference)
         except Unresolvable:
             return f"`$ref: {reference}` leads nowhere inside the schema; nothing is fetched from elsewhere"
+    for pattern in _patterns(schema):
+        if regexes.simple(pattern) is None:
+            # It would be matched in the worker, which a text chosen for it could hold up for ever.
+            return f"the pattern {pattern!r} may try without end on some texts: repeat no group, and refer back to none"
     return None
+
+
+def _patterns(value: Any) -> list[str]:
+    """Every regular expression that a schema may apply; perhaps a text more, which only looks like one."""
+    if isinstance(value, dict):
+        own = [value["pattern"]] if isinstance(value.get("pattern"), str) else []
+        named = value.get("patternProperties")
+        own += [name for name in named if isinstance(name, str)] if isinstance(named, dict) else []
+        return own + [found for inner in value.values() for found in _patterns(inner)]
+    if isinstance(value, list):
+        return [found for inner in value for found in _patterns(inner)]
+    return []
 
 
 def _references(value: Any) -> list[str]:

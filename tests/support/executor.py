@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 
 from factotum.api.tools.v1 import tools_pb2, tools_pb2_grpc
+from factotum.runtime.grpc_server import MAX_MESSAGE_BYTES
 from factotum.sdk.errors import NotDone, RateLimited, ToolError
 from factotum.sdk.spec import ToolSpec
 
@@ -90,7 +91,7 @@ def _not_done(_: dict[str, Any]) -> Any:
 async def scripted_executor(specs: list[ToolSpec] | None = None) -> AsyncIterator[ScriptedExecutor]:
     """A server on a free port of loopback; `address` says where."""
     servicer = ScriptedExecutor(specs)
-    server = grpc.aio.server()
+    server = grpc.aio.server(options=[("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)])
     tools_pb2_grpc.add_ToolExecutorServiceServicer_to_server(servicer, server)
     servicer.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()

@@ -57,6 +57,9 @@ class PlannerStub(_Scripted, planner_pb2_grpc.PlannerServiceServicer):
     RegisterProcedure = _unary("RegisterProcedure")
     ListRuns = _unary("ListRuns")
     GetRun = _unary("GetRun")
+    ListApprovals = _unary("ListApprovals")
+    Decide = _unary("Decide")
+    ListTasks = _unary("ListTasks")
 
     def __init__(self) -> None:
         super().__init__()

@@ -125,7 +125,7 @@ def _decide(
     from factotum.cli.connection import REQUEST_SECONDS, Connection, run
 
     word = "approve" if agree else "deny"
-    if not yes and not sys.stdin.isatty():
+    if not yes and not on_a_terminal():
         raise BadInput(f"nobody can confirm here: look with `factotum approvals --run {run_id}`, then add --yes")
     by = by or getpass.getuser()
     asked = matching(_ask(run_id, data, tenant)["approvals"], step, iteration)
@@ -157,6 +157,10 @@ def _decide(
         return
     then = "the run goes on" if settled else f"{asked['count']} must agree, so it waits for others"
     output.say(f"{asked['run_id']} {place(asked)} {'approved' if agree else 'denied'} by {by}: {then}")
+
+
+def on_a_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _ask(run_id: str, data: Any, tenant: str) -> Json:

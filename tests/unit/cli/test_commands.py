@@ -44,6 +44,10 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
         ["publish", "-"],
         ["run", "hr/x"],
         ["cancel", "acme.x.1"],
+        ["approvals"],
+        ["approve", "acme.x.1", "order", "--yes"],
+        ["deny", "acme.x.1", "order", "--yes"],
+        ["tasks"],
         ["procedures", "show", "hr/x"],
     ],
 )
@@ -70,6 +74,8 @@ def test_no_stack_is_said_with_the_way_to_start_one(runner: CliRunner, arguments
         (["procedures", "lint", "/nowhere.yaml"], "No such file"),
         (["memory", "search", "x", "--kind", "dream"], "dream"),
         (["runs", "--limit", "0"], "--limit"),
+        (["approve", "acme.x.1", "order"], "add --yes"),
+        (["deny", "acme.x.1", "order"], "add --yes"),
     ],
 )
 def test_bad_input_is_a_sentence_and_status_2(runner: CliRunner, arguments: list[str], words: str) -> None:
@@ -135,6 +141,10 @@ def test_help_comes_at_once() -> None:
         "show",
         "watch",
         "cancel",
+        "approvals",
+        "approve",
+        "deny",
+        "tasks",
         "trace",
         "tools",
         "effects",

@@ -90,7 +90,7 @@ def _value(path: Path | str) -> Any:
     from factotum.cli.documents import text_of
     from factotum.cli.event_file import read_value
 
-    return read_value(sys.stdin.read() if path == "-" else text_of(Path(path)))
+    return read_value(sys.stdin.read() if str(path) == "-" else text_of(Path(path)))
 
 
 def _show(scenario: Scenario, simulated: Simulated) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -140,6 +139,7 @@ class _Simulation:
         self._background: list[asyncio.Task[Any]] = []
         self._tasks = 0
         self._stuck = False
+        self._waits: list[tuple[Node, str]] = []
         self._open = False
         self._work: asyncio.Task[Simulated] | None = None
         dice = Random(scenario.seed)  # noqa: S311 - made to be repeated
@@ -161,16 +161,18 @@ class _Simulation:
 
     async def _run(self) -> Simulated:
         self._work = asyncio.current_task()
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._world.evaluator)
-            return await self._outermost()
+        async with self._world.evaluator:
+            found = await self._outermost()
+            # From here on only the evaluator's processes are waited for.
+            self._work = None
+            return found
 
     async def _outermost(self) -> Simulated:
         scenario = self._scenario
         interpreter = self._interpreter(scenario.raw, scenario.input, RUN_ID, 0, None)
         for arrival in scenario.events:
             self._time.at(arrival.after, partial(self._offer, arrival.event))
-        output, ending, waits = None, None, []
+        output, ending = None, None
         status: Status = "completed"
         try:
             output, ending = await self._carry_out(interpreter, scenario.input)
@@ -179,13 +181,12 @@ class _Simulation:
         except TooLong:
             status = "too long"
         except (asyncio.CancelledError, Aborted):
-            # Nobody but `_idle` cancels, having found that nothing can go on.
+            if not self._stuck:
+                raise
             status = "waiting"
         finally:
             for task in self._background:
                 task.cancel()
-        if self._stuck:
-            waits = self._waits
         root = self._record.root
         if status in ("completed", "failed"):
             root.state, root.ended = "completed" if status == "completed" else "faulted", self._time.elapsed
@@ -195,7 +196,7 @@ class _Simulation:
             self._time.elapsed,
             output,
             ending,
-            waits,
+            self._waits,
             self._world.emitted,
             self._open if ending is not None else self._world.open,
             self._world.answers.refused,
@@ -277,9 +278,7 @@ class _Simulation:
     # -- what happens when nothing can go on ---------------------------------------------------------------
 
     def _idle(self) -> bool:
-        if self._world.evaluating:
-            return False
-        if self._work is None or self._work.done():
+        if self._world.evaluating or self._work is None:
             return False
         if self._decided() or self._time.advance():
             return True

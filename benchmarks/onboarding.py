@@ -28,6 +28,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
+from benchmarks import page
 from benchmarks.by_hand import TASK_QUEUE, Activities, Onboarding
 from factotum.runs.identity import run_id
 from factotum.runtime import clock
@@ -142,28 +143,22 @@ async def compare(house: House, count: int) -> list[list[str]]:
 
 def write(path: Path, rows: list[list[str]], *, count: int, kafka: str) -> None:
     """The last table, for readers of the documentation."""
-    lines = [
-        "# Benchmarks",
-        "",
-        "Written by `make bench`; not edited by hand.",
-        "",
-        "## Onboarding, beside a hand-written Temporal workflow",
-        "",
-        "Both make the same ten calls to the same servers of one local stack, in one run, in turns. The",
-        "hand-written workflow has no gateway, no Kafka, no ledger and no memory: what Factotum costs more is",
-        "what these are. Latency is from the webhook to the end of the run. The figures are those of one",
-        "machine, which also ran all the servers; read the ratios.",
-        "",
-        f"{count} people in each row; Kafka: {kafka}; {os.cpu_count()} cores; {clock.now():%Y-%m-%d}.",
-        "",
-        f"| {' | '.join(COLUMNS)} |",
-        f"|{'---|' * len(COLUMNS)}",
-        *(f"| {' | '.join(row)} |" for row in rows),
-        "",
-        "Ratio: by hand / Factotum for the rate, Factotum / by hand for the times; 1.00 would cost nothing.",
-        "",
-    ]
-    path.write_text("\n".join(lines), encoding="utf-8")
+    page.put(
+        path,
+        "Onboarding, beside a hand-written Temporal workflow",
+        [
+            "Both make the same ten calls to the same servers of one local stack, in one run, in turns. The",
+            "hand-written workflow has no gateway, no Kafka, no ledger and no memory: what Factotum costs more is",
+            "what these are. Latency is from the webhook to the end of the run. The figures are those of one",
+            "machine, which also ran all the servers; read the ratios.",
+            "",
+            f"{count} people in each row; Kafka: {kafka}; {os.cpu_count()} cores; {clock.now():%Y-%m-%d}.",
+            "",
+            *page.table(COLUMNS, rows),
+            "",
+            "Ratio: by hand / Factotum for the rate, Factotum / by hand for the times; 1.00 would cost nothing.",
+        ],
+    )
 
 
 def main() -> None:

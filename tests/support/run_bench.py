@@ -66,7 +66,7 @@ class Bench:
     decisions: Decisions
     count: int = 0
 
-    def worker(self) -> Worker:
+    def worker(self, *, sandboxed: bool = True) -> Worker:
         """One that is not yet running."""
         return make_worker(
             self.client,
@@ -76,6 +76,7 @@ class Bench:
             events=RunEvents(self.outcomes, self.connection),
             evaluations=Evaluations(self.evaluator),
             max_concurrent_activities=50,
+            sandboxed=sandboxed,
         )
 
     async def start(self, text: str, raw: Any = None, tenant: str = "acme", **given: Any) -> str:
@@ -95,8 +96,8 @@ class Bench:
         assert await self.runs.start(run_id, run, source.document)
         return run_id
 
-    async def result(self, run_id: str) -> Any:
-        return await asyncio.wait_for(self.client.get_workflow_handle(run_id).result(), 60)
+    async def result(self, run_id: str, patience_seconds: float = 60) -> Any:
+        return await asyncio.wait_for(self.client.get_workflow_handle(run_id).result(), patience_seconds)
 
 
 @asynccontextmanager

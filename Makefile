@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := deploy/requirements.lock
 
-.PHONY: help setup demo dev down test test-slow conformance lint format protos lock bench kafka sandbox clean
+.PHONY: help setup demo dev down test test-slow conformance histories lint format protos lock bench kafka sandbox clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,9 @@ test-slow: setup ## Run the tests that wait for minutes
 conformance: setup ## Run the specification's conformance kit and examples: make conformance SPECIFICATION=<clone>
 	FACTOTUM_SPECIFICATION="$(or $(SPECIFICATION),$(error name a clone of the specification: make conformance SPECIFICATION=<clone>))" \
 	  $(BIN)/pytest tests/conformance
+
+histories: setup ## Record the histories of this version's interpreter, which the tests replay
+	$(BIN)/python -m tests.workflow.record_histories
 
 lint: setup ## Check style, types, import contracts and generated code
 	$(BIN)/ruff check services tests benchmarks

@@ -14,12 +14,15 @@ import typer
 import yaml
 from typer.main import get_command
 
-from factotum.cli import catalog
+from factotum.cli import case_tests, catalog
 from factotum.cli.main import app
 from factotum.procedures.check import check
+from factotum.procedures.model import walk_document
 from factotum.procedures.parse import parse
+from factotum.procedures.tasks import TASKS
 from factotum.sdk.context import ToolContext
 from factotum.sdk.spec import Effect, Idempotency
+from factotum.simulation.coverage import Coverage
 from tests.support.scripted_http import Answer, scripted_http
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +32,8 @@ DOCUMENTS = sorted(
     for path in ROOT.glob(pattern)
 )
 README = ROOT / "README.md"
+PROCEDURES = ROOT / "docs" / "procedures.md"
+_HEAD = "document: {dsl: '1.0.3', namespace: docs, name: fragment, version: '1.0.0'}\n"
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
@@ -74,6 +79,37 @@ def test_every_document_in_the_readme_passes_its_check() -> None:
     assert documents
     for text in documents:
         assert check(parse(text), catalog.installed()) == []
+
+
+def whole(text: str) -> str:
+    """A document for what is a part of one: the rest of a document, or some of its tasks."""
+    if text.startswith("document:"):
+        return text
+    return _HEAD + (f"do:\n{text}" if text.startswith("- ") else text)
+
+
+LANGUAGE = [text for text in blocks(PROCEDURES, "yaml") if not text.startswith("procedure:")]
+
+
+@pytest.mark.parametrize("text", LANGUAGE, ids=lambda text: text.partition("\n")[0][:40])
+def test_every_document_and_every_part_of_one_in_the_procedures_passes_its_check(text: str) -> None:
+    assert [str(fault) for fault in check(parse(whole(text)), catalog.installed())] == []
+
+
+def test_the_procedures_show_every_kind_of_task() -> None:
+    documents = [parse(whole(text)).document for text in LANGUAGE]
+    assert {named.task.kind for document in documents for _, named in walk_document(document)} == set(TASKS)
+
+
+def test_the_case_in_the_procedures_is_one_of_the_first_document(tmp_path: Path) -> None:
+    [case] = [text for text in blocks(PROCEDURES, "yaml") if text not in LANGUAGE]
+    (tmp_path / "greet.yaml").write_text(LANGUAGE[0], encoding="utf-8")
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases" / "greets.yaml").write_text(case, encoding="utf-8")
+    coverage: dict[str, Coverage] = {}
+    [tested] = case_tests.run_all(tmp_path / "cases", [], catalog.installed(), "acme", coverage)
+    assert tested.differences == []
+    assert coverage["hr/greet"].percent == 100
 
 
 def test_every_other_yaml_in_the_readme_is_yaml() -> None:

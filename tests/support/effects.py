@@ -44,6 +44,9 @@ class InMemoryEffects:
         await asyncio.sleep(min(seconds, 60) / 1000)
         self._now = max(self._now, until)
 
+    async def rest(self) -> None:
+        await asyncio.sleep(0)
+
     def now(self) -> datetime:
         return self._now
 

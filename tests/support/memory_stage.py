@@ -132,6 +132,9 @@ class _World:
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
+    async def rest(self) -> None:
+        await asyncio.sleep(0)
+
     def now(self) -> datetime:
         return clock.now()
 

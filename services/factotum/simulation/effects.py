@@ -169,6 +169,9 @@ class SimulatedEffects:
     async def sleep(self, seconds: float) -> None:
         await self._world.time.sleep(seconds)
 
+    async def rest(self) -> None:
+        await asyncio.sleep(0)
+
     def now(self) -> datetime:
         return self._world.time.now()
 

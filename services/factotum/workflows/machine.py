@@ -32,7 +32,6 @@ Json = Any
 # After so many tasks without an effect the run rests for a moment: a worker that is not heard of for two
 # seconds is taken for stuck by Temporal's SDK.
 TASKS_IN_A_ROW = 250
-REST_SECONDS = 0.001
 
 
 class Machine:
@@ -214,4 +213,4 @@ class Machine:
         self._in_a_row += 1
         if self._in_a_row > TASKS_IN_A_ROW:
             async with self.effect():
-                await self.effects.sleep(REST_SECONDS)
+                await self.effects.rest()

@@ -69,6 +69,9 @@ class Effects(Protocol):
 
     async def sleep(self, seconds: float) -> None: ...
 
+    async def rest(self) -> None:
+        """Lets go of the worker for a moment, and holds the run up for as little."""
+
     def now(self) -> datetime:
         """The time, in UTC; the same on every replay."""
 

@@ -10,7 +10,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
-from factotum.procedures import regexes
+from factotum.procedures import patterns
 
 # An empty registry retrieves nothing: a validator given this never opens a connection.
 NOTHING_REMOTE: Registry[Any] = Registry()
@@ -29,9 +29,8 @@ def fault_of(schema: dict[str, Any]) -> str | None:
         except Unresolvable:
             return f"`$ref: {reference}` leads nowhere inside the schema; nothing is fetched from elsewhere"
     for pattern in _patterns(schema):
-        if regexes.simple(pattern) is None:
-            # It would be matched in the worker, which a text chosen for it could hold up for ever.
-            return f"the pattern {pattern!r} may try without end on some texts: repeat no group, and refer back to none"
+        if (fault := patterns.fault_of(pattern)) is not None:
+            return fault
     return None
 
 

@@ -113,17 +113,3 @@ def test_arguments_made_of_expressions_are_not_judged_by_type() -> None:
 def test_called_tools_include_compensations() -> None:
     text = f"do:\n  - a: {{do: [{{b: {GOOD[:-1]}, metadata: {{compensate: {{call: mail.recall}}}}}}}}]}}\n"
     assert called_tools(parse(HEAD + text).document) == {"mail.send", "mail.recall"}
-
-
-@pytest.mark.parametrize(
-    ("schema", "refused"),
-    [
-        ("{type: string, pattern: '^(a+)+$'}", True),
-        ("{properties: {code: {pattern: '(x+x+)+y'}}}", True),
-        ("{patternProperties: {'^(a|aa)+$': {type: string}}}", True),
-        ("{properties: {code: {pattern: '^[A-Z]{2}[0-9]+$'}, pattern: {type: string}}}", False),
-    ],
-)
-def test_a_pattern_that_may_try_without_end_would_hold_up_the_worker(schema: str, refused: bool) -> None:
-    found = faults(f"input: {{schema: {{document: {schema}}}}}\ndo:\n  - a: {{set: {{}}}}\n")
-    assert any("may try without end" in fault for fault in found) is refused, found

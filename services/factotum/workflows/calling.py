@@ -109,7 +109,7 @@ async def attempt(run: Interpreter, step: Step, compensate: Compensate | None, p
     doubt = Doubt(
         step=step,
         undo=None if compensate is None else compensate.model_dump(by_alias=True),
-        surroundings={} if compensate is None else surroundings(compensate, place.arguments),
+        surroundings={} if compensate is None else surroundings(run, compensate, place.arguments),
     )
     async with run.effect():
         try:
@@ -123,9 +123,10 @@ async def attempt(run: Interpreter, step: Step, compensate: Compensate | None, p
             raise
 
 
-def surroundings(compensate: Compensate, arguments: Mapping[str, Json]) -> dict[str, Json]:
+def surroundings(run: Interpreter, compensate: Compensate, arguments: Mapping[str, Json]) -> dict[str, Json]:
     """Of what expressions may name, what those of a compensation do: a journal holds no more than it needs."""
-    text = str(compensate.with_)
+    # The policies that it names have expressions too.
+    text = str(_undoing(run, compensate, None, ""))
     return {name: value for name, value in arguments.items() if f"${name}" in text}
 
 
@@ -138,10 +139,17 @@ async def note(
         return
     pointer, fault = f"{step.pointer}/metadata/compensate", ""
     try:
-        undo = await run.resolve(compensate.with_, output, arguments, pointer)
+        undo = await run.resolve(_undoing(run, compensate, output, pointer), output, arguments, pointer)
     except Problem as error:
         undo, fault = {}, error.detail
     run.journal.done(Done(step=step, tool=tool_named(compensate.call) or compensate.call, arguments=undo, fault=fault))
+
+
+def _undoing(run: Interpreter, compensate: Compensate, output: Json, pointer: str) -> Mapping[str, Json]:
+    """What a compensation is called with, before its expressions: as for a call, with policies and URIs filled in."""
+    if compensate.call not in PROTOCOLS and compensate.call != ASYNCAPI:
+        return compensate.with_
+    return prepared(compensate.with_, output, run.document.use.authentications, pointer)
 
 
 async def settle(run: Interpreter, doubt: Doubt) -> None:

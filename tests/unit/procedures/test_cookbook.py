@@ -89,6 +89,23 @@ def test_none_is_live_in_a_planner_that_loads_the_packaged_procedures() -> None:
     assert live == {"hr/employee-onboarding", "hr/employee-offboarding"}
 
 
+def test_the_secret_of_an_order_is_only_a_mark_and_its_undoing_has_it_too(tools: Catalog) -> None:
+    raw = parse((FOLDER / "equipment-order.yaml").read_text(encoding="utf-8")).raw
+    late = {"id": "1", "delivery": "2026-12-24"}
+    given = [{"data": {"employee": "7", "starts": "2026-12-01", "mail": "a@acme.example"}}, {"data": {"article": "x"}}]
+    observed = [Observation(tool="openapi.call", output=late)]
+    calls = simulate(Scenario(raw, given, tools, observations=observed)).record.effects
+    assert [call.arguments["operationId"] for call in calls] == [
+        "createReservation",
+        "createOrder",
+        "cancelOrder",
+        "cancelReservation",
+    ]
+    for call in calls:
+        client = call.arguments["authentication"]["oauth2"]["client"]
+        assert client["id"].endswith(":supplier/id⟧") and client["secret"].endswith(":supplier/secret⟧")
+
+
 def test_a_password_is_reset_at_the_address_of_the_very_account(tools: Catalog) -> None:
     raw = parse((FOLDER / "password-reset.yaml").read_text(encoding="utf-8")).raw
     account = {"id": "u 7", "userName": "ada@acme.example", "active": True, "groups": []}

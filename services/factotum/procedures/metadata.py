@@ -30,7 +30,7 @@ class Escalation(Closed):
 class Approval(Closed):
     """A person decides before the call is made.
 
-    `by`: who may, as names or `group:NAME`. `count`: how many of them must agree; one who refuses decides.
+    `by`: who may, as names or `group:NAME`, which may be expressions on the step's input. `count`: how many of them must agree; one who refuses decides.
     `within`: until when; none: for as long as it takes. `otherwise`: what then, a refusal or other people.
     """
 

@@ -162,6 +162,8 @@ class Approvals:
             seconds = await run.seconds(stage.within, place.value, place.arguments, where)
             frame["asked_until"] = run.effects.now().timestamp() + seconds
         until = frame.get("asked_until")
+        where = f"{place.pointer}/metadata/approval/by"
+        by = [str(name) for name in await run.resolve(list(stage.by), place.value, place.arguments, where)]
         asked = PendingApproval(
             step=place.pointer,
             iteration=place.iteration,
@@ -169,7 +171,7 @@ class Approvals:
             arguments=dict(arguments),
             call_sha256=frame["asked_sha256"],
             summary=summary,
-            by=list(stage.by),
+            by=by,
             count=getattr(stage, "count", 1),
             asked_at=datetime.fromtimestamp(frame["asked_at"], UTC),
             until=None if until is None else datetime.fromtimestamp(until, UTC),

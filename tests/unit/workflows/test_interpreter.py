@@ -9,6 +9,7 @@ import pytest
 
 from factotum.procedures.parse import parse
 from factotum.workflows import problem
+from factotum.workflows.contract import Decision
 from factotum.workflows.interpreter import Interpreter
 from factotum.workflows.problem import Problem, of_tool_error
 from factotum.workflows.scope import Aborted
@@ -280,3 +281,15 @@ async def test_wait_is_a_sleep() -> None:
     effects = InMemoryEffects()
     assert await run("do:\n  - a: {wait: {minutes: 1, seconds: 30}}\n", {"kept": 1}, effects) == {"kept": 1}
     assert effects.slept == [90]
+
+
+async def test_who_decides_may_come_from_the_data() -> None:
+    text = "do:\n  - a: {call: x.y, metadata: {approval: {by: ['${ .manager }', 'group:it']}}}\n"
+    machine = interpreter(text, InMemoryEffects(x__y=lambda _: {"done": True}), {"manager": "grace"})
+    work = asyncio.ensure_future(machine.run({"manager": "grace"}))
+    while not machine.approvals.pending:
+        await asyncio.sleep(0)
+    (asked,) = machine.approvals.pending
+    assert asked.by == ["grace", "group:it"]
+    assert machine.decide(Decision(step="/do/0/a", call_sha256=asked.call_sha256, approve=True, by="grace"))
+    assert await work == {"done": True}

@@ -29,6 +29,7 @@ def tool(name: str, output: Any = None, given: Any = None, effect: Effect = Effe
 CATALOG = {name: tool(name) for name in ("x.do", "x.undo", "x.other")} | {
     "x.get": tool("x.get", effect=Effect.NONE),
     "x.any": tool("x.any", output={}),
+    "x.maybe": tool("x.maybe", output={"type": ["object", "null"], "additionalProperties": False}),
     "x.list": tool("x.list", output={"type": "array", "items": {"type": "string"}}),
     "x.strict": tool("x.strict", given={"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}),
 }

@@ -76,7 +76,10 @@ def rehearse(
         )
         failed = _failed(simulated)
         step = "" if failed is None else failed.pointer
-        passed |= {node.pointer for node in simulated.record.root.everything if node.state == "completed"}
+        # What was begun and not judged, for the rehearsal was given up in it, might have passed.
+        passed |= {
+            node.pointer for node in simulated.record.root.everything if node.state not in ("faulted", "skipped")
+        }
         message = _own_fault(simulated, failed)
         if message is None or simulated.open:
             # What failed for another reason, or on a value that says nothing, might have passed.

@@ -49,7 +49,9 @@ def test_what_fails_whatever_tools_answer_is_a_fault(text: str, pointer: str, me
         # Texts may be numbers, dates, addresses.
         "do: [{a: {call: x.get}}, {b: {set: {n: '${ .id | tonumber }'}}}]",
         "do: [{a: {call: x.get}}, {b: {set: {n: '${ .id | fromjson | .x }'}}}]",
-        # Lists may be long, or empty.
+        # Lists may be long, or empty; what may be null often is.
+        "do: [{a: {set: {n: '${ .names[4] * 2 }'}}}]",
+        "do: [{a: {call: x.maybe}}, {b: {set: {n: '${ . + 1 }'}}}]",
         "do: [{a: {set: {n: '${ (.names[4] | ascii_downcase) + \"x\" }'}}}]",
         # A tool that says nothing of its answer may answer this.
         "do: [{a: {call: x.any}}, {b: {set: {n: '${ .n + [1] + \"x\" }'}}}]",

@@ -66,7 +66,14 @@ async def failure_of(bench: Bench, run_id: str) -> str:
 
 
 async def test_what_waits_is_listed_and_shown_until_it_is_decided(bench: Bench) -> None:
-    run_id = await bench.start(asking("{by: [ada]}"))
+    go = asyncio.Event()
+
+    async def later(_: object) -> Any:
+        await go.wait()
+        return {}
+
+    bench.executor.answers["x.later"] = later
+    run_id = await bench.start(asking("{by: [ada]}") + "  - later: {call: x.later}\n")
     asked = await waiting(bench, run_id)
 
     async def listed() -> list[WaitingCall]:
@@ -85,10 +92,24 @@ async def test_what_waits_is_listed_and_shown_until_it_is_decided(bench: Bench) 
     with pytest.raises(RunNotFound):
         await bench.decisions.decide("globex", run_id, on(asked, "ada"))
     assert await bench.decisions.decide("acme", run_id, on(asked, "ada")) is True
-    await bench.result(run_id)
+    while len(bench.executor.calls) < 2:
+        await asyncio.sleep(0.05)
+    description = await bench.client.get_workflow_handle(run_id).describe()
+    assert description.typed_search_attributes.get(attributes.WAITING) is None
     async with asyncio.timeout(20):
         while await listed():
             await asyncio.sleep(0.1)
+    go.set()
+    await bench.result(run_id)
+    assert await bench.decisions.approvals("acme", run_id) == ([], [])
+    with pytest.raises(NothingWaits):
+        await bench.decisions.decide("acme", run_id, on(asked, "ada"))
+
+
+async def test_nothing_waits_in_a_run_that_was_ended_from_outside(bench: Bench) -> None:
+    run_id = await bench.start(asking("{by: [ada]}"))
+    asked = await waiting(bench, run_id)
+    await bench.client.get_workflow_handle(run_id).terminate()
     assert await bench.decisions.approvals("acme", run_id) == ([], [])
     with pytest.raises(NothingWaits):
         await bench.decisions.decide("acme", run_id, on(asked, "ada"))

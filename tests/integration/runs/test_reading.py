@@ -88,7 +88,10 @@ do:
 
 CHILD = parse(
     "document: {dsl: '1.0.3', namespace: test, name: inner, version: '2.0.0'}\n"
-    "do:\n  - add: {call: x.one}\n  - bad: {if: '${ $context.fail }', call: x.bad}\n"
+    "do:\n"
+    "  - rest: {if: '${ $context.slow }', wait: PT1H}\n"
+    "  - add: {call: x.one}\n"
+    "  - bad: {if: '${ $context.fail }', call: x.bad}\n"
 ).raw
 
 
@@ -101,7 +104,7 @@ async def test_a_nested_run_is_a_step_that_can_be_shown_by_itself(bench: Bench) 
     text = f"""
 do:
   - good: {{run: {{workflow: {inner}, input: {{fail: false}}}}}}, metadata: {{summary: Do it}}}}
-  - alone: {{run: {{await: false, workflow: {inner}, input: {{fail: false}}}}}}}}
+  - alone: {{run: {{await: false, workflow: {inner}, input: {{slow: true}}}}}}}}
   - wrong: {{run: {{workflow: {inner}, input: {{fail: true}}}}}}}}
 """
     run_id = await bench.start(text, documents={"test/inner:2.0.0": CHILD})
@@ -117,7 +120,8 @@ do:
     assert "no" in wrong.last_error
     nested = await bench.runs.get("acme", good.run_id)
     assert (nested.procedure, nested.procedure_version, nested.status) == ("test/inner", "2.0.0", RunStatus.COMPLETED)
-    assert [step.pointer for step in nested.steps] == ["/do/0/add"]
+    assert [step.pointer for step in nested.steps] == ["/do/1/add"]
+    assert (await bench.runs.get("acme", alone.run_id)).status is RunStatus.RUNNING
 
 
 async def test_calls_that_the_worker_makes_by_itself_are_steps_too(bench: Bench) -> None:

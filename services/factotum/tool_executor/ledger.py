@@ -142,10 +142,14 @@ _IN_DOUBT = {
 def known(
     entry: Entry | None, *, key: str, tool: str, arguments_sha256: str, settle: bool, ambiguous_retry_seconds: float
 ) -> Replay | Refused | None:
-    """What can be answered by the entry alone; None where something has to be done, or waited for."""
+    """What can be answered by the entry alone; None where something has to be done, or waited for.
+
+    Where nothing was done under a key, it is as good as new: a call that people approved anew, with other
+    arguments, may have it.
+    """
     if entry is None:
         return Refused(NotDone("no call was made under this key"), effect_possible=False) if settle else None
-    if entry.tool != tool or entry.arguments_sha256 != arguments_sha256:
+    if entry.tool != tool or (entry.arguments_sha256 != arguments_sha256 and entry.effect_possible):
         what = "other arguments" if entry.tool == tool else f"the tool {entry.tool}"
         mistaken = InvalidArgument(f"the idempotency key {key!r} was used before with {what}; take a new one")
         return Refused(mistaken, entry.effect_possible)

@@ -164,8 +164,12 @@ class SqliteLedger:
                 _insert(db, claim)
             db.execute(
                 "UPDATE effects SET state = 'started', attempts = ?, tool_version = ?, lease_owner = ?, "
-                "lease_until = ?, updated_at = ?, doubt = ?, arguments_json = ? WHERE tenant = ? AND key = ?",
-                (*lease, claim.now.timestamp(), decision.doubt, claim.arguments_json, claim.tenant, claim.key),
+                "lease_until = ?, updated_at = ?, doubt = ?, arguments_json = ?, arguments_sha256 = ? "
+                "WHERE tenant = ? AND key = ?",
+                (
+                    *(*lease, claim.now.timestamp(), decision.doubt),
+                    *(claim.arguments_json, claim.arguments_sha256, claim.tenant, claim.key),
+                ),
             )
         return decision
 

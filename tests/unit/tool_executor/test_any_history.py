@@ -24,13 +24,14 @@ ASKED = ["ok", "away", "refused", "raise", "ambiguous", "die"]
 @dataclass(frozen=True)
 class Attempt:
     """What one attempt meets with. `waits`: the lease of a dead one before it has ended; `settles`: it only
-    asks what became of the earlier ones."""
+    asks what became of the earlier ones. `name`: what the call is made with."""
 
     call: str
     asked: str
     waits: bool
     resolves: bool
     settles: bool = False
+    name: str = "ada"
 
 
 attempts = st.builds(
@@ -40,6 +41,7 @@ attempts = st.builds(
     waits=st.booleans(),
     resolves=st.booleans(),
     settles=st.booleans(),
+    name=st.sampled_from(["ada", "ada", "bob"]),
 )
 
 
@@ -49,7 +51,7 @@ async def attempted(b: Bench, tool: str, attempt: Attempt) -> Answer | None:
     if attempt.waits:
         b.ahead += timedelta(seconds=LEASE_SECONDS)
     try:
-        return await b.call(tool, settle=attempt.settles)
+        return await b.call(tool, settle=attempt.settles, name=attempt.name)
     except asyncio.CancelledError:
         b.restarted()
         return None
@@ -65,6 +67,17 @@ async def ambiguous(b: Bench) -> bool:
     return entry is not None and entry.state is State.AMBIGUOUS
 
 
+def of_another_call(answer: Answer) -> bool:
+    """Whether it was refused because the key is another call's, whose effect there may be."""
+    return answer.error is not None and "used before" in answer.error.message
+
+
+async def agreed(b: Bench, tool: str) -> str:
+    """What the call of this key is made with, that there may be an effect of."""
+    answer = await attempted(b, tool, Attempt("away", "away", waits=True, resolves=False))
+    return "bob" if answer is not None and of_another_call(answer) else "ada"
+
+
 async def live(tool: str, history: list[Attempt], once: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with bench(Path(folder)) as b:
@@ -77,6 +90,9 @@ async def live(tool: str, history: list[Attempt], once: bool) -> None:
                 assert not (attempt.settles and once and effects > before), "to settle is to do nothing new"
                 if answer is None:
                     continue
+                if of_another_call(answer):
+                    assert effects == before and (await b.entry()).effect_possible
+                    continue
                 if answer.output_json is not None:
                     assert effects >= 1
                     assert output in (None, answer.output_json)
@@ -87,8 +103,9 @@ async def live(tool: str, history: list[Attempt], once: bool) -> None:
                     assert effects == 0, "a run was told that there is nothing to undo, and there is"
                 if attempt.resolves and await ambiguous(b):
                     await resolve_truly(b)
+            name = await agreed(b, tool)
             for _ in range(3):
-                answer = await attempted(b, tool, Attempt("ok", "ok", waits=True, resolves=False))
+                answer = await attempted(b, tool, Attempt("ok", "ok", waits=True, resolves=False, name=name))
                 if await ambiguous(b):
                     await resolve_truly(b)
             assert answer is not None and answer.output_json is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -42,6 +43,37 @@ async def test_a_key_belongs_to_one_tool_and_one_set_of_arguments(b: Bench) -> N
         assert answer.error is not None and answer.error.kind == "invalid_argument"
         assert "used before" in answer.error.message
     assert len(b.world.effects) == 1
+
+
+async def test_a_key_under_which_nothing_was_done_takes_other_arguments(b: Bench) -> None:
+    b.world.script("refuse")
+    assert (await b.call("create")).error is not None
+    before = await b.entry()
+    answer = await b.call("create", name="bob")
+    assert answer.error is None and [effect["name"] for effect in b.world.effects] == ["bob"]
+    after = await b.entry()
+    assert after.state is State.DONE and after.arguments_sha256 != before.arguments_sha256
+    earlier = await b.call("create")
+    assert earlier.error is not None and "used before" in earlier.error.message
+    assert (await b.call("create", name="bob")).replayed
+
+
+@pytest.mark.parametrize("word", ["lost-before", "fail-before", "ambiguous", "die"])
+async def test_a_key_in_doubt_keeps_its_arguments(b: Bench, word: str) -> None:
+    b.world.script(word)
+    with contextlib.suppress(asyncio.CancelledError):
+        await b.call("create")
+    effects = len(b.world.effects)
+    answer = await b.call("create", name="bob")
+    assert answer.error is not None and answer.error.kind == "invalid_argument" and answer.effect_possible
+    assert len(b.world.effects) == effects
+
+
+async def test_a_failed_key_does_not_change_its_tool(b: Bench) -> None:
+    b.world.script("refuse")
+    await b.call("create")
+    answer = await b.call("send")
+    assert answer.error is not None and "used before" in answer.error.message
 
 
 @pytest.mark.parametrize(("wanted", "taken"), [("", True), ("1.7.3", True), ("2.0.0", False), ("0.9.0", False)])

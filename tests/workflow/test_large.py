@@ -14,7 +14,7 @@ from factotum.workflows.contract import ToolPin
 from tests.support.run_bench import Bench, run_bench
 from tests.support.temporal import temporal_server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 # From so many on the server warns of a history.
 LONGEST_HISTORY = 10_240

@@ -182,6 +182,19 @@ async def test_no_message_to_the_server_holds_too_many_answers(bench: Bench) -> 
     assert len(bench.executor.requests) == 70
 
 
+@pytest.mark.slow
+async def test_nor_too_many_values_of_expressions(bench: Bench) -> None:
+    # Twenty of a quarter of a megabyte each are more than a message to the server may be.
+    text = """
+do:
+  - l:
+      for: {each: n, in: '[range(20)]'}
+      do: [{look: {set: '${ [range($workflow.input.n)] | map("12345678") | join("") }', output: {as: '{n: length}'}}}]
+"""
+    run_id = await read(bench, text, raw={"n": 30_000})
+    assert await bench.result(run_id) == {"n": 240_000}
+
+
 async def test_the_outcome_waits_for_kafka_as_an_activity(bench: Bench) -> None:
     bench.outcomes.away = True
     run_id = await read(bench)

@@ -20,9 +20,11 @@ from temporalio.exceptions import (
     TimeoutError,
 )
 
+from factotum.procedures.cost import CHARACTERS
 from factotum.procedures.expressions import ExpressionError
+from factotum.procedures.program import is_at_most
 from factotum.workflows import problem, waiting
-from factotum.workflows.compensation import Done
+from factotum.workflows.compensation import Done, Doubt
 from factotum.workflows.contract import (
     EVALUATE,
     PUBLISH_EVENT,
@@ -34,7 +36,7 @@ from factotum.workflows.contract import (
     ToolPin,
     local_call_id,
 )
-from factotum.workflows.local import MOST_IN_A_ROW, NotHere, cause_of, tried_here
+from factotum.workflows.local import LARGEST_RESULT_BYTES, MOST_IN_A_ROW, NotHere, cause_of, tried_here
 from factotum.workflows.problem import Problem
 from factotum.workflows.step import Step
 from factotum.workflows.world import Child, ChildResult
@@ -51,6 +53,10 @@ EXECUTOR_UNAVAILABLE = "executor-unavailable"
 SHOWN_TO_TRY = ["unavailable", "rate_limited"]
 # The bounded evaluation itself ends well before; this is for a worker that is busy.
 EVALUATION_TIMEOUT = timedelta(seconds=30)
+# Of a value of so many bytes, as the language counts.
+LARGEST_SIZE = int(LARGEST_RESULT_BYTES / CHARACTERS)
+# Temporal rounds it up, to a second at most.
+NEXT_TASK = timedelta(milliseconds=1)
 # What a tool of this effect class does is the same however often it is done.
 WITHOUT_EFFECT = "none"
 # A tool that may take longer is not called within a workflow task.
@@ -156,7 +162,7 @@ class TemporalEffects:
 
     async def rest(self) -> None:
         # The shortest of timers takes a second; this does not leave the worker.
-        await self.evaluate("null", None, {})
+        await self._evaluate("null", None, {})
 
     def now(self) -> datetime:
         return workflow.now()
@@ -165,6 +171,15 @@ class TemporalEffects:
         return workflow.random().random()
 
     async def evaluate(self, program: str, value: Any, arguments: Mapping[str, Any]) -> Any:
+        result = await self._evaluate(program, value, arguments)
+        self._here_in_a_row += 1
+        if self._here_in_a_row >= MOST_IN_A_ROW or not is_at_most(result, LARGEST_SIZE):
+            # What comes next has a workflow task of its own, and its results a message of their own.
+            await workflow.sleep(NEXT_TASK)
+            self._here_in_a_row = 0
+        return result
+
+    async def _evaluate(self, program: str, value: Any, arguments: Mapping[str, Any]) -> Any:
         try:
             return await workflow.execute_local_activity(
                 EVALUATE,
@@ -241,7 +256,12 @@ class TemporalEffects:
             if isinstance(error.cause, CancelledError):
                 raise asyncio.CancelledError from error
             raise _of_child(error, child) from error
-        return ChildResult(run_id, result.output, [Done.model_validate(each) for each in result.done])
+        return ChildResult(
+            run_id,
+            result.output,
+            [Done.model_validate(each) for each in result.done],
+            [Doubt.model_validate(each) for each in result.doubts],
+        )
 
     def should_move(self) -> bool:
         info = workflow.info()
@@ -262,7 +282,7 @@ def idempotency_key(step: Step) -> str:
 
 def _short(child: Child) -> str:
     """What tells a nested run from the others of its parent: an id may be 200 characters, a pointer is longer."""
-    return hashlib.sha256(f"{child.pointer}|{child.iteration}".encode()).hexdigest()[:12]
+    return hashlib.sha256(f"{child.pointer}|{child.iteration}|{child.attempt or ''}".encode()).hexdigest()[:12]
 
 
 def _of_child(error: ChildWorkflowError, child: Child) -> Problem:

@@ -232,7 +232,7 @@ async def test_what_cannot_be_undone_is_tried_for_a_while_and_then_a_persons_tas
     bench.executor.answers |= {"x.make": lambda _: {"id": 7}, "x.undo": away, "x.bad": refused}
     undo = "metadata: {compensate: {call: x.undo, with: {id: '${ .id }'}}}"
     text = f"do:\n  - one: {{call: x.make, {undo}}}\n  - bad: {{call: x.bad}}\n"
-    run_id = await bench.start(text, compensation_seconds=1.0)
+    run_id = await bench.start(text, compensation_seconds=3.0)
     assert "not undone" in await failure_of(bench, run_id)
     assert sum(tool == "x.undo" for tool, _ in bench.executor.calls) > 1
     view = await bench.runs.get("acme", run_id)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from factotum.procedures import values
 from factotum.procedures.checks import nearest
 from factotum.procedures.expressions import escape
 from factotum.procedures.fault import Fault, FaultyDocument
 from factotum.procedures.model import Document
 from factotum.procedures.shapes import Closed
 from factotum.procedures.tasks import TASKS
+from factotum.procedures.values import Place
 
 # An event or a model may bring a document; more than this is no procedure that a person could read.
 MAX_BYTES = 1024 * 1024
-MAX_DEPTH = 64
-
-Place = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +44,7 @@ def parse(text: str) -> Source:
     """Reads YAML or JSON text. Raises `FaultyDocument` with every structural fault."""
     if len(text.encode()) > MAX_BYTES:
         raise FaultyDocument([Fault("", f"the document is larger than {MAX_BYTES} bytes")])
-    try:
-        node = yaml.compose(text, Loader=yaml.CSafeLoader)
-        places: dict[str, Place] = {}
-        raw = _value(node, "", places, 0) if node is not None else None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        advice = "Check the indentation, and put quotes around what holds `: `, `#`, `{` or `[`"
-        raise FaultyDocument([Fault("", f"not YAML: {error.problem}", advice, line, column)]) from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise FaultyDocument([Fault("", f"not YAML: {error}")]) from error
+    raw, places = values.read(text)
     if not isinstance(raw, dict):
         raise FaultyDocument([Fault("", "a document must be a mapping with `document:` and `do:`")])
     return parse_raw(raw, places)
@@ -70,40 +57,6 @@ def parse_raw(raw: Mapping[str, Any], places: Mapping[str, Place] | None = None)
     except ValidationError as error:
         faults = [_fault(dict(found)) for found in error.errors(include_url=False, include_context=False)]
         raise FaultyDocument([_locate(fault, places or {}) for fault in faults]) from error
-
-
-def _value(node: yaml.Node, pointer: str, places: dict[str, Place], depth: int) -> Any:
-    if depth > MAX_DEPTH:
-        raise ValueError(f"nested deeper than {MAX_DEPTH}")
-    places[pointer] = (node.start_mark.line + 1, node.start_mark.column + 1)
-    if isinstance(node, yaml.MappingNode):
-        found: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = str(key_node.value)
-            if key in found:
-                raise yaml.MarkedYAMLError(problem=f"the key {key!r} stands twice", problem_mark=key_node.start_mark)
-            below = f"{pointer}/{escape(key)}"
-            found[key] = _value(value_node, below, places, depth + 1)
-            places[below] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-        return found
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(item, f"{pointer}/{index}", places, depth + 1) for index, item in enumerate(node.value)]
-    return _scalar(node)
-
-
-def _scalar(node: yaml.Node) -> Any:
-    # JSON has no dates: what YAML would make one stays the text that it is.
-    if node.tag == "tag:yaml.org,2002:timestamp":
-        return node.value
-    value = yaml.CSafeLoader.construct_object(_constructor, node)
-    if value is not None and not isinstance(value, str | bool | int | float):
-        raise yaml.MarkedYAMLError(problem=f"JSON has no {node.tag.rpartition(':')[2]}", problem_mark=node.start_mark)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise yaml.MarkedYAMLError(problem="JSON has no infinity and no NaN", problem_mark=node.start_mark)
-    return value
-
-
-_constructor = yaml.CSafeLoader("")
 
 
 def _fault(error: dict[str, Any]) -> Fault:

@@ -12,6 +12,7 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailed
 from temporalio.exceptions import ApplicationError
 
 from factotum.activities.tool_call import HEARTBEAT_SECONDS
+from factotum.bounded.evaluator import Busy
 from factotum.procedures import expressions
 from factotum.procedures.parse import parse
 from factotum.runs.errors import RunNotFound
@@ -375,6 +376,21 @@ async def test_an_expression_that_is_too_dear_is_evaluated_elsewhere_and_stopped
     with pytest.raises(WorkflowFailureError) as failed:
         await bench.result(run_id)
     assert "/do/0/a/set" in str(failed.value.cause)
+
+
+async def test_a_worker_that_is_busy_with_other_expressions_is_waited_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, refusals = bench.evaluator.evaluate, [Busy("taken")] * 4 + [TimeoutError("no process started")]
+
+    async def evaluate(*given: Any, **options: Any) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return await real(*given, **options)
+
+    monkeypatch.setattr(bench.evaluator, "evaluate", evaluate)
+    assert await bench.result(await bench.start("do:\n  - a: {set: '${ [range(.n)] | length }'}\n", {"n": 5})) == 5
+    assert refusals == []
 
 
 async def test_a_person_decides_on_the_very_call(bench: Bench) -> None:

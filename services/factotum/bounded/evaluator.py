@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,6 +28,10 @@ class TooLarge(ExpressionError):
     """The expression, or its result, took more memory than it may, and was stopped."""
 
 
+class Busy(Exception):
+    """No process became free for the evaluation: it says nothing of the expression."""
+
+
 class BoundedEvaluator:
     """Evaluates any allowed program; hurts nobody whatever the program does.
 
@@ -34,16 +39,19 @@ class BoundedEvaluator:
     address space in a process without environment; its result has at most `output_bytes` of JSON.
 
     Processes start with the first evaluation that needs them. Enter it on the event loop that uses it.
+
+    Args:
+        processes: how many evaluate at the same time; None: one a processor, at least two.
     """
 
     def __init__(
         self,
-        processes: int = 1,
+        processes: int | None = None,
         seconds: float = 2.0,
         memory_bytes: int = 512 * MEBIBYTE,
         output_bytes: int = 2 * MEBIBYTE,
     ) -> None:
-        self._processes = processes
+        self._processes = processes or max(2, os.cpu_count() or 1)
         self._seconds = seconds
         self._memory_bytes = memory_bytes
         self._output_bytes = output_bytes
@@ -61,15 +69,18 @@ class BoundedEvaluator:
         while self._idle:
             await _end(self._idle.pop())
 
-    async def evaluate(self, program: str, value: Json, arguments: Mapping[str, Json]) -> Json:
+    async def evaluate(
+        self, program: str, value: Json, arguments: Mapping[str, Json], *, patience_seconds: float | None = None
+    ) -> Json:
         """The first result of a program on a value, null if there is none.
 
-        Raises `TooSlow`, `TooLarge`, and `ExpressionError` for what the program itself does wrong.
+        Raises `TooSlow`, `TooLarge`, and `ExpressionError` for what the program itself does wrong; `Busy` if
+        no process is free within `patience_seconds`. First come, first served.
         """
         if self._free is None:
             raise RuntimeError("the evaluator is not entered")
         request = _request(program, value, arguments)
-        async with self._free:
+        async with _turn(self._free, patience_seconds):
             process = self._idle.pop() if self._idle else await self._start()
             kept = False
             try:
@@ -120,6 +131,19 @@ class BoundedEvaluator:
             await _end(process)
             raise
         return process
+
+
+@contextlib.asynccontextmanager
+async def _turn(free: asyncio.Semaphore, patience_seconds: float | None) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(patience_seconds):
+            await free.acquire()
+    except TimeoutError:
+        raise Busy(f"no process was free for the expression within {patience_seconds:g} s") from None
+    try:
+        yield
+    finally:
+        free.release()
 
 
 def _request(program: str, value: Json, arguments: Mapping[str, Json]) -> bytes:

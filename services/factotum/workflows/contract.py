@@ -18,6 +18,8 @@ PUBLISH_EVENT = "publish-event"
 SUBSCRIBE = "subscribe-to-events"
 UNSUBSCRIBE = "unsubscribe-from-events"
 EVALUATE = "evaluate-expression"
+# Type of the `ApplicationError` for every expression that fails, is too slow or too large.
+EXPRESSION_FAILED = "expression"
 
 # Signal that brings an event, update that brings a person's decision, query for what waits for one.
 EVENT_SIGNAL = "event"

@@ -27,6 +27,7 @@ from factotum.workflows import problem, waiting
 from factotum.workflows.compensation import Done, Doubt
 from factotum.workflows.contract import (
     EVALUATE,
+    EXPRESSION_FAILED,
     PUBLISH_EVENT,
     Emission,
     Evaluation,
@@ -51,8 +52,10 @@ EXECUTOR_UNAVAILABLE = "executor-unavailable"
 # Of the retryable kinds of tool error, those that a `try` is shown at once. An ambiguous effect is not
 # among them: only a person can settle it, and trying again is how the run waits for that.
 SHOWN_TO_TRY = ["unavailable", "rate_limited"]
-# The bounded evaluation itself ends well before; this is for a worker that is busy.
-EVALUATION_TIMEOUT = timedelta(seconds=30)
+# One attempt, the wait for a free process included; the evaluation itself ends within seconds.
+EVALUATION_TIMEOUT = timedelta(minutes=2)
+# A worker whose processes are taken by others' expressions is no fault of this one.
+EVALUATION_LIMIT = timedelta(hours=1)
 # Of a value of so many bytes, as the language counts.
 LARGEST_SIZE = int(LARGEST_RESULT_BYTES / CHARACTERS)
 # Temporal rounds it up, to a second at most.
@@ -185,15 +188,19 @@ class TemporalEffects:
                 EVALUATE,
                 Evaluation(program=program, value=value, arguments=dict(arguments)),
                 start_to_close_timeout=EVALUATION_TIMEOUT,
-                retry_policy=RetryPolicy(maximum_attempts=3),
+                schedule_to_close_timeout=EVALUATION_LIMIT,
+                retry_policy=RetryPolicy(
+                    initial_interval=timedelta(milliseconds=100), maximum_interval=timedelta(seconds=5)
+                ),
             )
-        except ApplicationError as error:
-            # What a local activity raises is not wrapped.
-            raise ExpressionError(error.message) from error
-        except ActivityError as error:
-            if isinstance(error.cause, CancelledError):
+        except FailureError as error:
+            cause = cause_of(error)
+            if isinstance(cause, CancelledError):
                 raise asyncio.CancelledError from error
-            raise ExpressionError(f"{program!r}: {error.cause or error}") from error
+            if isinstance(cause, ApplicationError) and cause.type == EXPRESSION_FAILED:
+                raise ExpressionError(cause.message) from error
+            detail = f"{program!r} could not be evaluated within {EVALUATION_LIMIT}: {cause}"
+            raise Problem(problem.RUNTIME, 503, "unavailable", detail) from error
 
     async def emit(self, event: dict[str, Any], summary: str) -> None:
         try:

@@ -26,7 +26,8 @@ from factotum.workflows.contract import EVENT_SIGNAL, EventSignal, RunInput
 from tests.support.executor import ScriptedExecutor, scripted_executor
 from tests.support.scenario_events import Subscriptions, subscriptions
 
-PATIENCE_SECONDS = 60.0
+# Workers that are killed leave a task for ten seconds before another gets it.
+PATIENCE_SECONDS = 600.0
 
 
 class KeptEvents(EventProducer):
@@ -102,8 +103,14 @@ async def result(handle: WorkflowHandle[Any, Any]) -> Any:
 @asynccontextmanager
 async def worker_bench(client: Client, task_queue: str) -> AsyncIterator[WorkerBench]:
     """A bench without any worker."""
+    async with scripted_executor() as executor, bench_on(client, task_queue, executor) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def bench_on(client: Client, task_queue: str, executor: ScriptedExecutor) -> AsyncIterator[WorkerBench]:
+    """A bench without any worker, with this executor."""
     async with (
-        scripted_executor() as executor,
         subscriptions() as heard,
         channel(executor.address) as tools,
         channel(heard.address) as planner,

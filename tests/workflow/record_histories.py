@@ -28,7 +28,7 @@ async def record() -> None:
     async with temporal_server() as environment:
         # As a worker connects, so that what its interceptors leave in a history is there.
         client = await connect(TemporalSettings(address=environment.client.service_client.config.target_host))
-        async with worker_bench(client, QUEUE) as bench, bench.worker(version=version):
+        async with worker_bench(client, QUEUE) as bench, bench.worker(version=version, sandboxed=False):
             await make_current(client, version)
             for wanted in recording.runs():
                 histories |= await recording.play(bench, wanted)

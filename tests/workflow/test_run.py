@@ -17,7 +17,7 @@ from factotum.procedures import expressions
 from factotum.procedures.parse import parse
 from factotum.runs.errors import RunNotFound
 from factotum.runs.view import RunStatus, StepStatus
-from factotum.sdk.errors import Ambiguous, Conflict, Failed, NotPermitted, Unavailable
+from factotum.sdk.errors import Ambiguous, Cancelled, Conflict, Failed, NotPermitted, Unavailable
 from factotum.workflows.contract import Decision, PendingApproval, RunInput
 from tests.support.run_bench import HEAD, Bench, run_bench
 from tests.support.temporal import temporal_server
@@ -143,6 +143,25 @@ async def test_an_ambiguous_effect_keeps_the_run_waiting_and_visible(bench: Benc
             decided.set()
     assert view.status is RunStatus.COMPLETED
     assert view.output == {"sent": True}
+
+
+async def test_a_call_of_a_terminated_run_is_ended(bench: Bench) -> None:
+    began = asyncio.Event()
+
+    async def slow(_: object) -> Any:
+        began.set()
+        while not bench.executor.cancels:
+            await asyncio.sleep(0.02)
+        raise Cancelled("x.slow was cancelled", effect_possible=False)
+
+    bench.executor.answers["x.slow"] = slow
+    run_id = await bench.start("do:\n  - slow: {call: x.slow}\n")
+    await began.wait()
+    await bench.client.get_workflow_handle(run_id).terminate()
+    async with asyncio.timeout(2 * HEARTBEAT_SECONDS + 2):
+        while not bench.executor.cancels:
+            await asyncio.sleep(0.02)
+    assert bench.executor.cancels == [("acme", f"{run_id}:/do/0/slow:")]
 
 
 async def test_a_cancelled_run_lets_calls_end_and_undoes_them(bench: Bench) -> None:

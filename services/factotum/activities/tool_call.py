@@ -10,8 +10,10 @@ from typing import Any
 
 import grpc
 from temporalio import activity
+from temporalio.client import WorkflowExecutionStatus
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
 
 from factotum.api.tools.v1 import tools_pb2, tools_pb2_grpc
 from factotum.workflows.contract import ToolCall
@@ -22,6 +24,8 @@ from factotum.workflows.local import LARGEST_RESULT_BYTES, TOO_LARGE
 HEARTBEAT_SECONDS = 2.0
 # An executor that does not take a request to end a call within this is asked again.
 CANCEL_SECONDS = 2.0
+# What Temporal has to say whether a run is closed.
+CLOSED_SECONDS = 10.0
 # gRPC statuses that say nothing of the call itself: the executor is away, restarting or overloaded.
 _PASSING = {
     grpc.StatusCode.UNAVAILABLE,
@@ -70,8 +74,8 @@ class ToolCalls:
         return json.loads(output)
 
     async def _to_its_end(self, request: tools_pb2.ExecuteRequest) -> tools_pb2.ExecuteResponse:
-        """Awaits a call, sending heartbeats, also after the run cancelled it: what it did must be known. The
-        executor is then asked to end it."""
+        """Awaits a call, sending heartbeats, also after the run cancelled it or was closed: what it did must
+        be known. The executor is then asked to end it."""
         call = asyncio.ensure_future(self._execute(request))
         asking: asyncio.Task[None] | None = None
         try:
@@ -85,7 +89,7 @@ class ToolCalls:
                     if activity.is_worker_shutdown():
                         call.cancel()
                         raise
-                    if asking is None and _ended_by_the_run() and not request.settle:
+                    if asking is None and not request.settle:
                         asking = asyncio.create_task(self._ask_to_end(request))
         finally:
             if asking is not None:
@@ -93,7 +97,10 @@ class ToolCalls:
         return call.result()
 
     async def _ask_to_end(self, request: tools_pb2.ExecuteRequest) -> None:
-        """Asks until the executor has found the call: it may be on its way still."""
+        """Asks until the executor has found the call, which may be on its way still. Asks nothing where the run
+        may still want the call: another attempt may be at it."""
+        if not (_cancelled_by_the_run() or await _run_is_closed()):
+            return
         cancel = tools_pb2.CancelRequest(tenant=request.tenant, idempotency_key=request.idempotency_key)
         while True:
             try:
@@ -114,10 +121,24 @@ class ToolCalls:
             raise ApplicationError(message, False, type=kind, non_retryable=True) from error
 
 
-def _ended_by_the_run() -> bool:
-    """Not by the loss of this worker's connection, after which another attempt may be at the call."""
+def _cancelled_by_the_run() -> bool:
     details = activity.cancellation_details()
     return details is not None and details.cancel_requested
+
+
+async def _run_is_closed() -> bool:
+    """False also if it cannot be asked. The server answers a heartbeat of an attempt that it has given up in
+    the same way as one of a run that was terminated: that it knows of none."""
+    info = activity.info()
+    if info.workflow_id is None:
+        return False
+    try:
+        handle = activity.client().get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id)
+        description = await handle.describe(rpc_timeout=timedelta(seconds=CLOSED_SECONDS))
+    except RPCError as error:
+        activity.logger.warning("whether the run of a call is closed could not be asked: %s", error.status.name)
+        return False
+    return description.status is not WorkflowExecutionStatus.RUNNING
 
 
 def _tool_error(error: tools_pb2.ToolError) -> ApplicationError:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from factotum.procedures.shapes import Closed
@@ -33,6 +34,15 @@ class EventConsumption(Closed):
     any: tuple[EventFilter, ...] | None = None
     all: tuple[EventFilter, ...] | None = None
     until: str | EventConsumption | None = None
+
+    @field_validator("until", mode="before")
+    @classmethod
+    def _expression_or_events(cls, value: object) -> object:
+        if isinstance(value, Mapping):
+            return cls.model_validate(value)
+        if not isinstance(value, str | EventConsumption):
+            raise PydanticCustomError("until", "must be an expression, or the events that end it")
+        return value
 
     @model_validator(mode="after")
     def _exactly_one(self) -> EventConsumption:

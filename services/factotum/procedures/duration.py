@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
 
 _AMOUNT = r"(\d+(?:[.,]\d+)?)"
@@ -83,13 +83,7 @@ def iso_seconds(text: str) -> float:
 def _lapse(value: Any) -> Duration | str:
     if isinstance(value, str) and value.strip().startswith("${"):
         return value
-    try:
-        return Duration.model_validate(value)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(map(str, fault["loc"]))
-        message = f"{where}: {fault['msg']}" if where else fault["msg"]
-        raise PydanticCustomError("duration", "{message}", {"message": message}) from error
+    return Duration.model_validate(value)
 
 
 def _written(duration: Duration) -> Any:

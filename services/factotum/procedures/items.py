@@ -43,5 +43,7 @@ def single_items(
 
 def moved(fault: dict[str, Any], prefix: tuple[int | str, ...]) -> InitErrorDetails:
     """A fault of an inner model as one of the outer, at its place."""
-    kind = PydanticCustomError(fault["type"], "{message}", {"message": fault["msg"]})
+    # The message comes last: nothing in it is taken for a name of the context.
+    context = {**fault.get("ctx", {}), "message": fault["msg"]}
+    kind = PydanticCustomError(fault["type"], "{message}", context)
     return InitErrorDetails(type=kind, loc=(*prefix, *fault["loc"]), input=fault["input"])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from factotum.procedures.duration import Lapse
@@ -21,26 +22,41 @@ class Compensate(Closed):
 
 
 class Escalation(Closed):
-    """Who is asked when nobody decided in time; `within` none: for as long as it takes."""
+    """Who is asked when nobody decided in time. `count` none: as many must agree as were asked for before; `within`
+    none: for as long as it takes."""
 
     by: tuple[str, ...] = Field(min_length=1)
+    count: int | None = Field(default=None, ge=1)
     within: Lapse | None = None
+
+
+def _otherwise(value: object) -> object:
+    if isinstance(value, Mapping):
+        return Escalation.model_validate(value)
+    if value != "deny" and not isinstance(value, Escalation):
+        raise PydanticCustomError("otherwise", "must be `deny`, or {by: […], within: …}")
+    return value
 
 
 class Approval(Closed):
     """A person decides before the call is made.
 
-    `by`: who may, as names or `group:NAME`, which may be expressions on the step's input. `count`: how many of them must agree; one who refuses decides.
+    `by`: who may, as names or `group:NAME`, which may be expressions on the step's input. `count`: how many of
+    them must agree; one who refuses decides.
     `within`: until when; none: for as long as it takes. `otherwise`: what then, a refusal or other people.
     """
 
     by: tuple[str, ...] = Field(min_length=1)
     count: int = Field(default=1, ge=1)
     within: Lapse | None = None
-    otherwise: Literal["deny"] | Escalation = "deny"
+    otherwise: Annotated[Literal["deny"] | Escalation, BeforeValidator(_otherwise)] = "deny"
 
     @model_validator(mode="after")
     def _enough_people(self) -> Approval:
-        if self.count > len(self.by) and not any(name.startswith("group:") for name in self.by):
-            raise PydanticCustomError("approval", "`count` is more than the people named in `by`")
+        stages = [(self.count, self.by)]
+        if isinstance(self.otherwise, Escalation):
+            stages.append((self.otherwise.count or self.count, self.otherwise.by))
+        for count, people in stages:
+            if count > len(people) and not any(name.startswith("group:") for name in people):
+                raise PydanticCustomError("approval", "`count` is more than the people named in `by`")
         return self

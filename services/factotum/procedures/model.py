@@ -17,14 +17,15 @@ from factotum.procedures.expressions import escape
 from factotum.procedures.items import moved, single_items
 from factotum.procedures.retries import Retry
 from factotum.procedures.shapes import (
+    Addressed,
     Authentication,
     Closed,
-    Endpoint,
     Evaluate,
     ExternalResource,
     Input,
     Output,
     Timeout,
+    TimeoutOrName,
 )
 from factotum.procedures.tasks import NAME, ErrorDefinition, NamedTask, Task, Tasks, children, task_of, walk
 
@@ -75,7 +76,7 @@ def _named_extensions(value: object) -> object:
 
 def _functions(value: object) -> object:
     if not isinstance(value, Mapping):
-        raise PydanticCustomError("functions", "must be a mapping, each entry `name: {{call: …}}`")
+        raise PydanticCustomError("functions", "must be a mapping, each entry `name: {call: …}`")
     found: dict[str, Task] = {}
     faults: list[InitErrorDetails] = []
     for name, body in value.items():
@@ -94,7 +95,7 @@ Functions = Annotated[dict[str, SerializeAsAny[Task]], BeforeValidator(_function
 
 
 class Catalog(Closed):
-    endpoint: str | Endpoint
+    endpoint: Addressed
 
     @property
     def resource(self) -> ExternalResource:
@@ -140,7 +141,7 @@ class Document(Closed):
     output: Output = Output()
     use: Use = Use()
     evaluate: Evaluate = Evaluate()
-    timeout: str | Timeout | None = None
+    timeout: TimeoutOrName | None = None
     do: Tasks = Field(min_length=1)
 
     @property

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from factotum.procedures.duration import Lapse
@@ -16,6 +17,23 @@ class Closed(BaseModel):
     """Immutable; an unknown property is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+def text_or(model: type[BaseModel], wanted: str) -> BeforeValidator:
+    """Of a text and a mapping, the one that was given: only its own faults are named, at their places.
+
+    Args:
+        wanted: what else is said of anything that is neither, after "must be".
+    """
+
+    def chosen(value: object) -> object:
+        if isinstance(value, Mapping):
+            return model.model_validate(value)
+        if not isinstance(value, str | model):
+            raise PydanticCustomError("text_or", "must be {wanted}", {"wanted": wanted})
+        return value
+
+    return BeforeValidator(chosen)
 
 
 class Authentication(Closed):
@@ -42,11 +60,14 @@ class Endpoint(Closed):
     authentication: Authentication | None = None
 
 
+Addressed = Annotated[str | Endpoint, text_or(Endpoint, "an address, or {uri: …}")]
+
+
 class ExternalResource(Closed):
     """A document that lies elsewhere."""
 
     name: str | None = None
-    endpoint: str | Endpoint
+    endpoint: Addressed
 
     @property
     def uri(self) -> str:
@@ -83,6 +104,9 @@ class Export(Output):
 
 class Timeout(Closed):
     after: Lapse
+
+
+TimeoutOrName = Annotated[str | Timeout, text_or(Timeout, "{after: …}, or a name under `use.timeouts`")]
 
 
 class Evaluate(Closed):

@@ -26,7 +26,7 @@ from factotum.procedures.duration import Lapse
 from factotum.procedures.items import moved, single_items
 from factotum.procedures.metadata import Approval, Compensate
 from factotum.procedures.retries import Retry
-from factotum.procedures.shapes import Closed, Export, Input, Output, Timeout
+from factotum.procedures.shapes import Closed, Export, Input, Output, TimeoutOrName, text_or
 
 NAME = r"^[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$"
 
@@ -42,7 +42,7 @@ class Task(Closed):
     input: Input = Input()
     output: Output = Output()
     export: Export = Export()
-    timeout: str | Timeout | None = None
+    timeout: TimeoutOrName | None = None
     then: str = "continue"
     metadata: dict[str, Json] = {}
 
@@ -155,9 +155,15 @@ class DoTask(Task):
     do: Tasks
 
 
+def _set(value: object) -> object:
+    if not isinstance(value, Mapping | str):
+        raise PydanticCustomError("set", "must be a mapping, or an expression that gives one")
+    return dict(value) if isinstance(value, Mapping) else value
+
+
 class SetTask(Task):
     kind = "set"
-    set: dict[str, Json] | str
+    set: Annotated[dict[str, Json] | str, BeforeValidator(_set)]
 
 
 class ForLoop(Closed):
@@ -227,7 +233,7 @@ class Catch(Closed):
     as_: str = Field(default="error", alias="as")
     when: str | None = None
     except_when: str | None = Field(default=None, alias="exceptWhen")
-    retry: str | Retry | None = None
+    retry: Annotated[str | Retry, text_or(Retry, "a policy, or a name under `use.retries`")] | None = None
     do: Tasks = ()
 
 
@@ -249,7 +255,7 @@ class ErrorDefinition(Closed):
 
 
 class Raise(Closed):
-    error: str | ErrorDefinition
+    error: Annotated[str | ErrorDefinition, text_or(ErrorDefinition, "an error, or a name under `use.errors`")]
 
 
 class RaiseTask(Task):

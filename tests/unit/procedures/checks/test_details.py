@@ -106,7 +106,7 @@ def test_what_is_right_is_no_fault(text: str) -> None:
         ("do: [{a: {sett: {}}}]\n", "Did you mean `set`?"),
         ("do: [{a: {set: {}, tehn: end}}]\n", "/do/0/a/tehn: `tehn` is not a property here. Did you mean `then`?"),
         ("do: [{a: {for: {each: x}, do: []}}]\n", "/do/0/a/for: `in` is missing. Add `in:`"),
-        ("do: [{a: {if: 1, set: {}}}]\n", "/do/0/a/if: Input should be a valid string. Write a text, in quotes"),
+        ("do: [{a: {if: 1, set: {}}}]\n", "/do/0/a/if: must be a text. Write a text, in quotes"),
         ("do: [{a: {wait: 15m}}]\n", "/do/0/a/wait: '15m' is not an ISO 8601 duration such as PT15M. Write ISO 8601"),
     ],
 )

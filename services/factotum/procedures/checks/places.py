@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from factotum.procedures import protocols
+from factotum.procedures.checks import references
 from factotum.procedures.checks.scopes import Names, Scoped, iterator_of, tasks
 from factotum.procedures.consumption import EventConsumption
 from factotum.procedures.expressions import escape
-from factotum.procedures.model import Document
+from factotum.procedures.model import Document, Use
 from factotum.procedures.retries import Retry
 from factotum.procedures.shapes import Timeout
 from factotum.procedures.tasks import (
@@ -60,12 +62,12 @@ def places(document: Document) -> Iterator[Place]:
     """Every place of a document that holds anything."""
     found = [*_of_document(document), *_of_use(document)]
     for scoped in tasks(document):
-        found += _of_task(scoped)
+        found += _of_task(scoped, document.use)
     yield from (place for place in found if place.value is not None)
 
 
 def _of_document(document: Document) -> Iterator[Place]:
-    yield Place("/input/from", document.input.from_, CONSTANT, whole=True, secrets=True)
+    yield Place("/input/from", document.input.from_, CONSTANT, whole=True)
     yield Place("/output/as", document.output.as_, CONSTANT | {"context"}, whole=True)
     yield from _timeout("/timeout", document.timeout, CONSTANT)
     if (schedule := document.schedule) is not None:
@@ -104,13 +106,13 @@ def _bound_by_catches(document: Document, retry: str) -> Names:
     return frozenset.intersection(*uses) if uses else frozenset((Catch().as_,))
 
 
-def _of_task(scoped: Scoped) -> Iterator[Place]:
+def _of_task(scoped: Scoped, use: Use) -> Iterator[Place]:
     pointer, task = scoped.pointer, scoped.task
     before, inside = BEFORE_TASK | scoped.bound, IN_TASK | scoped.bound
     if authenticates(task):
         inside |= {"authorization"}
     yield Place(f"{pointer}/if", task.if_, before, whole=True)
-    yield Place(f"{pointer}/input/from", task.input.from_, before, whole=True, secrets=True)
+    yield Place(f"{pointer}/input/from", task.input.from_, before, whole=True, secrets=_of_a_tool(task, use))
     yield from _timeout(f"{pointer}/timeout", task.timeout, inside)
     yield from _of_kind(pointer, task, inside)
     yield Place(f"{pointer}/output/as", task.output.as_, inside, whole=True)
@@ -121,6 +123,13 @@ def _of_task(scoped: Scoped) -> Iterator[Place]:
     if (approval := task.approval) is not None:
         written = approval.model_dump(include={"by", "within", "otherwise"})
         yield Place(f"{pointer}/metadata/approval", _as_lists(written), inside)
+
+
+def _of_a_tool(task: Task, use: Use) -> bool:
+    """Whether a tool carries out a task: the input of any other reaches the run's data, where a mark is no secret."""
+    if isinstance(task, CallTask):
+        return not references.function_of(task.call, use) and references.tool_of_call(task.call) is not None
+    return protocols.tool_of(task) is not None
 
 
 def _of_kind(pointer: str, task: Task, inside: Names) -> Iterator[Place]:

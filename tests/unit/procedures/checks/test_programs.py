@@ -41,7 +41,7 @@ TO_TOOL = SECRETS + "do: [{a: {call: http, with: {method: get, endpoint: https:/
         TO_TOOL % "${ .x | $secrets.token }",
         SECRETS + "do: [{a: {run: {shell: {command: ls, environment: {T: '${ $secrets.token }'}}}}}]\n",
         SECRETS + "do: [{a: {input: {from: '${ {t: $secrets.token} }'}, call: mail.read}}]\n",
-        SECRETS + "input: {from: '{t: $secrets.token, d: .}'}\n" + SET,
+        SECRETS + "do: [{a: {input: {from: '{t: $secrets.token}'}, run: {shell: {command: ls}}}}]\n",
     ],
 )
 def test_what_is_there_may_be_used(text: str) -> None:
@@ -127,6 +127,18 @@ REFUSED = "`$secrets` is not available here: a secret is known only inside the t
         ("do: [{a: {set: {}, metadata: {summary: '${ $x }'}}}]\n", "/do/0/a/metadata/summary: `$x`"),
         (SECRETS + "do: [{a: {if: $secrets.token, set: {}}}]\n", f"/do/0/a/if: {REFUSED}"),
         (SECRETS + "do: [{a: {set: {x: '${ $secrets.token }'}}}]\n", f"/do/0/a/set/x: {REFUSED}"),
+        (SECRETS + "input: {from: '{t: $secrets.token}'}\n" + SET, f"/input/from: {REFUSED}"),
+        (SECRETS + "do: [{a: {input: {from: $secrets.token}, set: {}}}]\n", f"/do/0/a/input/from: {REFUSED}"),
+        (
+            SECRETS + "do: [{a: {input: {from: '${ {k: $secrets.token} }'}, "
+            "emit: {event: {with: {source: s, type: t, data: '${ . }'}}}}}]\n",
+            f"/do/0/a/input/from: {REFUSED}",
+        ),
+        (
+            SECRETS[:-2] + ", functions: {f: {set: {}}}}\n"
+            "do: [{a: {input: {from: '${ {k: $secrets.token} }'}, call: f}}]\n",
+            f"/do/0/a/input/from: {REFUSED}",
+        ),
         (SECRETS + "do: [{a: {set: {}, output: {as: $secrets.token}}}]\n", f"/do/0/a/output/as: {REFUSED}"),
         (SECRETS + "do: [{a: {set: {}, export: {as: $secrets.token}}}]\n", f"/do/0/a/export/as: {REFUSED}"),
         (SECRETS + "do: [{a: {switch: [{x: {when: $secrets.token, then: end}}]}}]\n", f"when: {REFUSED}"),

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from factotum.cli import approvals, output, tasks
-from factotum.cli.following import Display, changes
+from factotum.cli.following import Display, changes, what_it_does
 
 Json = dict[str, Any]
 
@@ -106,7 +106,7 @@ def steps_table(run: Json, now: datetime, *, places: bool = True) -> Table:
         table.add_row(
             output.coloured(step["status"]),
             output.cell(f"{step['tool']} {step['run_id']}".rstrip()),
-            output.cell(("undo: " if step["compensation"] else "") + step["summary"]),
+            output.cell(what_it_does(step)),
             str(step["attempts"] or ""),
             output.duration(step["started_at"], step["ended_at"], now),
             *([output.cell(place)] if places else []),

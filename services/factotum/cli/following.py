@@ -114,8 +114,16 @@ def changes(before: Json | None, after: Json) -> list[str]:
 def step_line(step: Json) -> str:
     retried = f" (attempt {step['attempts']})" if step["attempts"] > 1 else ""
     error = f": {step['last_error']}" if step["last_error"] and step["status"] != "completed" else ""
-    undo = "undo: " if step["compensation"] else ""
-    return f"{step['status']:<9} {step['tool']:<24} {undo}{step['summary'] or step['pointer']}{retried}{error}"
+    what = what_it_does(step) or step["pointer"]
+    return f"{step['status']:<9} {step['tool']:<24} {what}{retried}{error}"
+
+
+def what_it_does(step: Json) -> str:
+    """The summary of a step; one that undoes another says so, in its own words or in these."""
+    summary: str = step["summary"]
+    if not step["compensation"] or summary.startswith("undo "):
+        return summary
+    return f"undo: {summary or step['pointer']}"
 
 
 def _asked(asked: Json) -> tuple[str, ...]:

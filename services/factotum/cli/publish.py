@@ -116,6 +116,9 @@ def _name(plans: list[dict[str, Any]], event: Event) -> None:
     from factotum.cli import output
 
     if not plans:
-        output.note(f"no procedure starts on {event.type}: `factotum procedures list` shows what does")
+        output.note(
+            f"no procedure starts on {event.type} by itself; a run that listens, or one that starts on several events, "
+            "may take it: `factotum procedures list` shows what starts on what"
+        )
     for plan in plans:
         output.say(f"starts {plan['run_id']} ({plan['procedure']} {plan['procedure_version']})")

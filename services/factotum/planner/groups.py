@@ -36,6 +36,10 @@ class Groups:
         """The groups that a person is in."""
         return [name for name, people in self._tenants.get(tenant, {}).items() if person in people]
 
+    def anybody(self, tenant: str, group: str) -> bool:
+        """Whether there is anybody in a group."""
+        return bool(self._tenants.get(tenant, {}).get(group))
+
 
 def load(path: Path | None) -> Groups:
     """Reads the file; without one there are no groups. Raises `GroupsInvalid` if it has not the shape shown above."""

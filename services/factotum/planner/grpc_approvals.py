@@ -9,6 +9,8 @@ from factotum.planner.groups import Groups
 from factotum.planner.grpc_runs import approval_message, stamp, task_message
 from factotum.planner.grpc_status import TRANSLATED, Context, abort, check, refuse
 from factotum.runs.decisions import Decisions
+from factotum.runs.errors import NotAmongThem
+from factotum.workflows.approvals import GROUP
 from factotum.workflows.contract import Decision
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
@@ -57,9 +59,27 @@ class ApprovalCalls:
         )
         try:
             settled = await self._decisions.decide(request.tenant, request.run_id, decision)
+        except NotAmongThem as error:
+            await abort(context, NotAmongThem(f"{error}{await self._of_nobody(request)}"))
         except TRANSLATED as error:
             await abort(context, error)
         return pb.DecideResponse(settled=settled)
+
+    async def _of_nobody(self, request: pb.DecideRequest) -> str:
+        """Says of the groups that were asked, and that nobody is in, that it is so."""
+        try:
+            waiting, _ = await self._decisions.approvals(request.tenant, request.run_id)
+        except TRANSLATED:
+            # It only explains a refusal, which stands.
+            return ""
+        names = {name for call in waiting if call.asked.step == request.step for name in call.asked.by}
+        groups = sorted(name.removeprefix(GROUP) for name in names if name.startswith(GROUP))
+        empty = [GROUP + name for name in groups if not self._groups.anybody(request.tenant, name)]
+        if not empty:
+            return ""
+        return (
+            f" (nobody is in {', '.join(empty)}: see config/groups.yaml, or the file that FACTOTUM_GROUPS_FILE names)"
+        )
 
     async def ListTasks(self, request: pb.ListTasksRequest, context: Context) -> pb.ListTasksResponse:
         await check(context, tenant=request.tenant)

@@ -114,7 +114,7 @@ def test_an_event_that_starts_nothing(runner: CliRunner, parts: Stubs, gateway: 
     _planned(parts)
     result = _publish(runner, gateway, "--wait")
     assert result.exit_code == 0
-    assert "no procedure starts on com.example.created" in result.stderr
+    assert "no procedure starts on com.example.created by itself; a run that listens" in result.stderr
 
 
 def test_published_is_published_though_the_planner_is_away(runner: CliRunner, gateway: Gateway, parts: Stubs) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from factotum.cli.errors import ExitStatus
-from factotum.cli.following import changes, outcome
+from factotum.cli.following import changes, outcome, step_line
 
 
 def _step(pointer: str, status: str, **fields: Any) -> dict[str, Any]:
@@ -59,6 +59,15 @@ def test_undoing_a_step_is_another_line_than_the_step() -> None:
     after = _run("running", _step("/do/0/a", "completed"), _step("/do/0/a", "running", compensation=True))
     (line,) = changes(before, after)
     assert "undo" in line
+
+
+@pytest.mark.parametrize(
+    ("summary", "shown"),
+    [("undo lunch", " undo lunch"), ("Cancel lunch", " undo: Cancel lunch"), ("", " undo: /do/0/a")],
+)
+def test_that_a_step_is_undone_is_said_once(summary: str, shown: str) -> None:
+    line = step_line(_step("/do/0/a", "running", compensation=True, summary=summary))
+    assert line.endswith(shown) and line.count("undo") == 1
 
 
 def test_iterations_of_one_step_are_steps_of_their_own() -> None:

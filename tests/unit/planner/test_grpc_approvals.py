@@ -127,6 +127,37 @@ async def test_a_refusal_is_a_status(
 
 
 @pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (["group:it"], "root is none of them"),
+        (
+            ["ada", "group:people", "group:it"],
+            "root is none of them (nobody is in group:people: see config/groups.yaml",
+        ),
+    ],
+)
+async def test_that_a_group_has_nobody_is_said(
+    calls: ApprovalCalls, decisions: ScriptedDecisions, monkeypatch: pytest.MonkeyPatch, asked: list[str], told: str
+) -> None:
+    class Telling(Context):
+        async def abort(self, code: grpc.StatusCode, details: str) -> None:
+            raise Aborted(details)
+
+    async def refused(*_: object) -> bool:
+        raise NotAmongThem("root is none of them")
+
+    async def approvals(*_: object) -> tuple[list[WaitingCall], list[str]]:
+        return [WaitingCall(RUN, "it/order", ASKED.model_copy(update={"by": asked}))], []
+
+    monkeypatch.setattr(decisions, "decide", refused)
+    monkeypatch.setattr(decisions, "approvals", approvals)
+    context: Any = Telling()
+    with pytest.raises(Aborted) as refusal:
+        await calls.Decide(deciding(by="root"), context)
+    assert str(refusal.value).startswith(told) and ("nobody" in told or "nobody" not in str(refusal.value))
+
+
+@pytest.mark.parametrize(
     "fields",
     [
         {"by": "group:it"},

@@ -13,6 +13,7 @@ from factotum.procedures.checks import references
 from factotum.procedures.checks.scopes import Scoped, tasks
 from factotum.procedures.expressions import escape
 from factotum.procedures.fault import Fault
+from factotum.procedures.metadata import Escalation
 from factotum.procedures.model import Document
 from factotum.procedures.tasks import CallTask, RunTask
 from factotum.sdk.spec import Effect, ToolSpec
@@ -55,6 +56,14 @@ def _approval(scoped: Scoped, document: Document, catalog: references.Catalog | 
     if task.approval is None:
         return
     where = f"{scoped.pointer}/metadata/approval"
+    yield from _people(f"{where}/by", task.approval.by)
+    if isinstance(later := task.approval.otherwise, Escalation):
+        yield from _people(f"{where}/otherwise/by", later.by)
+    if "otherwise" in task.approval.model_fields_set and task.approval.within is None:
+        advice = "Say `within` when, or take it out"
+        yield Fault(
+            f"{where}/otherwise", "`otherwise` is never reached: the approval is waited for without end", advice
+        )
     if not isinstance(task, CallTask | RunTask):
         yield Fault(where, "only a `call` or a `run` can wait for an approval", "Put it on the task that acts")
         return
@@ -64,6 +73,18 @@ def _approval(scoped: Scoped, document: Document, catalog: references.Catalog | 
     if spec is not None and spec.effect is Effect.NONE:
         advice = "Put it on the task that acts on what was read"
         yield Fault(where, f"`{spec.name}` has no effect, so there is nothing to approve", advice)
+
+
+def _people(pointer: str, names: tuple[str, ...]) -> Iterator[Fault]:
+    """The faults of names that nobody can have; what an expression gives is not known."""
+    for index, name in enumerate(names):
+        where = f"{pointer}/{index}"
+        if "${" in name:
+            continue
+        if not name.removeprefix("group:").strip() or ":" in name.removeprefix("group:"):
+            yield Fault(where, f"nobody can be named `{name}`", "Write the name of a person, or `group:NAME`")
+        elif name in names[:index]:
+            yield Fault(where, f"`{name}` is named twice", "One person decides once")
 
 
 def _is_leaf(scoped: Scoped) -> bool:

@@ -24,6 +24,9 @@ SEND = "do: [{a: {call: mail.send, with: {to: a, size: 1}, metadata: {%s}}}]\n"
         "do: [{a: {call: http, with: {method: post, endpoint: https://x, body: {uri: 'not { one'}}}}]\n",
         SEND % "summary: s, compensate: {call: mail.send, with: {to: a, size: 1}}, approval: {by: [ada]}, owner: me",
         SEND % "approach: x",
+        SEND % "approval: {by: ['${ .manager }', '${ .manager }', 'group:hr'], count: 3}",
+        SEND % "approval: {by: ['${ .deciders }'], count: 2}",
+        SEND % "approval: {by: [ada], within: PT1H, otherwise: {by: ['group:it']}}",
         "do: [{a: {run: {shell: {command: ls}}, metadata: {approval: {by: [ada]}, compensate: {call: mail.send, "
         "with: {to: a, size: 1}}}}}]\n",
         "use: {functions: {f: {call: mail.send, with: {to: a, size: 1}}}}\n"
@@ -89,6 +92,18 @@ def test_what_is_right_is_no_fault(text: str) -> None:
             "Put it on the tasks inside",
         ),
         ("use: {functions: {f: {set: {}, metadata: {aproval: {}}}}}\n" + SET, "/use/functions/f/metadata/aproval"),
+        (SEND % "approval: {by: ['a:b']}", "/do/0/a/metadata/approval/by/0: nobody can be named `a:b`. Write the name"),
+        (SEND % "approval: {by: ['group:']}", "nobody can be named `group:`"),
+        (SEND % "approval: {by: [ada, ada], count: 2}", "`count` is more than the people named in `by`"),
+        (SEND % "approval: {by: [ada, ada]}", "/do/0/a/metadata/approval/by/1: `ada` is named twice"),
+        (
+            SEND % "approval: {by: [ada], within: PT1H, otherwise: {by: ['role:it']}}",
+            "/do/0/a/metadata/approval/otherwise/by/0: nobody",
+        ),
+        (
+            SEND % "approval: {by: [ada], otherwise: {by: [bob]}}",
+            "/do/0/a/metadata/approval/otherwise: `otherwise` is never reached",
+        ),
         (SEND % "approval: {by: []}", "/do/0/a/metadata/approval/by"),
         (
             "do: [{a: {set: {}, output: {schema: {document: {type: objekt}}}}}]\n",

@@ -125,7 +125,13 @@ class Approvals:
         frame = place.frame
         # In the frame, so that a decision outlives the execution; another call begins anew.
         if frame.get("asked_sha256") != sha256:
-            frame.update(asked_sha256=sha256, stage=0, approved_by=[], asked_at=run.effects.now().timestamp())
+            frame.update(
+                asked_sha256=sha256,
+                stage=0,
+                count=approval.count,
+                approved_by=[],
+                asked_at=run.effects.now().timestamp(),
+            )
             for name in ("asked_until", "told"):
                 frame.pop(name, None)
         stages: list[Approval | Escalation] = [approval]
@@ -172,7 +178,7 @@ class Approvals:
             call_sha256=frame["asked_sha256"],
             summary=summary,
             by=by,
-            count=getattr(stage, "count", 1),
+            count=stage.count or frame["count"],
             asked_at=datetime.fromtimestamp(frame["asked_at"], UTC),
             until=None if until is None else datetime.fromtimestamp(until, UTC),
         )

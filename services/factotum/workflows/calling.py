@@ -73,15 +73,35 @@ async def _call_function(run: Interpreter, task: CallTask, place: Place) -> Json
         detail = f"functions call each other more than {MAX_DEPTH} deep"
         raise Problem(problem.RUNTIME, 500, "nested too deep", detail, place.pointer)
     given = await run.resolve(task.with_, place.value, place.arguments, f"{place.pointer}/with")
+    await agreed_step(run, task, place, task.call, given)
     below = replace(place.scope.round(called_from(place.pointer)), variables={}, depth=place.scope.depth + 1)
     named = NamedTask(name=task.call, task=run.functions[task.call])
-    output, _ = await run.task(f"/use/functions/{task.call.replace('~', '~0').replace('/', '~1')}", named, given, below)
-    return output
+    pointer = f"/use/functions/{task.call.replace('~', '~0').replace('/', '~1')}"
+    if "called" not in place.frame:
+        place.frame["called"], _ = await run.task(pointer, named, given, below)
+    await note(run, _done(run, place, task.call), task.compensate, place.frame["called"], place.arguments)
+    return place.frame["called"]
 
 
 async def call_tool(run: Interpreter, task: Task, place: Place, tool: str, arguments: dict[str, Json]) -> Json:
     """Carries out the call of a task, once people have agreed where they must, and notes how it is undone."""
     frame = place.frame
+    if "called" not in frame:
+        step = await agreed_step(run, task, place, tool, arguments)
+        frame["called"] = await attempt(run, step, task.compensate, place)
+    output = frame["called"]
+    await note(run, _done(run, place, tool), task.compensate, output, place.arguments)
+    return output
+
+
+def _done(run: Interpreter, place: Place, tool: str) -> Step:
+    """A finished call, as the journal keeps it."""
+    secrets = run.secrets if run.secrets.names else None
+    return Step(place.pointer, place.iteration, tool, {}, "", patient=True, secrets=secrets)
+
+
+async def agreed_step(run: Interpreter, task: Task, place: Place, tool: str, arguments: dict[str, Json]) -> Step:
+    """The call of a task, once people have agreed to it where they must. Raises `Problem` if they do not."""
     summary = str(await run.resolve(task.summary, place.value, place.arguments, f"{place.pointer}/metadata/summary"))
     step = Step(
         pointer=place.pointer,
@@ -92,16 +112,12 @@ async def call_tool(run: Interpreter, task: Task, place: Place, tool: str, argum
         patient=not place.scope.in_try,
         secrets=run.secrets if run.secrets.names else None,
     )
-    if "called" not in frame:
-        if (approval := task.approval) is not None:
-            proof = await run.approvals.obtain(
-                run, approval, place, tenant=run.tenant, tool=tool, arguments=arguments, summary=summary
-            )
-            step = replace(step, approval=proof)
-        frame["called"] = await attempt(run, step, task.compensate, place)
-    output = frame["called"]
-    await note(run, step, task.compensate, output, place.arguments)
-    return output
+    if (approval := task.approval) is None:
+        return step
+    proof = await run.approvals.obtain(
+        run, approval, place, tenant=run.tenant, tool=tool, arguments=arguments, summary=summary
+    )
+    return replace(step, approval=proof)
 
 
 async def attempt(run: Interpreter, step: Step, compensate: Compensate | None, place: Place) -> Json:
@@ -179,7 +195,6 @@ async def undo(run: Interpreter, done: Done) -> None:
         patient=True,
         compensation=True,
         approval=None,
-        secrets=run.secrets if run.secrets.names else None,
     )
     try:
         await run.effects.call(step)

@@ -68,10 +68,12 @@ class Journal:
         """Nothing more is to be done about it."""
         self._done.pop(done.step.identity, None)
 
-    def adopt(self, run_id: str, done: Iterable[Done]) -> None:
-        """What a run nested in this one did, to be undone with it."""
+    def adopt(self, run_id: str, done: Iterable[Done], doubts: Iterable[Doubt]) -> None:
+        """What a run nested in this one did, or may have done, to be undone with it."""
         for each in done:
             self.done(each.model_copy(update={"step": replace(each.step, run_id=each.step.run_id or run_id)}))
+        for doubt in doubts:
+            self.doubt(doubt.model_copy(update={"step": replace(doubt.step, run_id=doubt.step.run_id or run_id)}))
 
     def doubts(self) -> list[Doubt]:
         """The latest first."""

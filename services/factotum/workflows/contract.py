@@ -129,10 +129,12 @@ class RunInput(Contract):
 
 
 class NestedResult(Contract):
-    """What a nested run gives the one around it: its output, and what it did, as `compensation.Done` in JSON."""
+    """What a nested run gives the one around it: its output, what it did and what it may have done, as
+    `compensation.Done` and `Doubt` in JSON."""
 
     output: Json = None
     done: list[dict[str, Json]] = []
+    doubts: list[dict[str, Json]] = []
 
 
 class SecretMarks(Contract):

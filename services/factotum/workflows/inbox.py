@@ -48,8 +48,8 @@ class Inbox:
             listener.ring()
 
     def listen(self, frame: dict[str, Json]) -> Listener:
-        """A listener; the frame remembers since when it has listened."""
-        listener = Listener(self, frame.setdefault("listening_since", self._last))
+        """A listener; the frame remembers since when it has listened, and how far."""
+        listener = Listener(self, frame.setdefault("listening", {"since": self._last, "read": 0}))
         self._listeners.append(listener)
         return listener
 
@@ -69,7 +69,7 @@ class Inbox:
         )
 
     def read(self, listener: Listener, kept: _Kept, *, taken: bool) -> None:
-        listener.position = kept.number
+        listener.frame["read"] = kept.number
         kept.taken = kept.taken or taken
         self._drop()
 
@@ -90,14 +90,22 @@ class Listener:
     """One task that waits for events.
 
     Args:
-        since: the number of the last event that had come when it began.
+        frame: `since`, the number of the last event that had come when it began, and `read`, that of the last
+            one which it has looked at.
     """
 
-    def __init__(self, inbox: Inbox, since: int) -> None:
+    def __init__(self, inbox: Inbox, frame: dict[str, int]) -> None:
         self._inbox = inbox
         self._bell: asyncio.Future[None] | None = None
-        self.since = since
-        self.position = 0
+        self.frame = frame
+
+    @property
+    def since(self) -> int:
+        return self.frame["since"]
+
+    @property
+    def position(self) -> int:
+        return self.frame["read"]
 
     def ring(self) -> None:
         if self._bell is not None and not self._bell.done():

@@ -8,6 +8,7 @@ modules named in `HANDLERS`.
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -46,8 +47,8 @@ from factotum.workflows.world import Effects
 Json = Any
 Handler = Callable[["Interpreter", Any, Place], Awaitable[Json]]
 
-# How often one task of a list may be reached again by `then` before the run faults: a loop that calls
-# nothing would otherwise hold its worker for ever.
+# How often one task of a list may be reached again by `then` with no effect and no wait between before the
+# run faults: such a loop would otherwise hold its worker for ever.
 MAX_ROUNDS = 1000
 HANDLERS: dict[type[Task], Handler] = {
     CallTask: calling.call,
@@ -109,20 +110,26 @@ class Interpreter(Machine):
             "approvals": self.approvals.as_json(),
             "frame": self.frame,
             "background": self.background.as_json(),
+            "nested": self.nested,
         }
 
     async def run(self, raw: Json) -> Json:
         """The run's output. Raises `Problem`, or `Aborted` after `abort()`."""
         try:
             return await self._run(raw)
-        except Problem:
+        except (Problem, Aborted, asyncio.CancelledError):
+            await self.background.stop()
             raise
         except RecursionError as error:
             raise Problem(problem.RUNTIME, 500, "nested too deep", "tasks or functions nest too deep") from error
         except Exception as error:
             # A fault of the interpreter. Temporal would try it again until it is mended, and the run would
             # neither end nor be undone; who waits for it is better served by a failure that says so.
-            raise Problem(problem.RUNTIME, 500, "internal error", f"{type(error).__name__}: {error}") from error
+            # Its own words may hold data, so the place stands for them.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            file = place.filename.rpartition("/")[2]
+            detail = f"{type(error).__name__} at {file}:{place.lineno}: a fault of Factotum's own, please report it"
+            raise Problem(problem.RUNTIME, 500, "internal error", detail, "/do") from error
 
     async def _run(self, raw: Json) -> Json:
         frame = self.frame
@@ -134,20 +141,22 @@ class Interpreter(Machine):
         value = frame["input"]
         scope = Scope(abort=self._abort, frame=frame)
         self.background.resume(self)
-        try:
-            if self.document.timeout is None:
-                value = await self.tasks(self.document.do, "/do", value, scope)
-            else:
-                seconds = await self.timeout_seconds(self.document.timeout, value, self.constants, "/timeout")
-                value = await self.within(
-                    lambda below: self.tasks(self.document.do, "/do", value, below), seconds, frame, "/", scope
-                )
-        except End as end:
-            value = end.output
-        await self.background.ended()
+        if self.document.timeout is None:
+            value = await self._everything(value, scope)
+        else:
+            seconds = await self.timeout_seconds(self.document.timeout, value, self.constants, "/timeout")
+            value = await self.within(lambda below: self._everything(value, below), seconds, frame, "/", scope)
         arguments = {**self.constants, "context": self.context}
         output = await self.shape(self.document.output.as_, value, arguments, "/output/as")
         await self.validate(self.document.output, output, "/output/schema")
+        return output
+
+    async def _everything(self, value: Json, scope: Scope) -> Json:
+        try:
+            output = await self.tasks(self.document.do, "/do", value, scope)
+        except End as end:
+            output = end.output
+        await self.background.ended()
         return output
 
     async def settle(self, doubt: Doubt) -> None:
@@ -184,8 +193,12 @@ class Interpreter(Machine):
                 rounds[named.name] += 1
                 frame["rounds"][named.name] = rounds[named.name]
                 frame["entered"] = index
-            if rounds[named.name] > MAX_ROUNDS:
-                raise Problem(problem.RUNTIME, 500, "endless loop", f"reached more than {MAX_ROUNDS} times", where)
+                idle = frame.setdefault("idle", {})
+                made, count = idle.get(named.name, (-1, 0))
+                idle[named.name] = (self.made, count + 1 if made == self.made else 0)
+            if frame.get("idle", {}).get(named.name, (0, 0))[1] > MAX_ROUNDS:
+                detail = f"reached {MAX_ROUNDS} times with nothing done between"
+                raise Problem(problem.RUNTIME, 500, "endless loop", detail, where)
             # Reached again by `then`, a task means a new effect; retried by a `try`, the same one.
             here = scope if rounds[named.name] == 1 else scope.round(f"r{rounds[named.name]}")
             value, then = await self.task(where, named, frame["value"], here)
@@ -246,7 +259,8 @@ class Interpreter(Machine):
             frame["produced"], frame["then"] = produced, then
         # A snapshot may be taken while an expression below is evaluated elsewhere: what was produced is kept.
         arguments["context"] = self.context
-        descriptor["output"] = frame["produced"]
+        # A new object: what was produced may hold the descriptor.
+        arguments["task"] = {**descriptor, "output": frame["produced"]}
         output = await self.shape(task.output.as_, frame["produced"], arguments, f"{pointer}/output/as")
         arguments["output"] = output
         await self.validate(task.output, output, f"{pointer}/output/schema")

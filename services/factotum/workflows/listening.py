@@ -33,6 +33,8 @@ async def listen(run: Interpreter, task: ListenTask, place: Place) -> Json:
     listener = run.inbox.listen(frame)
     try:
         while not _finished(wanted, frame):
+            if frame["consumed"] and "event" not in frame and await _satisfied(run, wanted.until, place):
+                break
             event = frame.get("event")
             if event is None:
                 event = await _next(run, wanted, listener, place)
@@ -42,8 +44,9 @@ async def listen(run: Interpreter, task: ListenTask, place: Place) -> Json:
             read = event if task.listen.read == "envelope" else event.get("data")
             frame["consumed"].append(await _handled(run, task.foreach, f"{place.pointer}/foreach", read, place))
             del frame["event"]
-            if await _satisfied(run, wanted.until, place):
-                break
+            # A listener makes no effects of its own, but its history grows and its worker must be heard of.
+            await run.pass_gate()
+            await run.rest(place.scope)
     finally:
         run.inbox.leave(listener)
     return frame["consumed"]

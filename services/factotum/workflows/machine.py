@@ -29,6 +29,9 @@ from factotum.workflows.world import Effects, Observe, TaskEvent
 
 Json = Any
 
+# How long a move waits for what is under way to end, and how many effects are then made before the next try.
+HELD_SECONDS = 10.0
+EFFECTS_UNHELD = 100
 # After so many tasks without an effect the run rests for a moment: a worker that is not heard of for two
 # seconds is taken for stuck by Temporal's SDK.
 TASKS_IN_A_ROW = 250
@@ -90,6 +93,11 @@ class Machine:
         self._observe = observe
         self._abort = Abort()
         self._in_a_row = 0
+        self._unheld = 0
+        # Effects begun by this execution: a loop that makes none is endless.
+        self.made = 0
+        # What became of nested runs: an attempt that is made again asks for what was done, and does not do it again.
+        self.nested: dict[str, Json] = saved.get("nested") or {}
         # From then on the run moves between two steps that it undoes, never within one.
         self.ending = False
 
@@ -161,27 +169,39 @@ class Machine:
         return self.document.use.retries[catch.retry]
 
     @asynccontextmanager
-    async def effect(self) -> AsyncIterator[None]:
+    async def effect(self, *, on_the_world: bool = True) -> AsyncIterator[None]:
         """Around every effect: it does not begin while the run is about to move to another execution."""
-        if self.effects.should_move() and not self.ending:
-            self.gate.closed = True
-        if self.gate.closed:
-            self.gate.held += 1
-            # Nothing opens the gate again: the execution ends, or is aborted.
-            try:
-                await asyncio.get_running_loop().create_future()
-            finally:
-                self.gate.held -= 1
+        await self.pass_gate()
         self._in_a_row = 0
+        self.made += on_the_world
         self.gate.under_way += 1
         try:
             yield
         finally:
             self.gate.under_way -= 1
 
+    async def pass_gate(self) -> None:
+        """Returns at once, unless the run is about to move; then it does not, but for one case.
+
+        What is under way may wait for what is held back: a nested run for an event that another branch
+        emits. After a while the gate opens again, and the run moves later.
+        """
+        self._unheld -= 1
+        if self._unheld <= 0 and self.effects.should_move() and not self.ending:
+            self.gate.closed = True
+        if self.gate.closed:
+            self.gate.held += 1
+            try:
+                await self.effects.sleep(HELD_SECONDS)
+            finally:
+                self.gate.held -= 1
+            self.gate.closed = False
+            self._unheld = EFFECTS_UNHELD
+
     async def sleep_until(self, deadline: float) -> None:
         """Until a moment (POSIX seconds). Holds no move up: the moment is in a frame of the caller's."""
         self._in_a_row = 0
+        self.made += 1
         await self.effects.sleep(max(0.0, deadline - self.effects.now().timestamp()))
 
     async def publish(self, with_: Mapping[str, Json], *, pointer: str, iteration: str, summary: str) -> Json:
@@ -204,7 +224,7 @@ class Machine:
             self._observe(TaskEvent(pointer, ".".join(scope.iteration), kind, phase, value, branch))
 
     async def costly(self, program: str, value: Json, arguments: Mapping[str, Json]) -> Json:
-        async with self.effect():
+        async with self.effect(on_the_world=False):
             return await self.effects.evaluate(program, value, arguments)
 
     async def rest(self, scope: Scope) -> None:
@@ -212,5 +232,5 @@ class Machine:
             raise Aborted
         self._in_a_row += 1
         if self._in_a_row > TASKS_IN_A_ROW:
-            async with self.effect():
+            async with self.effect(on_the_world=False):
                 await self.effects.rest()

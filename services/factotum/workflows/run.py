@@ -98,7 +98,8 @@ class Run:
         await _to_its_end(_complete(teller, hearing, output))
         if run.nested:
             done = [each.model_dump(mode="json") for each in reversed(interpreter.journal.backwards())]
-            return NestedResult(output=output, done=done)
+            doubts = [each.model_dump(mode="json") for each in reversed(interpreter.journal.doubts())]
+            return NestedResult(output=output, done=done, doubts=doubts)
         return output
 
     async def _end(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from factotum.workflows.compensation import Done
+from factotum.workflows.compensation import Done, Doubt
 from factotum.workflows.step import Step
 
 Json = Any
@@ -20,6 +20,8 @@ class Child:
     Attributes:
         reference: namespace/name:version.
         wait: False where nobody waits for its end.
+        attempt: how many runs of this step failed before, each of which undid what it did: another run, with
+            effects of its own.
     """
 
     pointer: str
@@ -29,6 +31,7 @@ class Child:
     input: Json
     summary: str
     wait: bool
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class ChildResult:
     run_id: str
     output: Json
     done: list[Done]
+    doubts: list[Doubt] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

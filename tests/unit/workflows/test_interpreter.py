@@ -260,7 +260,7 @@ async def test_after_abort_no_step_begins() -> None:
 @pytest.mark.parametrize(
     ("text", "type_", "instance"),
     [
-            ("do:\n  - a: {set: {x: '${ .a.b }'}}\n", problem.EXPRESSION, "/do/0/a/set"),
+        ("do:\n  - a: {set: {x: '${ .a.b }'}}\n", problem.EXPRESSION, "/do/0/a/set"),
         ("do:\n  - a: {set: {x: 1}, output: {as: .x.y}}\n", problem.EXPRESSION, "/do/0/a/output/as"),
         ("do:\n  - a: {for: {in: .a}, do: [{b: {set: {}}}]}\n", problem.EXPRESSION, "/do/0/a/for/in"),
         (

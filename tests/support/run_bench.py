@@ -54,6 +54,9 @@ class KeptEvents(EventProducer):
             raise BrokerUnavailable("away")
         self.kept.append(OutcomeData.model_validate(event.data))
 
+    async def published_before(self, topic: str, event: Event) -> bool:
+        return event in self.emitted
+
 
 @dataclass
 class Bench:

@@ -56,6 +56,9 @@ class KeptEvents(EventProducer):
         if topic == EVENTS:
             self.emitted[activity.info().workflow_id or ""].append(event.model_dump(mode="json", exclude_none=True))
 
+    async def published_before(self, topic: str, event: Event) -> bool:
+        return event.model_dump(mode="json", exclude_none=True) in self.emitted[activity.info().workflow_id or ""]
+
 
 class TemporalStage:
     """`scenario.Stage`."""

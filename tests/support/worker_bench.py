@@ -40,6 +40,9 @@ class KeptEvents(EventProducer):
     async def publish(self, topic: str, event: Event) -> None:
         self.kept.append((topic, event))
 
+    async def published_before(self, topic: str, event: Event) -> bool:
+        return (topic, event) in self.kept
+
 
 @dataclass
 class WorkerBench:

@@ -44,7 +44,10 @@ class RunEvents:
 
     @activity.defn(name=PUBLISH_EVENT)
     async def publish(self, emission: Emission) -> None:
-        """Returns once Kafka has acknowledged. A retry publishes the event again, under the same id.
+        """Returns once Kafka has acknowledged. A retry looks first whether the event is there already.
+
+        It misses what an attempt on another worker still has under way, or what more messages than it
+        looks at came after: the event is then there twice, under the same id.
 
         Raises an `ApplicationError` of type `invalid_argument`, not retried, for what is no CloudEvent,
         pretends to be a webhook or Factotum's own, or is too large; `BrokerUnavailable`, which Temporal retries.
@@ -53,6 +56,8 @@ class RunEvents:
         if (reason := why_reserved(event)) is not None:
             raise _invalid(reason)
         try:
+            if activity.info().attempt > 1 and await self._producer.published_before(EVENTS, event):
+                return
             await self._producer.publish(EVENTS, event)
         except EventTooLarge as error:
             raise _invalid(str(error)) from error

@@ -13,9 +13,11 @@ from aiokafka.errors import (
     OutOfOrderSequenceNumber,
     RecordListTooLargeError,
 )
+from aiokafka.partitioner import DefaultPartitioner
 from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind
 
+from factotum.events import read_back
 from factotum.events.envelope import CONTENT_TYPE, Event
 from factotum.events.errors import BrokerUnavailable, EventTooLarge
 
@@ -32,6 +34,10 @@ def trace_headers() -> list[Header]:
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
     return [(name, value.encode()) for name, value in carrier.items()]
+
+
+def _key(event: Event) -> str:
+    return f"{event.tenant}/{event.subject or event.id}"
 
 
 class EventProducer:
@@ -75,9 +81,24 @@ class EventProducer:
 
     async def publish(self, topic: str, event: Event) -> None:
         """Returns once Kafka has acknowledged the event. Raises `BrokerUnavailable` or `EventTooLarge` otherwise."""
-        await self.publish_bytes(
-            topic, event.to_bytes(), key=f"{event.tenant}/{event.subject or event.id}", content_type=CONTENT_TYPE
-        )
+        await self.publish_bytes(topic, event.to_bytes(), key=_key(event), content_type=CONTENT_TYPE)
+
+    async def published_before(self, topic: str, event: Event) -> bool:
+        """Whether the event is there already: for one who does not know what came of an earlier `publish`.
+
+        What this producer has under way is waited for. Another's may still arrive, and only the last
+        messages of the event's partition are looked at (`read_back`): False is very likely so. Raises
+        `BrokerUnavailable`.
+        """
+        try:
+            async with asyncio.timeout(self._timeout):
+                producer = await self._started()
+                await producer.flush()
+                partitions = sorted(await producer.partitions_for(topic))
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise BrokerUnavailable(f"Kafka at {self._bootstrap_servers} does not answer: {error}") from error
+        partition = DefaultPartitioner()(_key(event).encode(), partitions, partitions)
+        return await read_back.stands_in(self._bootstrap_servers, topic, partition, event)
 
     async def publish_bytes(
         self, topic: str, value: bytes, *, key: str, content_type: str, headers: list[Header] | None = None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import grpc
 import pytest
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
 from factotum.activities.events import RunEvents
 from factotum.api.planner.v1 import planner_pb2 as pb
@@ -28,11 +30,16 @@ class Producer(EventProducer):
         super().__init__("127.0.0.1:1", client_id="test")
         self.published: list[tuple[str, Event]] = []
         self._failure = failure
+        self.asked = 0
 
     async def publish(self, topic: str, event: Event) -> None:
         if self._failure is not None:
             raise self._failure
         self.published.append((topic, event))
+
+    async def published_before(self, topic: str, event: Event) -> bool:
+        self.asked += 1
+        return (topic, event) in self.published
 
 
 class Planner(planner_pb2_grpc.PlannerServiceServicer):
@@ -66,13 +73,29 @@ async def events(producer: Producer) -> AsyncIterator[tuple[RunEvents, Planner]]
         await server.stop(None)
 
 
+async def published(activities: RunEvents, emission: Emission, attempt: int = 1) -> None:
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, attempt=attempt)
+    await environment.run(activities.publish, emission)
+
+
 async def test_an_event_is_published_as_it_is() -> None:
     producer = Producer()
     async with events(producer) as (activities, _):
-        await activities.publish(Emission(event={**EVENT, "data": {"a": [1.5, None]}}))
+        await published(activities, Emission(event={**EVENT, "data": {"a": [1.5, None]}}))
     ((topic, event),) = producer.published
     assert topic == EVENTS
     assert event.model_dump(mode="json", exclude_none=True) == {**EVENT, "data": {"a": [1.5, None]}}
+
+
+async def test_only_another_attempt_looks_whether_the_event_is_there() -> None:
+    producer = Producer()
+    async with events(producer) as (activities, _):
+        await published(activities, Emission(event=EVENT))
+        assert producer.asked == 0
+        await published(activities, Emission(event=EVENT), attempt=2)
+        await published(activities, Emission(event={**EVENT, "id": "2"}), attempt=2)
+    assert [event.id for _, event in producer.published] == ["1", "2"]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +116,7 @@ async def test_what_is_no_event_or_pretends_is_the_documents_fault(change: dict[
     producer = Producer()
     async with events(producer) as (activities, _):
         with pytest.raises(ApplicationError, match=reason) as caught:
-            await activities.publish(Emission(event={**EVENT, **change}))
+            await published(activities, Emission(event={**EVENT, **change}))
     assert (caught.value.type, caught.value.non_retryable) == ("invalid_argument", True)
     assert producer.published == []
 
@@ -101,11 +124,11 @@ async def test_what_is_no_event_or_pretends_is_the_documents_fault(change: dict[
 async def test_what_is_too_large_is_not_tried_again_and_what_passes_is() -> None:
     async with events(Producer(EventTooLarge("5 MB"))) as (activities, _):
         with pytest.raises(ApplicationError, match="5 MB") as caught:
-            await activities.publish(Emission(event=EVENT))
+            await published(activities, Emission(event=EVENT))
     assert caught.value.non_retryable
     async with events(Producer(BrokerUnavailable("away"))) as (activities, _):
         with pytest.raises(BrokerUnavailable):
-            await activities.publish(Emission(event=EVENT))
+            await published(activities, Emission(event=EVENT))
 
 
 async def test_a_run_subscribes_at_the_planner() -> None:

@@ -7,7 +7,7 @@ arguments against the schemas of tools, and what only the parts of a task can sa
 from __future__ import annotations
 
 from factotum.procedures import lengths, protocols
-from factotum.procedures.checks import additions, calls, dataflow, details, flow, programs, references
+from factotum.procedures.checks import additions, calls, dataflow, details, errors, flow, programs, references
 from factotum.procedures.checks.places import places
 from factotum.procedures.checks.references import Catalog
 from factotum.procedures.checks.scopes import tasks
@@ -30,6 +30,7 @@ def check(source: Source, catalog: Catalog | None) -> list[Fault]:
     faults = [
         *lengths.faults(document),
         *details.faults(document),
+        *errors.faults(document),
         *references.faults(document, catalog),
         *additions.faults(document, catalog),
         *programs.faults(places(document), loose=loose, declared=document.use.secrets),

@@ -18,7 +18,7 @@ do:
   - guarded:
       try:
         - inner: {switch: [{bad: {when: .bad, then: fail}}, {fine: {then: exit}}]}
-        - fail: {raise: {error: {type: t, status: 500}}}
+        - fail: {raise: {error: {type: a:t, status: 500}}}
       catch: {do: [{mended: {set: '${ . }'}}]}
 """
 

@@ -28,6 +28,7 @@ from factotum.procedures.checks.types import (
     object_of,
     union,
 )
+from factotum.procedures.duration import Lapse
 from factotum.procedures.expressions import escape
 from factotum.procedures.fault import Fault
 from factotum.procedures.model import Document
@@ -200,6 +201,7 @@ class _Walk:
                     self._template(f"{pointer}/raise/error", error, value, arguments)
                 return NEVER, context
             case WaitTask():
+                self._lapse(f"{pointer}/wait", task.wait, value, arguments)
                 return value, context
             case EmitTask():
                 self._template(f"{pointer}/emit/event/with", task.emit.event.with_, value, arguments)
@@ -214,7 +216,7 @@ class _Walk:
         scoped = Scoped(pointer, _without_compensation(task), frozenset())
         for call in calls.arguments_of(scoped, self._document.use, self._catalog):
             self._taken(call, given.value, arguments)
-        if iterator_of(task) is not None:
+        if isinstance(task, CallTask) and task.subscription is not None:
             return self._iterated(pointer, task, given, bound)
         return self._answer(task), given.context
 
@@ -323,15 +325,15 @@ class _Walk:
         return done.value, done.context
 
     def _iterated(self, pointer: str, task: Task, given: State, bound: Variables) -> tuple[Type, Type]:
-        """A task that waits for events or messages: what comes is known to nobody."""
+        """A task that waits for events or messages: an array of what nobody knows yet."""
         if (found := iterator_of(task)) is None:
-            return ANY, given.context
+            return ARRAY, given.context
         relative, each = found
         exports = _exports(each.do) or each.export.as_ is not None
         context = ANY if exports else given.context
         inside = {**bound, each.item: ANY, each.at: INTEGER}
         self._list(f"{pointer}{relative}/do", each.do, State(ANY, context), inside)
-        return ANY, context
+        return ARRAY, context
 
     def _whole(self, pointer: str, expression: Json, value: Type, arguments: Variables) -> Type:
         """What a property that is an expression by nature gives; the value itself if there is none."""
@@ -343,6 +345,13 @@ class _Walk:
     def _template(self, pointer: str, template: Json, value: Type, arguments: Variables) -> Type:
         given = Given(value, arguments, self._loose)
         return inference.of_template(template, given, lambda below, slip: self._slip(pointer + below, slip))
+
+    def _lapse(self, pointer: str, lapse: Lapse, value: Type, arguments: Variables) -> None:
+        if not isinstance(lapse, str):
+            return
+        given = self._template(pointer, lapse, value, arguments)
+        if given.kinds and not given.kinds & {"string", "object"}:
+            self._fault(pointer, f"gives {given}, and must give a duration", 'Such as "PT15M", or {minutes: 15}')
 
     def _slip(self, pointer: str, slip: Slip) -> None:
         if not self._loose:

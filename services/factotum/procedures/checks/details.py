@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from factotum.procedures import schemas, timing
-from factotum.procedures.checks import nearest
 from factotum.procedures.checks.scopes import RESERVED, Scoped, binds, iterator_of, tasks
 from factotum.procedures.duration import Duration
 from factotum.procedures.expressions import escape
@@ -15,11 +14,10 @@ from factotum.procedures.fault import Fault
 from factotum.procedures.model import Document
 from factotum.procedures.retries import Retry
 from factotum.procedures.shapes import Schema
-from factotum.procedures.tasks import CallTask, TryTask, children
+from factotum.procedures.tasks import CallTask, ForkTask, TryTask, children
 
 Json = Any
 
-ERROR_PROPERTIES = frozenset(("type", "status", "title", "detail", "instance"))
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EXPANSION = re.compile(r"[^{}\s]+")
 # Where a call's arguments have a URI, besides every `endpoint` and `uri`.
@@ -54,12 +52,10 @@ def _of_task(scoped: Scoped) -> Iterator[Fault]:
             yield Fault(pointer, f"`{name}` is the name of an argument of every expression", "Bind another name")
         elif _VARIABLE.fullmatch(name) is None:
             yield Fault(pointer, f"`{name}` cannot be the name of a variable", "Letters, digits and `_` make one")
-    if isinstance(task, TryTask):
-        for name in sorted(task.catch.errors.with_.keys() - ERROR_PROPERTIES):
-            advice = nearest.among(name, ERROR_PROPERTIES, lead="It has")
-            yield Fault(f"{pointer}/catch/errors/with/{escape(name)}", f"an error has no `{name}`", advice)
-        if isinstance(task.catch.retry, Retry):
-            yield from _retry(f"{pointer}/catch/retry", task.catch.retry)
+    if isinstance(task, TryTask) and isinstance(task.catch.retry, Retry):
+        yield from _retry(f"{pointer}/catch/retry", task.catch.retry)
+    if isinstance(task, ForkTask) and task.fork.compete and not task.fork.branches:
+        yield Fault(f"{pointer}/fork/branches", "without a branch none can win", "Add one, or take out `compete`")
     if isinstance(task, CallTask):
         yield from _addresses(f"{pointer}/with", task.with_)
 

@@ -150,7 +150,6 @@ def _of_kind(pointer: str, task: Task, inside: Names) -> Iterator[Place]:
                 yield Place(where, named.case.when, inside, whole=True)
         case TryTask():
             caught = inside | {task.catch.as_}
-            yield Place(f"{pointer}/catch/errors/with", task.catch.errors.with_, caught)
             yield Place(f"{pointer}/catch/when", task.catch.when, caught, whole=True)
             yield Place(f"{pointer}/catch/exceptWhen", task.catch.except_when, caught, whole=True)
             if isinstance(retry := task.catch.retry, Retry):

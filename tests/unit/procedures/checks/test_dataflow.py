@@ -65,8 +65,10 @@ def steps(*lines: str, head: str = INPUT) -> str:
         ),
         steps("a: {set: {n: 1}, then: end}", head=INPUT + "output: {as: .n}\n"),
         steps("a: {if: .age > 1, set: {n: 1}, then: end}", head=INPUT + "output: {as: .n // .who}\n"),
+        steps("a: {wait: '${ {seconds: .age} }'}"),
+        steps("a: {wait: '${ .any.thing }'}", head=""),
         steps("a: {wait: PT1S}", "b: {set: {x: '${ .who }'}}"),
-        steps("a: {listen: {to: {any: []}}, output: {as: .data.reading}}", "b: {set: {x: '${ .y.z }'}}"),
+        steps("a: {listen: {to: {any: []}}, output: {as: '.[0].data.reading'}}", "b: {set: {x: '${ .y.z }'}}"),
         steps("a: {set: {x: '${ $workflow.input.who }', y: '${ $task.name }', z: '${ $workflow.startedAt.iso8601 }'}}"),
         steps(
             "a: {set: {x: 1}}",
@@ -84,7 +86,7 @@ def steps(*lines: str, head: str = INPUT) -> str:
                 "set: {x: '${ .n + 1 }'}}}}\n"
             ),
         ),
-        steps("a: {raise: {error: {type: t, status: 400, detail: '${ .who }'}}}"),
+        steps("a: {raise: {error: {type: a:t, status: 400, detail: '${ .who }'}}}"),
         steps("a: {run: {shell: {command: '${ .who }', stdin: '${ .nick }'}}}", "b: {set: {x: '${ .out.put }'}}"),
     ],
 )
@@ -212,9 +214,22 @@ def test_what_may_go_well_is_no_fault(text: str) -> None:
         ),
         (steps("a: {run: {shell: {cmd: ls}}}"), "/do/0/a/run/shell: `process.shell`: 'command' is a required property"),
         (
-            steps("a: {raise: {error: {type: t, status: 400, detail: '${ .woh }'}}}"),
+            steps("a: {raise: {error: {type: a:t, status: 400, detail: '${ .woh }'}}}"),
             "/do/0/a/raise/error/detail: `.` has",
         ),
+        (
+            steps("a: {listen: {to: {one: {with: {type: t}}}}}", "b: {set: {x: '${ .foo }'}}"),
+            "/do/1/b/set/x: `.` is an array, which has no property `foo`",
+        ),
+        (
+            steps("a: {listen: {to: {any: []}}, foreach: {do: [{b: {set: {}}}]}, output: {as: .foo}}"),
+            "/do/0/a/output/as: `.` is an array",
+        ),
+        (
+            steps("a: {wait: '${ 5 }'}"),
+            "/do/0/a/wait: gives a whole number, and must give a duration. Such as",
+        ),
+        (steps("a: {wait: '${ .tags }'}"), "/do/0/a/wait: gives an array"),
         (
             steps("a: {emit: {event: {with: {source: s, type: t, data: '${ .woh }'}}}}"),
             "/do/0/a/emit/event/with/data: `.`",

@@ -18,6 +18,9 @@ SEND = "do: [{a: {call: mail.send, with: {to: a, size: 1}, metadata: {%s}}}]\n"
         TRY % "errors: {with: {type: t, status: 1, title: t, detail: d, instance: /x}}",
         TRY % "retry: {delay: PT1S, jitter: {from: PT1S, to: PT2S}}",
         TRY % "retry: {delay: PT1S, jitter: {from: '${ .x }', to: PT2S}}",
+        TRY % "errors: {with: {details: d}}",
+        "do: [{a: {raise: {error: {type: '${ .type }', status: 400}}}}]\n",
+        "do: [{a: {fork: {branches: []}}}]\n",
         HTTP % "https://x/{id}/y?z={a.b}",
         HTTP % "${ .address }",
         HTTP % "https://x/${ .id }",
@@ -45,6 +48,22 @@ def test_what_is_right_is_no_fault(text: str) -> None:
             TRY % "errors: {with: {statu: 1}}",
             "/catch/errors/with/statu: an error has no `statu`. Did you mean `status`?",
         ),
+        (
+            TRY % "errors: {with: {status: '503'}}",
+            "/catch/errors/with/status: an error's `status` is a whole number. Write it without quotes",
+        ),
+        (TRY % "errors: {with: {status: true}}", "is a whole number"),
+        (TRY % "errors: {with: {title: 5}}", "/catch/errors/with/title: an error's `title` is a text"),
+        (
+            TRY % "errors: {with: {status: '${ .status }'}}",
+            "`status` is compared as it stands: no expression is evaluated here. Use `catch.when`",
+        ),
+        (
+            "do: [{a: {raise: {error: {type: not a uri at all, status: 400}}}}]\n",
+            "/do/0/a/raise/error/type: `not a uri at all` is no URI. Write one such as",
+        ),
+        ("use: {errors: {e: {type: nope, status: 400}}}\n" + SET, "/use/errors/e/type: `nope` is no URI"),
+        ("do: [{a: {fork: {compete: true, branches: []}}}]\n", "/do/0/a/fork/branches: without a branch none can win"),
         (TRY % "errors: {with: {x: 1}}", "It has detail, instance, status, title, type"),
         (
             TRY % "retry: {jitter: {from: PT3S, to: PT2S}}",

@@ -107,7 +107,7 @@ REFUSED = "`$secrets` is not available here: a secret is known only inside the t
         ),
         ("use: {functions: {f: {set: {y: '${ $item }'}}}}\n" + SET, "/use/functions/f/set/y: `$item`"),
         ("use: {extensions: [{e: {extend: all, when: $input}}]}\n" + SET, "/use/extensions/0/e/when: `$input`"),
-        ("use: {errors: {e: {type: t, status: 400, detail: '${ $x }'}}}\n" + SET, "/use/errors/e/detail: `$x`"),
+        ("use: {errors: {e: {type: a:t, status: 400, detail: '${ $x }'}}}\n" + SET, "/use/errors/e/detail: `$x`"),
         (
             "use: {authentications: {p: {bearer: {token: '${ $x }'}}}}\n" + SET,
             "/use/authentications/p/bearer/token: `$x`",

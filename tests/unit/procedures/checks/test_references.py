@@ -23,7 +23,7 @@ HTTP = "call: http, with: {method: get, endpoint: %s}"
         f"do: [{{a: {{{HTTP % '{uri: https://x, authentication: {use: p}}'}}}}}]\n",
         f"use: {{secrets: [s]}}\ndo: [{{a: {{{HTTP % '{uri: https://x, authentication: {basic: {use: s}}}'}}}}}]\n",
         "use: {timeouts: {t: {after: PT1S}}}\ndo: [{a: {wait: PT1S, timeout: t}}]\ntimeout: t\n",
-        "use: {errors: {e: {type: t, status: 400}}}\ndo: [{a: {raise: {error: e}}}]\n",
+        "use: {errors: {e: {type: a:t, status: 400}}}\ndo: [{a: {raise: {error: e}}}]\n",
         "use: {retries: {r: {delay: PT1S}}}\ndo: [{a: {try: [{b: {set: {}}}], catch: {retry: r}}}]\n",
         "do: [{a: {run: {shell: {command: ls}}}}]\n",
         "do: [{a: {run: {workflow: {namespace: n, name: w, version: '1.0.0'}}}}]\n",
@@ -105,7 +105,7 @@ def test_what_is_there_is_no_fault(text: str) -> None:
         ("do: [{a: {wait: PT1S, timeout: t}}]\n", "/do/0/a/timeout: there is no timeout `t` under `use.timeouts`"),
         ("do: [{a: {set: {}}}]\ntimeout: t\n", "/timeout: there is no timeout `t`"),
         (
-            "use: {errors: {notFound: {type: t, status: 400}}}\ndo: [{a: {raise: {error: notfound}}}]\n",
+            "use: {errors: {notFound: {type: a:t, status: 400}}}\ndo: [{a: {raise: {error: notfound}}}]\n",
             "/do/0/a/raise/error: there is no error `notfound` under `use.errors`. Did you mean `notFound`?",
         ),
         (

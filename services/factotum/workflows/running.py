@@ -136,11 +136,13 @@ class Background:
             self._start(machine, entry)
 
     async def ended(self) -> None:
-        await asyncio.gather(*self._work)
+        if self._work:
+            await asyncio.gather(*self._work)
 
     async def stop(self) -> None:
         """Ends those under way, and waits until they have ended."""
-        await ended(*self._work)
+        if self._work:
+            await ended(*self._work)
 
     async def _carry_out(self, machine: Interpreter, number: int, entry: dict[str, Json]) -> None:
         step = _STEP.validate_python(entry["step"])

@@ -7,7 +7,17 @@ arguments against the schemas of tools, and what only the parts of a task can sa
 from __future__ import annotations
 
 from factotum.procedures import lengths, protocols
-from factotum.procedures.checks import additions, calls, dataflow, details, errors, flow, programs, references
+from factotum.procedures.checks import (
+    additions,
+    calls,
+    dataflow,
+    details,
+    errors,
+    flow,
+    processes,
+    programs,
+    references,
+)
 from factotum.procedures.checks.places import places
 from factotum.procedures.checks.references import Catalog
 from factotum.procedures.checks.scopes import tasks
@@ -36,6 +46,7 @@ def check(source: Source, catalog: Catalog | None) -> list[Fault]:
         *programs.faults(places(document), loose=loose, declared=document.use.secrets),
         *flow.faults(document),
         *calls.faults(document, catalog or {}),
+        *processes.faults(document, catalog or {}),
         *dataflow.faults(document, catalog or {}),
     ]
     located = [source.locate(fault) for fault in faults]

@@ -143,7 +143,9 @@ do:
   - pay:
       call: x.do
       with: {n: 1}
-      metadata: {approval: {by: [eve, 'group:finance'], count: 2, within: PT2H, otherwise: {by: [boss], within: PT1H}}}
+      metadata:
+        approval:
+          {by: [eve, 'group:finance'], count: 2, within: PT2H, otherwise: {by: [boss], count: 1, within: PT1H}}
 """
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
 
 from factotum.runs import claims
 from factotum.runs.errors import ClaimUnreadable
@@ -38,6 +38,35 @@ def lose_all(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
             path.unlink()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def without_store() -> AsyncIterator[Bench]:
+    async with temporal_server() as environment, run_bench(environment.client) as made, made.worker():
+        yield made
+
+
+async def test_without_a_store_a_run_that_is_too_large_to_go_on_fails_and_is_undone(without_store: Bench) -> None:
+    bench, large = without_store, TEXT[:1_200_000]
+    bench.executor.answers["x.get"] = lambda _: {"text": large}
+    bench.executor.answers["x.make"] = lambda _: {"id": 7}
+    bench.executor.answers["x.undo"] = lambda _: {}
+    bench.executor.answers["x.add"] = lambda arguments: {"n": arguments["n"]}
+    text = """
+do:
+  - make: {call: x.make, metadata: {compensate: {call: x.undo, with: {id: '${ .id }'}}}}
+  - get: {call: x.get, export: {as: {a: '${ .text }'}}}
+  - more: {call: x.get, export: {as: {a: '${ $context.a }', b: '${ .text }'}}}
+  - loop:
+      for: {each: n, in: '[range(12)]'}
+      do: [{add: {call: x.add, with: {n: '${ $n }'}}}]
+"""
+    run_id = await bench.start(text, history_events=50, moved_bytes=claims.MOST_INLINE_BYTES)
+    with pytest.raises(WorkflowFailureError) as failed:
+        await bench.result(run_id)
+    assert "FACTOTUM_TEMPORAL__CLAIMS__FOLDER" in str(failed.value.cause)
+    assert ("x.undo", {"id": 7}) in bench.executor.calls
+    assert bench.outcomes.kept[-1].status == "failed"
 
 
 async def test_five_megabytes_go_from_tool_to_tool_and_out(bench: Bench, folder: Path) -> None:

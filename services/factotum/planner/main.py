@@ -27,6 +27,7 @@ from factotum.planner.starting import Starting
 from factotum.planner.store_file import StoreFile
 from factotum.planner.stream import make_consumer
 from factotum.planner.subscriptions import Subscriptions
+from factotum.runs import claims
 from factotum.runs.client import Runs
 from factotum.runs.connection import connect
 from factotum.runs.decisions import Decisions
@@ -69,7 +70,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             roots=settings.catalog_folders,
             new_key=lambda: f"planner:{uuid.uuid4()}",
         )
-        preparation = Preparation(catalog=catalog, fetching=fetching)
+        preparation = Preparation(
+            catalog=catalog, fetching=fetching, moved_bytes=claims.most_moved_bytes(settings.temporal.claims)
+        )
         starting = Starting(library=library, subscriptions=subscriptions, runs=runs, now=clock.now)
         partial_matches = PartialMatches(
             file, producer, kept=timedelta(days=settings.partial_matches_days), now=clock.now

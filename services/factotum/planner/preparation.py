@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from factotum.planner.catalog import ToolCatalog
@@ -27,7 +27,7 @@ class Prepared:
     """A procedure that may run.
 
     Attributes:
-        documents, functions, tools: as in `RunInput`.
+        documents, functions, tools, limits: as in `RunInput`.
         uses: every procedure of the library that a run of it may start, itself included.
     """
 
@@ -36,6 +36,7 @@ class Prepared:
     documents: dict[str, dict[str, Json]] = field(default_factory=dict)
     functions: dict[str, dict[str, Json]] = field(default_factory=dict)
     uses: tuple[Source, ...] = ()
+    limits: Limits = field(default_factory=lambda: Limits(here_seconds=HERE_SECONDS))
 
     def run(self, *, tenant: str, given: Json, event: EventReference | None = None, hops: int = 0) -> RunInput:
         """The input of a run that is given `given`."""
@@ -47,7 +48,7 @@ class Prepared:
             tools=self.tools,
             documents=self.documents,
             functions=self.functions,
-            limits=Limits(here_seconds=HERE_SECONDS),
+            limits=self.limits,
             hops=hops,
         )
 
@@ -68,11 +69,15 @@ class Preparation:
     """Prepares procedures against the tools and the library of a tenant.
 
     What was checked is kept: a check takes a hundred times as long as to see that nothing has changed.
+
+    Args:
+        moved_bytes: as in `Limits`.
     """
 
-    def __init__(self, *, catalog: ToolCatalog, fetching: Fetching) -> None:
+    def __init__(self, *, catalog: ToolCatalog, fetching: Fetching, moved_bytes: int = 0) -> None:
         self._catalog = catalog
         self._fetching = fetching
+        self._limits = Limits(here_seconds=HERE_SECONDS, moved_bytes=moved_bytes)
         self._kept: dict[tuple[str, str, str], _Kept] = {}
 
     async def prepare(self, tenant: str, source: Source) -> Prepared:
@@ -88,7 +93,8 @@ class Preparation:
         if kept is None or kept.resolved != resolved:
             if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
-            kept = self._kept[key] = _Kept(source, resolved, catalog, prepared(resolved, catalog))
+            found = replace(prepared(resolved, catalog), limits=self._limits)
+            kept = self._kept[key] = _Kept(source, resolved, catalog, found)
         return kept.prepared
 
 

@@ -29,6 +29,8 @@ from factotum.runs.errors import ClaimUnreadable
 from factotum.runtime.settings import ClaimSettings
 
 SHA256 = "sha256"
+# Temporal's own bound of a payload, 2 MiB, less what it adds to one.
+MOST_INLINE_BYTES = 2 * 1024 * 1024 - 1024
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -58,7 +60,10 @@ class FolderOfClaims(StorageDriver):
         data = payload.SerializeToString(deterministic=True)
         digest = hashlib.sha256(data).hexdigest()
         path = self._path(digest)
-        if not path.exists():
+        try:
+            # Files are removed by age, which counts from the last time that one was given out.
+            os.utime(path)
+        except FileNotFoundError:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
                 try:
@@ -97,6 +102,11 @@ def converter(settings: ClaimSettings) -> DataConverter:
         drivers=[FolderOfClaims(settings.folder)], payload_size_threshold=settings.threshold_bytes
     )
     return dataclasses.replace(pydantic_data_converter, external_storage=storage)
+
+
+def most_moved_bytes(settings: ClaimSettings) -> int:
+    """For `Limits.moved_bytes`."""
+    return MOST_INLINE_BYTES if settings.folder is None else 0
 
 
 def _sync(folder: Path) -> None:

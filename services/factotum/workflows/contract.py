@@ -56,11 +56,14 @@ class Limits(Contract):
         compensation_seconds: how long a compensation is retried before it is left to a person.
         here_seconds: how long a worker may be at a light call by itself before it becomes an activity as any
             other; 0: every call is one.
+        moved_bytes: what a run may carry along when it continues as new; 0: as much as it likes, there is a
+            store for large payloads.
     """
 
     history_events: int = 0
     compensation_seconds: float = 86_400.0
     here_seconds: float = 0.0
+    moved_bytes: int = 0
 
 
 class PersonTask(Contract):

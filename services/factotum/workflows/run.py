@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 
@@ -17,7 +18,7 @@ from temporalio.exceptions import ApplicationError
 from factotum.procedures.fault import FaultyDocument
 from factotum.procedures.known import DOCUMENTS
 from factotum.runs import attributes
-from factotum.workflows import waiting
+from factotum.workflows import problem, waiting
 from factotum.workflows.approvals import NotDecidable
 from factotum.workflows.contract import (
     APPROVALS_QUERY,
@@ -118,7 +119,9 @@ class Run:
             self._ending = ending = left
             waiting.show(attributes.TASK if ending.tasks else "")
             if effects.should_move():
-                _move(run, interpreter, effects, ending)
+                # What is too large to move is undone here, however long the history grows.
+                with suppress(Problem):
+                    _move(run, interpreter, effects, ending)
             left = await undo_something(interpreter, ending)
         await teller.ended(ending)
         await hearing.end()
@@ -144,7 +147,14 @@ class Run:
         if work.done():
             return work.result()
         await workflow.wait_condition(workflow.all_handlers_finished)
-        return _move(run, interpreter, effects, None)
+        try:
+            return _move(run, interpreter, effects, None)
+        except Problem:
+            interpreter.gate.closed = False
+            interpreter.abort()
+            work.cancel()
+            await _settled(work)
+            raise
 
     @workflow.signal(name=EVENT_SIGNAL)
     def event(self, signal: EventSignal) -> None:
@@ -201,7 +211,8 @@ async def _complete(teller: Teller, hearing: Hearing, output: Any) -> None:
 
 
 def _move(run: RunInput, interpreter: Interpreter, effects: TemporalEffects, ending: Ending | None) -> NoReturn:
-    """Goes on in another execution."""
+    """Goes on in another execution. Raises `Problem` if the run has more to carry than Temporal takes, which
+    would fail the workflow task for ever."""
     started = run.first_started_at or _started()
     where = {
         "resume": interpreter.as_json(),
@@ -211,8 +222,17 @@ def _move(run: RunInput, interpreter: Interpreter, effects: TemporalEffects, end
     }
     # Of the executions of a run only the last is listed: the memo tells when the first began.
     memo = {**workflow.memo(), "started_at": started.isoformat()}
+    moved = run.model_copy(update=where)
+    most = run.limits.moved_bytes
+    if most and (size := workflow.payload_converter().to_payload(moved).ByteSize()) > most:
+        detail = (
+            f"the run carries {size} bytes of data, of which Temporal takes {most} when it goes on in another "
+            "execution: configure the claim folder (FACTOTUM_TEMPORAL__CLAIMS__FOLDER) of planner and workers, or "
+            "keep less data in the run"
+        )
+        raise Problem(problem.RUNTIME, 500, "too large", detail)
     workflow.continue_as_new(
-        run.model_copy(update=where),
+        moved,
         memo=memo,
         # On the interpreter that is current by then; see decision 0023.
         initial_versioning_behavior=workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE,

@@ -46,7 +46,7 @@ class World:
 
         monkeypatch.setattr(preparation, "check", counting)
         own: Any = self
-        self.preparation = Preparation(catalog=own, fetching=own)
+        self.preparation = Preparation(catalog=own, fetching=own, moved_bytes=12)
 
     async def get(self, _: str) -> dict[str, ToolSpec]:
         return dict(self.tools)  # as anew from the executor
@@ -72,6 +72,7 @@ async def test_it_is_checked_once_until_a_tool_or_the_document_changes(world: Wo
     for _ in range(3):
         made = await world.preparation.prepare("acme", source)
     assert (world.checked, made.tools["mail.send"].version) == (1, "1.0.0")
+    assert made.run(tenant="acme", given=None).limits.moved_bytes == 12
     world.tools["mail.send"] = spec("1.1.0")
     made = await world.preparation.prepare("acme", source)
     assert (world.checked, made.tools["mail.send"].version) == (2, "1.1.0")

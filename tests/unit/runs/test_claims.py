@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import StorageDriverClaim, StorageDriverRetrieveContext, StorageDriverStoreContext
 
-from factotum.runs.claims import FolderOfClaims, converter
+from factotum.runs.claims import MOST_INLINE_BYTES, FolderOfClaims, converter, most_moved_bytes
 from factotum.runs.errors import ClaimUnreadable
 from factotum.runtime.settings import ClaimSettings
 
@@ -21,6 +22,20 @@ def payload(text: str) -> Payload:
 
 def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_only_without_a_store_is_there_a_bound_of_what_a_run_carries(tmp_path: Path) -> None:
+    assert most_moved_bytes(ClaimSettings()) == MOST_INLINE_BYTES < 2 * 1024 * 1024
+    assert most_moved_bytes(ClaimSettings(folder=tmp_path)) == 0
+
+
+async def test_what_is_stored_again_is_as_young_as_what_is_new(tmp_path: Path) -> None:
+    folder = FolderOfClaims(tmp_path)
+    await folder.store(STORE, [payload("a")])
+    (file,) = files(tmp_path)
+    os.utime(file, (0, 0))
+    await folder.store(STORE, [payload("a")])
+    assert files(tmp_path) == [file] and file.stat().st_mtime > 0
 
 
 async def test_what_is_stored_comes_back_and_is_kept_once(tmp_path: Path) -> None:

@@ -28,6 +28,12 @@ def test_a_few_lines_of_aliases_do_not_fill_the_memory() -> None:
     assert refused("\n".join(lines)).message == "the document is too large with its aliases written out"
 
 
+def test_values_are_counted_also_without_an_alias(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "MAX_VALUES", 10)
+    assert values.read(f"[{', '.join('0' * 9)}]")[0] == [0] * 9
+    assert "too large" in refused(f"[{', '.join('0' * 10)}]").message
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -135,8 +135,8 @@ REFUSED = "`$secrets` is not available here: a secret is known only inside the t
             f"/do/0/a/input/from: {REFUSED}",
         ),
         (
-            SECRETS[:-2] + ", functions: {f: {set: {}}}}\n"
-            "do: [{a: {input: {from: '${ {k: $secrets.token} }'}, call: f}}]\n",
+            SECRETS[:-2] + ", functions: {http: {set: {}}}}\n"
+            "do: [{a: {input: {from: '${ {k: $secrets.token} }'}, call: http}}]\n",
             f"/do/0/a/input/from: {REFUSED}",
         ),
         (SECRETS + "do: [{a: {set: {}, output: {as: $secrets.token}}}]\n", f"/do/0/a/output/as: {REFUSED}"),

@@ -45,8 +45,9 @@ async def listen(run: Interpreter, task: ListenTask, place: Place) -> Json:
             frame["consumed"].append(await _handled(run, task.foreach, f"{place.pointer}/foreach", read, place))
             del frame["event"]
             # A listener makes no effects of its own, but its history grows and its worker must be heard of.
-            await run.pass_gate()
-            await run.rest(place.scope)
+            if not _finished(wanted, frame):
+                await run.pass_gate()
+                await run.rest(place.scope)
     finally:
         run.inbox.leave(listener)
     return frame["consumed"]

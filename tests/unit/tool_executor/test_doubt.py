@@ -119,13 +119,13 @@ async def test_a_call_that_cannot_be_made_any_more(b: Bench, word: str, possible
     assert answer.effect_possible is possible
 
 
-@pytest.mark.parametrize(("word", "possible"), [("lost", True), ("refuse", False), ("ok", True)])
-async def test_other_arguments_do_not_hide_the_keys_effect(b: Bench, word: str, possible: bool) -> None:
+@pytest.mark.parametrize("word", ["lost", "ok"])
+async def test_other_arguments_do_not_hide_the_keys_effect(b: Bench, word: str) -> None:
     b.world.script(word)
     await b.call("put")
     answer = await b.call("put", name="bob")
     assert answer.error is not None and answer.error.kind == "invalid_argument"
-    assert answer.effect_possible is possible
+    assert answer.effect_possible
 
 
 async def test_a_tool_learns_when_its_effect_was_first_begun(b: Bench) -> None:

@@ -20,18 +20,21 @@ from factotum.simulation.record import Effected, Node, Record
 from factotum.simulation.virtual_time import VirtualTime
 from factotum.workflows import problem
 from factotum.workflows.approvals import REQUESTED_TYPE
+from factotum.workflows.contract import Limits
 from factotum.workflows.problem import Problem, of_tool_error
 from factotum.workflows.step import Step
-from factotum.workflows.world import Child, ChildResult
+from factotum.workflows.world import (
+    FIRST_INTERVAL,
+    LONGEST_INTERVAL,
+    MAX_DEPTH,
+    SHOWN_TO_TRY,
+    Child,
+    ChildResult,
+)
 
 Json = Any
 
-# As the run on Temporal has it; see `workflows.effects`.
-SHOWN_TO_TRY = ("unavailable", "rate_limited")
-FIRST_INTERVAL = 0.2
-LONGEST_INTERVAL = 10.0
-MAX_DEPTH = 16
-COMPENSATION_SECONDS = 86_400.0
+COMPENSATION_SECONDS = Limits().compensation_seconds
 # What is answered in the same way for ever is shown so often; then the call only waits.
 ATTEMPTS_SHOWN = 3
 EMIT = "emit"

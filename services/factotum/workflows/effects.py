@@ -40,7 +40,14 @@ from factotum.workflows.contract import (
 from factotum.workflows.local import LARGEST_RESULT_BYTES, MOST_IN_A_ROW, NotHere, cause_of, tried_here
 from factotum.workflows.problem import Problem
 from factotum.workflows.step import Step
-from factotum.workflows.world import Child, ChildResult
+from factotum.workflows.world import (
+    FIRST_INTERVAL,
+    LONGEST_INTERVAL,
+    MAX_DEPTH,
+    SHOWN_TO_TRY,
+    Child,
+    ChildResult,
+)
 
 # How soon a dead worker is noticed: the activity is then given to another.
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
@@ -49,9 +56,6 @@ MARGIN = timedelta(seconds=30)
 DEFAULT_TOOL_TIMEOUT_SECONDS = 60.0
 # Type of the error that says the executor itself did not answer: never the tool's, so always retried.
 EXECUTOR_UNAVAILABLE = "executor-unavailable"
-# Of the retryable kinds of tool error, those that a `try` is shown at once. An ambiguous effect is not
-# among them: only a person can settle it, and trying again is how the run waits for that.
-SHOWN_TO_TRY = ["unavailable", "rate_limited"]
 # One attempt, the wait for a free process included; the evaluation itself ends within seconds.
 EVALUATION_TIMEOUT = timedelta(minutes=2)
 # A worker whose processes are taken by others' expressions is no fault of this one.
@@ -64,8 +68,6 @@ NEXT_TASK = timedelta(milliseconds=1)
 WITHOUT_EFFECT = "none"
 # A tool that may take longer is not called within a workflow task.
 LONGEST_HERE_SECONDS = 10.0
-# Runs nested deeper than this are taken for endless.
-MAX_DEPTH = 16
 
 
 class TemporalEffects:
@@ -114,7 +116,7 @@ class TemporalEffects:
                 seconds=self._run.limits.here_seconds,
                 activity_id=local_call_id(step.pointer, step.iteration),
                 summary=step.summary,
-                final=[] if step.patient else SHOWN_TO_TRY,
+                final=[] if step.patient else list(SHOWN_TO_TRY),
             )
         except NotHere as later:
             if later.delay:
@@ -131,9 +133,9 @@ class TemporalEffects:
             schedule_to_close_timeout=limit,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=RetryPolicy(
-                initial_interval=timedelta(milliseconds=200),
-                maximum_interval=timedelta(seconds=10),
-                non_retryable_error_types=[] if step.patient else SHOWN_TO_TRY,
+                initial_interval=timedelta(seconds=FIRST_INTERVAL),
+                maximum_interval=timedelta(seconds=LONGEST_INTERVAL),
+                non_retryable_error_types=[] if step.patient else list(SHOWN_TO_TRY),
             ),
             # A call that is under way is asked to end and awaited: what it did must be known to be undone.
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,

@@ -12,6 +12,16 @@ from factotum.workflows.step import Step
 
 Json = Any
 
+# What every world does alike with a call that fails. Of the retryable kinds of tool error, a `try` is shown these
+# at once. An ambiguous effect is not among them: only a person can settle it, and trying again is how the run
+# waits for that.
+SHOWN_TO_TRY = ("unavailable", "rate_limited")
+# Seconds before the second try, doubled each time up to the longest.
+FIRST_INTERVAL = 0.2
+LONGEST_INTERVAL = 10.0
+# Runs nested deeper than this are taken for endless.
+MAX_DEPTH = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Child:

@@ -134,7 +134,7 @@ def test_an_ambiguous_effect_waits_for_a_person_also_in_a_try() -> None:
 
 
 def test_the_rules_of_trying_again_are_those_of_the_real_run() -> None:
-    assert list(simulated_effects.SHOWN_TO_TRY) == temporal_effects.SHOWN_TO_TRY
+    assert simulated_effects.SHOWN_TO_TRY == temporal_effects.SHOWN_TO_TRY
     assert simulated_effects.MAX_DEPTH == temporal_effects.MAX_DEPTH
 
 

@@ -13,20 +13,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import grpc
 import yaml
 
 from factotum.api.tools.v1 import tools_pb2, tools_pb2_grpc
 from factotum.runtime import clock
-from factotum.runtime.secrets import SecretDirectory
 from factotum.tool_executor import registry, tenants
-from factotum.tool_executor.contexts import Contexts
-from factotum.tool_executor.execution import Executor
+from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.grpc import ToolExecutorServicer
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from factotum.tool_executor.resolution import Resolver
+from factotum.tool_executor.under_way import GRACE_SECONDS
+from tests.support.composition import contexts_of, executor_of
 from tests.support.scenario import Json, Reply, Scenario
 
 TENANT = "acme"
@@ -119,25 +118,15 @@ async def scenario_tools(folder: Path, settings: Mapping[str, Json]) -> AsyncIte
         settings: of the tenant's systems, as in the file of connectors' settings.
     """
     (folder / "connectors.yaml").write_text(yaml.safe_dump({"tenants": {TENANT: dict(settings)}}))
-    catalog = registry.load(None)
+    installed = registry.load(None)
+    catalog = Catalog(installed, tenants.load(folder / "connectors.yaml", installed))
     async with SqliteLedger(folder / "ledger.sqlite", ambiguous_retry_seconds=5.0) as ledger:
-        contexts = Contexts(
-            tenants=tenants.load(folder / "connectors.yaml", catalog),
-            secrets=SecretDirectory(folder / "secrets"),
-            now=clock.now,
-        )
-        executor = Executor(
-            registry=catalog,
-            contexts=contexts,
-            ledger=ledger,
-            lease_seconds=5.0,
-            ambiguous_retry_seconds=5.0,
-            now=clock.now,
-            new_id=lambda: uuid4().hex,
-        )
-        resolver = Resolver(registry=catalog, contexts=contexts, ledger=ledger, now=clock.now)
-        real = ToolExecutorServicer(executor=executor, resolver=resolver, registry=catalog, ledger=ledger)
-        tools = ScenarioTools(real, folder / "secrets")
+        secrets = folder / "secrets"
+        executor = executor_of(catalog, ledger, secrets=secrets, cancel_grace_seconds=GRACE_SECONDS)
+        contexts = contexts_of(catalog, secrets=secrets)
+        resolver = Resolver(catalog=catalog, contexts=contexts, ledger=ledger, now=clock.now)
+        real = ToolExecutorServicer(executor=executor, resolver=resolver, catalog=catalog, ledger=ledger)
+        tools = ScenarioTools(real, secrets)
         server = grpc.aio.server()
         tools_pb2_grpc.add_ToolExecutorServiceServicer_to_server(tools, server)
         tools.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"

@@ -13,16 +13,14 @@ from typing import Any
 from factotum.events.envelope import Event
 from factotum.events.types import ObservationData
 from factotum.runtime import clock
-from factotum.runtime.secrets import SecretDirectory
-from factotum.tool_executor import registry
 from factotum.tool_executor.calls import Answer, Origin
-from factotum.tool_executor.contexts import Contexts
+from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.execution import Executor
 from factotum.tool_executor.ledger import Entry
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from factotum.tool_executor.resolution import Resolver
-from factotum.tool_executor.tenants import Tenants
 from tests.support import tools
+from tests.support.composition import catalog_of, contexts_of, executor_of
 
 LEASE_SECONDS = 0.6
 AMBIGUOUS_RETRY_SECONDS = 3.0
@@ -37,26 +35,34 @@ class Bench:
         self.ledger = ledger
         self.world = tools.World(folder)
         self.ahead = timedelta(0)
-        self.registry = registry.Registry([tools.connector])
-        self.contexts = self.configured("acme", "globex")
+        self.catalog = self.configured("acme", "globex")
         self.executor = self.restarted()
-        self.resolver = Resolver(registry=self.registry, contexts=self.contexts, ledger=ledger, now=self.now)
+        self.resolver = Resolver(
+            catalog=self.catalog,
+            contexts=contexts_of(self.catalog, secrets=self.secrets, now=self.now),
+            ledger=ledger,
+            now=self.now,
+        )
+
+    @property
+    def secrets(self) -> Path:
+        return self.folder / "secrets"
 
     def now(self) -> datetime:
         return clock.now() + self.ahead
 
-    def configured(self, *tenants: str) -> Contexts:
-        """What is set for these tenants, and for no other."""
-        settings = dict.fromkeys([(tenant, "fake") for tenant in tenants], tools.FakeSettings(world=self.folder))
-        secrets = SecretDirectory(self.folder / "secrets")
-        return Contexts(tenants=Tenants(settings, {}), secrets=secrets, now=self.now)
+    def configured(self, *tenants: str) -> Catalog:
+        """The fake connector, set for these tenants and for no other."""
+        settings = tools.FakeSettings(world=self.folder)
+        return catalog_of(tools.connector, settings={(tenant, "fake"): settings for tenant in tenants})
 
-    def restarted(self) -> Executor:
+    def restarted(self, catalog: Catalog | None = None) -> Executor:
         owners = count()
-        self.executor = Executor(
-            registry=self.registry,
-            contexts=self.contexts,
-            ledger=self.ledger,
+        self.catalog = catalog or self.catalog
+        self.executor = executor_of(
+            self.catalog,
+            self.ledger,
+            secrets=self.secrets,
             lease_seconds=LEASE_SECONDS,
             ambiguous_retry_seconds=AMBIGUOUS_RETRY_SECONDS,
             cancel_grace_seconds=CANCEL_GRACE_SECONDS,

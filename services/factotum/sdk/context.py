@@ -12,6 +12,10 @@ from factotum.sdk.errors import NotPermitted
 S = TypeVar("S")
 
 
+def _unheard(text: str, fraction: float | None = None) -> None:
+    """Progress of a call that nobody watches."""
+
+
 def _undeclared(name: str) -> str:
     raise NotPermitted(f"the secret {name!r} is not declared: name it under use.secrets of the document")
 
@@ -34,6 +38,8 @@ class ToolContext(Generic[S]):
         declared_secret: resolves a secret that the arguments name, by its bare name. Only those that
             the calling document declares under `use.secrets` are there: arguments may hold what came
             from outside, which must not choose among all that `secret` would give. Raises `NotPermitted`.
+        user: the person that the run acts for; empty where it acts for nobody but the tenant.
+        report: tells how far a long call has come: a sentence, and a number from 0 to 1 where it is known.
     """
 
     tenant: str
@@ -44,3 +50,5 @@ class ToolContext(Generic[S]):
     secret: Callable[[str], str]
     now: Callable[[], datetime]
     declared_secret: Callable[[str], str] = _undeclared
+    user: str = ""
+    report: Callable[[str, float | None], None] = _unheard

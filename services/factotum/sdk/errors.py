@@ -103,3 +103,20 @@ class Failed(ToolError):
     """The system tried and failed for a reason that a retry does not mend."""
 
     kind, retryable, effect_possible = "failed", False, True
+
+
+KINDS: dict[str, type[ToolError]] = {
+    error.kind: error
+    for error in (
+        InvalidArgument,
+        NotPermitted,
+        NotFound,
+        Conflict,
+        RateLimited,
+        Unavailable,
+        Ambiguous,
+        Cancelled,
+        NotDone,
+        Failed,
+    )
+}

@@ -22,14 +22,15 @@ the entry-point group `factotum.tools`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
 from typing import Any, Generic, TypeVar, get_type_hints
 
 from pydantic import BaseModel
 
 from factotum.sdk.context import ToolContext
-from factotum.sdk.spec import Effect, Idempotency, ToolSpec
+from factotum.sdk.errors import ToolError
+from factotum.sdk.spec import Compensation, Effect, Example, Idempotency, RateLimit, SecretNeed, ToolSpec
 
 S = TypeVar("S", bound=BaseModel)
 In = TypeVar("In", bound=BaseModel)
@@ -105,8 +106,15 @@ class Connector(Generic[S]):
         idempotency: Idempotency = Idempotency.NATIVE,
         version: str = "1.0.0",
         timeout_seconds: float = 30.0,
+        permissions: Sequence[str] = (),
+        secrets: Sequence[SecretNeed] = (),
+        compensation: Compensation | None = None,
+        errors: Sequence[type[ToolError]] = (),
+        rate_limit: RateLimit | None = None,
+        concurrency: int | None = None,
+        examples: Sequence[Example] = (),
     ) -> Callable[[Function[In, S, Out]], Tool[In, Out, S]]:
-        """Registers `async def name(arguments: Model, context: ToolContext) -> Model`."""
+        """Registers `async def name(arguments: Model, context: ToolContext) -> Model`; see `ToolSpec`."""
 
         def register(function: Function[In, S, Out]) -> Tool[In, Out, S]:
             hints = get_type_hints(function)
@@ -121,6 +129,13 @@ class Connector(Generic[S]):
                 input_schema=arguments.model_json_schema(by_alias=True),
                 output_schema=output.model_json_schema(by_alias=True, mode="serialization"),
                 timeout_seconds=timeout_seconds,
+                permissions=tuple(permissions),
+                secrets=tuple(secrets),
+                compensation=compensation,
+                errors=tuple(error.kind for error in errors),
+                rate_limit=rate_limit,
+                concurrency=concurrency,
+                examples=tuple(examples),
             )
             made = Tool(spec, function, arguments, output)
             self.tools[spec.name] = made

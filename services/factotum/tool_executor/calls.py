@@ -26,6 +26,7 @@ class Origin:
     procedure: str = ""
     event_source: str = ""
     event_id: str = ""
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,27 +9,30 @@ from typing import Any
 from factotum.runtime.secrets import SecretDirectory, UnknownSecret
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import NotPermitted
-from factotum.tool_executor.tenants import Tenants
+from factotum.tool_executor.catalog import Catalog
 
 
 class Contexts:
     """Makes the context of a call."""
 
-    def __init__(self, *, tenants: Tenants, secrets: SecretDirectory, now: Callable[[], datetime]) -> None:
-        self._tenants = tenants
+    def __init__(self, *, catalog: Catalog, secrets: SecretDirectory, now: Callable[[], datetime]) -> None:
+        self._catalog = catalog
         self._secrets = secrets
         self._now = now
 
-    def context(self, *, tenant: str, system: str, key: str, run_id: str, started_at: datetime) -> ToolContext[Any]:
+    def context(
+        self, *, tenant: str, system: str, key: str, run_id: str, started_at: datetime, user: str
+    ) -> ToolContext[Any]:
         """Raises `NotPermitted` where the tenant has not the system."""
         return ToolContext(
             tenant=tenant,
             idempotency_key=key,
             run_id=run_id,
             started_at=started_at,
-            settings=self._tenants.settings(tenant, system),
+            settings=self._catalog.settings(tenant, system),
             secret=lambda reference: self._secret(tenant, reference),
             now=self._now,
+            user=user,
         )
 
     def _secret(self, tenant: str, reference: str) -> str:

@@ -11,11 +11,11 @@ from factotum.events.envelope import TENANT_PATTERN
 from factotum.sdk.spec import Effect, ToolSpec
 from factotum.tool_executor import observations, under_way
 from factotum.tool_executor.calls import Answer, Approval, Call, Origin, SecretMarks
+from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.errors import CallRefused
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from factotum.tool_executor.narrowing import narrowed
-from factotum.tool_executor.registry import Registry
 from factotum.tool_executor.wrappers import invoked
 from factotum.tool_executor.wrappers.approved import Approved
 from factotum.tool_executor.wrappers.contained import Contained
@@ -46,7 +46,7 @@ class Executor:
     def __init__(
         self,
         *,
-        registry: Registry,
+        catalog: Catalog,
         contexts: Contexts,
         ledger: SqliteLedger,
         lease_seconds: float,
@@ -55,7 +55,7 @@ class Executor:
         now: Callable[[], datetime],
         new_id: Callable[[], str],
     ) -> None:
-        self._registry = registry
+        self._catalog = catalog
         self._contexts = contexts
         self._now = now
         self._under_way = under_way.UnderWay(grace_seconds=cancel_grace_seconds)
@@ -102,7 +102,7 @@ class Executor:
         Raises `CallRefused`, `UnknownTool`, `LedgerUnavailable`.
         """
         check_tenant(tenant)
-        found = self._registry.tool(tool)
+        found = self._catalog.tool(tenant, tool)
         check_key(key)
         check_origin(origin)
         if not settle:

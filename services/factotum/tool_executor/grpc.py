@@ -15,6 +15,7 @@ from factotum.api.tools.v1 import tools_pb2 as pb
 from factotum.api.tools.v1 import tools_pb2_grpc
 from factotum.sdk.errors import ToolError
 from factotum.tool_executor.calls import Answer, Approval, Origin, SecretMarks
+from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.errors import (
     CallRefused,
     LedgerUnavailable,
@@ -26,7 +27,7 @@ from factotum.tool_executor.errors import (
 from factotum.tool_executor.execution import Executor, check_key, check_tenant
 from factotum.tool_executor.ledger import Entry, State
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
-from factotum.tool_executor.registry import AnyTool, Registry
+from factotum.tool_executor.registry import AnyTool
 from factotum.tool_executor.resolution import Resolver
 
 SERVICE = "factotum.api.tools.v1.ToolExecutorService"
@@ -47,10 +48,10 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 class ToolExecutorServicer(tools_pb2_grpc.ToolExecutorServiceServicer):
     """Serves `ToolExecutorService`."""
 
-    def __init__(self, *, executor: Executor, resolver: Resolver, registry: Registry, ledger: SqliteLedger) -> None:
+    def __init__(self, *, executor: Executor, resolver: Resolver, catalog: Catalog, ledger: SqliteLedger) -> None:
         self._executor = executor
         self._resolver = resolver
-        self._registry = registry
+        self._catalog = catalog
         self._ledger = ledger
 
     async def Execute(self, request: pb.ExecuteRequest, context: Context) -> pb.ExecuteResponse:
@@ -68,6 +69,7 @@ class ToolExecutorServicer(tools_pb2_grpc.ToolExecutorServiceServicer):
                     procedure=origin.procedure,
                     event_source=origin.event_source,
                     event_id=origin.event_id,
+                    user=origin.user,
                 ),
                 version=request.tool_version,
                 settle=request.settle,
@@ -89,12 +91,12 @@ class ToolExecutorServicer(tools_pb2_grpc.ToolExecutorServiceServicer):
             check_tenant(request.tenant)
         except _TRANSLATED as error:
             await _abort(context, error)
-        return pb.ListToolsResponse(tools=[_tool(tool) for tool in self._registry.tools])
+        return pb.ListToolsResponse(tools=[_tool(tool) for tool in self._catalog.tools(request.tenant)])
 
     async def DescribeTool(self, request: pb.DescribeToolRequest, context: Context) -> pb.DescribeToolResponse:
         try:
             check_tenant(request.tenant)
-            return pb.DescribeToolResponse(tool=_tool(self._registry.tool(request.tool)))
+            return pb.DescribeToolResponse(tool=_tool(self._catalog.tool(request.tenant, request.tool)))
         except _TRANSLATED as error:
             await _abort(context, error)
 
@@ -221,6 +223,7 @@ def _effect(entry: Entry) -> pb.EffectEntry:
             procedure=origin.procedure,
             event_source=origin.event_source,
             event_id=origin.event_id,
+            user=origin.user,
         ),
         arguments_sha256=entry.arguments_sha256,
         attempts=entry.attempts,

@@ -13,6 +13,7 @@ from factotum.runtime import clock, lifespan, telemetry
 from factotum.runtime.grpc_server import GrpcServer
 from factotum.runtime.secrets import SecretDirectory
 from factotum.tool_executor import registry, tenants
+from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.errors import ConnectorsInvalid, LedgerUnavailable
 from factotum.tool_executor.execution import Executor
@@ -31,7 +32,8 @@ DRAIN_SECONDS = 2.0
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Runs the tool executor until `stop` is set. Raises `ConnectorsInvalid`, `LedgerUnavailable`, or
     `RuntimeError` if the port is taken."""
-    catalog = registry.load(settings.connectors)
+    installed = registry.load(settings.connectors)
+    catalog = Catalog(installed, tenants.load(settings.connectors_file, installed))
     kafka = settings.kafka
     async with (
         SqliteLedger(settings.ledger_path, ambiguous_retry_seconds=settings.ambiguous_retry_seconds) as ledger,
@@ -40,12 +42,12 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         ) as producer,
     ):
         contexts = Contexts(
-            tenants=tenants.load(settings.connectors_file, catalog),
+            catalog=catalog,
             secrets=SecretDirectory(settings.secrets.directory),
             now=clock.now,
         )
         executor = Executor(
-            registry=catalog,
+            catalog=catalog,
             contexts=contexts,
             ledger=ledger,
             lease_seconds=settings.lease_seconds,
@@ -54,15 +56,15 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             now=clock.now,
             new_id=lambda: uuid4().hex,
         )
-        resolver = Resolver(registry=catalog, contexts=contexts, ledger=ledger, now=clock.now)
-        servicer = ToolExecutorServicer(executor=executor, resolver=resolver, registry=catalog, ledger=ledger)
+        resolver = Resolver(catalog=catalog, contexts=contexts, ledger=ledger, now=clock.now)
+        servicer = ToolExecutorServicer(executor=executor, resolver=resolver, catalog=catalog, ledger=ledger)
         server = GrpcServer(
             settings.grpc, [SERVICE], [lambda server: add_ToolExecutorServiceServicer_to_server(servicer, server)]
         )
         publishing = asyncio.create_task(Outbox(ledger, producer).run(stop))
         try:
             await server.start()
-            log.info("tool-executor listens", host=settings.grpc.host, port=server.port, tools=len(catalog.tools))
+            log.info("tool-executor listens", host=settings.grpc.host, port=server.port, tools=len(installed.tools))
             await asyncio.wait({asyncio.ensure_future(stop.wait()), publishing}, return_when=asyncio.FIRST_COMPLETED)
             if publishing.done() and not stop.is_set():
                 await publishing  # raises what it died of: a process that forgets observations must not seem well

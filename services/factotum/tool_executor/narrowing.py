@@ -33,6 +33,7 @@ async def narrowed(call: Call, contexts: Contexts) -> Call:
                 key=call.key,
                 run_id=call.origin.run_id,
                 started_at=call.started_at,
+                user=call.origin.user,
             ),
         )
         prepared = with_values(prepared, Mask())

@@ -10,11 +10,12 @@ from pydantic import ValidationError
 from factotum.sdk.errors import ToolError
 from factotum.sdk.spec import Effect
 from factotum.tool_executor import observations
+from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.errors import CallRefused, NotAmbiguous, UnknownEffect, UnknownTool
 from factotum.tool_executor.ledger import Entry, State
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
-from factotum.tool_executor.registry import AnyTool, Registry
+from factotum.tool_executor.registry import AnyTool
 from factotum.tool_executor.wrappers import invoked
 from factotum.tool_executor.wrappers.validated import faults
 
@@ -23,9 +24,9 @@ class Resolver:
     """Resolves ambiguous effects, and has it told as an observation."""
 
     def __init__(
-        self, *, registry: Registry, contexts: Contexts, ledger: SqliteLedger, now: Callable[[], datetime]
+        self, *, catalog: Catalog, contexts: Contexts, ledger: SqliteLedger, now: Callable[[], datetime]
     ) -> None:
-        self._registry = registry
+        self._catalog = catalog
         self._contexts = contexts
         self._ledger = ledger
         self._now = now
@@ -48,12 +49,12 @@ class Resolver:
 
     def _effect(self, entry: Entry) -> Effect | None:
         try:
-            return self._registry.tool(entry.tool).spec.effect
+            return self._catalog.tool(entry.tenant, entry.tool).spec.effect
         except UnknownTool:  # its connector is gone; that it did not happen can be said all the same
             return None
 
     def _output(self, entry: Entry, given: str) -> str:
-        tool = self._registry.tool(entry.tool)
+        tool = self._catalog.tool(entry.tenant, entry.tool)
         if not given and (receipt := self._receipt(tool, entry)) is not None:
             return receipt
         try:
@@ -71,6 +72,7 @@ class Resolver:
                 key=entry.key,
                 run_id=entry.origin.run_id,
                 started_at=entry.started_at,
+                user=entry.origin.user,
             )
             arguments = tool.arguments.model_validate_json(entry.arguments_json)
             return invoked.text(tool, tool.receipt_maker(arguments, context))

@@ -13,15 +13,10 @@ from pydantic import ValidationError
 from factotum.connectors.process import sandbox, tools
 from factotum.connectors.process.arguments import ProcessResult
 from factotum.connectors.process.settings import Limits, ProcessSettings
-from factotum.runtime import clock
-from factotum.runtime.secrets import SecretDirectory
 from factotum.sdk.errors import Cancelled, Failed, InvalidArgument, NotPermitted
 from factotum.tool_executor.calls import Origin
-from factotum.tool_executor.contexts import Contexts
-from factotum.tool_executor.execution import Executor
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
-from factotum.tool_executor.registry import Registry
-from factotum.tool_executor.tenants import Tenants
+from tests.support.composition import catalog_of, executor_of
 from tests.support.machine import needs
 from tests.support.scripted_http import Answer, scripted_http
 from tests.support.tool_calls import tool_context
@@ -293,17 +288,8 @@ async def test_no_secret_can_hold_an_option_of_the_sandbox() -> None:
 
 async def test_cancelled_by_the_executor(tmp_path: Path) -> None:
     async with SqliteLedger(tmp_path / "ledger.sqlite", ambiguous_retry_seconds=1) as ledger:
-        secrets = SecretDirectory(tmp_path)
-        executor = Executor(
-            registry=Registry([tools.connector]),
-            contexts=Contexts(tenants=Tenants({("acme", "process"): ALLOWED}, {}), secrets=secrets, now=clock.now),
-            ledger=ledger,
-            lease_seconds=5,
-            ambiguous_retry_seconds=1,
-            cancel_grace_seconds=0.1,
-            now=clock.now,
-            new_id=lambda: "one",
-        )
+        catalog = catalog_of(tools.connector, settings={("acme", "process"): ALLOWED})
+        executor = executor_of(catalog, ledger, secrets=tmp_path)
         text = '{"command": "sleep 79 & exec sleep 79"}'
         call = asyncio.ensure_future(
             executor.execute(tenant="acme", tool="process.shell", arguments_json=text, key="k", origin=Origin())

@@ -9,13 +9,10 @@ from typing import Any
 from factotum.api.tools.v1 import tools_pb2 as pb
 from factotum.connectors.protocols import http
 from factotum.connectors.protocols.http import HttpSettings
-from factotum.runtime.secrets import SecretDirectory
 from factotum.sdk.approval import call_sha256
 from factotum.sdk.errors import Ambiguous, NotFound, Unavailable
 from factotum.tool_executor.calls import Answer, Origin, SecretMarks
-from factotum.tool_executor.contexts import Contexts
-from factotum.tool_executor.registry import Registry
-from factotum.tool_executor.tenants import Tenants
+from tests.support.composition import catalog_of
 from tests.support.executor_process import ExecutorProcess
 from tests.support.pet_store import pet_store
 from tests.support.tool_executor import Bench, bench
@@ -47,11 +44,7 @@ async def test_http_calls_in_an_executor(tmp_path: Path) -> None:
     (secrets / "apiToken").write_text("hunter2-hunter2")
     async with pet_store() as store, bench(tmp_path) as b:
         settings = HttpSettings(allow=[store.url])
-        b.registry = Registry([http.connector])
-        b.contexts = Contexts(
-            tenants=Tenants({("acme", "http"): settings}, {}), secrets=SecretDirectory(tmp_path / "secrets"), now=b.now
-        )
-        b.restarted()
+        b.restarted(catalog_of(http.connector, settings={("acme", "http"): settings}))
         token = {"Authorization": "Bearer ⟦n:apiToken⟧"}
 
         echoed = await request(b, "a", "post", f"{store.url}/echo", headers=token)

@@ -112,8 +112,7 @@ async def test_a_call_that_cannot_be_made_any_more(b: Bench, word: str, possible
     """Refused before the ledger is reached; what an earlier attempt did stands all the same."""
     b.world.script(word)
     await b.call("put")
-    b.contexts = b.configured()
-    b.restarted()
+    b.restarted(b.configured())
     answer = await b.call("put")
     assert answer.error is not None and answer.error.kind == "not_permitted"
     assert answer.effect_possible is possible

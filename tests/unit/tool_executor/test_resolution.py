@@ -10,8 +10,8 @@ import pytest
 
 from factotum.tool_executor.errors import CallRefused
 from factotum.tool_executor.ledger import Entry, State
-from factotum.tool_executor.registry import Registry
 from tests.support import tools
+from tests.support.composition import catalog_of, contexts_of
 from tests.support.tool_executor import Bench, bench
 
 KEY = "run:/do/0/x:0"
@@ -58,7 +58,7 @@ async def test_where_none_is_given_the_tool_gives_its_receipt(b: Bench) -> None:
 async def test_a_receipt_that_cannot_be_made_must_be_given(b: Bench) -> None:
     b.world.script("lost")
     await b.call("send")
-    b.resolver._contexts = b.configured()
+    b.resolver._contexts = contexts_of(b.configured(), secrets=b.secrets)
     with pytest.raises(CallRefused, match="give output_json"):
         await resolve(b)
     assert (await resolve(b, output='{"id": "9", "name": "ada"}')).state is State.DONE
@@ -92,7 +92,7 @@ async def test_who_decided_what_is_told(b: Bench) -> None:
 async def test_a_tool_that_is_gone_can_only_have_done_nothing(b: Bench) -> None:
     b.world.script("lost")
     await b.call("send")
-    b.resolver._registry = Registry([])
+    b.resolver._catalog = catalog_of()
     with pytest.raises(LookupError, match="no connector"):
         await resolve(b)
     assert (await resolve(b, happened=False)).state is State.FAILED

@@ -17,7 +17,7 @@ from factotum.sdk.errors import Conflict, InvalidArgument, NotPermitted, ToolErr
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.sdk.tool import Connector
 from factotum.tool_executor.calls import Answer, Approval, Origin, SecretMarks
-from factotum.tool_executor.registry import Registry
+from tests.support.composition import catalog_of
 from tests.support.tool_executor import Bench, bench
 from tests.support.tools import FakeSettings
 
@@ -69,8 +69,8 @@ async def b(tmp_path: Path) -> AsyncIterator[Bench]:
         (folder / name).write_text(value)
     seen.clear()
     async with bench(tmp_path) as made:
-        made.registry = Registry([connector])
-        made.restarted()
+        settings = {("acme", "fake"): FakeSettings(world=tmp_path)}
+        made.restarted(catalog_of(connector, settings=settings))
         yield made
 
 

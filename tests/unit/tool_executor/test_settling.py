@@ -165,12 +165,9 @@ async def test_a_repetition_that_is_refused(b: Bench, tool: str, refusal: str, a
 async def test_a_system_that_is_not_set_any_more(b: Bench) -> None:
     b.world.script("lost")
     await b.call("create")
-    b.contexts = b.configured()
-    b.restarted()
+    b.restarted(b.configured())
     assert await kind(b, "create") == LATER
-    b.contexts = b.configured("acme")
-    b.restarted()
+    b.restarted(b.configured("acme"))
     done = await b.settle("create")
-    b.contexts = b.configured()
-    b.restarted()
+    b.restarted(b.configured())
     assert (await b.settle("create")).output_json == done.output_json

@@ -28,6 +28,7 @@ class Validated:
             key=call.key,
             run_id=call.origin.run_id,
             started_at=call.started_at,
+            user=call.origin.user,
         )
         return await self._inner(Prepared(call, arguments, context))
 

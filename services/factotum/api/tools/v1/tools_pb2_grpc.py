@@ -54,6 +54,36 @@ class ToolExecutorServiceStub:
                 request_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.DescribeToolRequest.SerializeToString,
                 response_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.DescribeToolResponse.FromString,
                 _registered_method=True)
+        self.TestTool = channel.unary_unary(
+                '/factotum.api.tools.v1.ToolExecutorService/TestTool',
+                request_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.TestToolRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.TestToolResponse.FromString,
+                _registered_method=True)
+        self.AddSource = channel.unary_unary(
+                '/factotum.api.tools.v1.ToolExecutorService/AddSource',
+                request_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AddSourceRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AddSourceResponse.FromString,
+                _registered_method=True)
+        self.RemoveSource = channel.unary_unary(
+                '/factotum.api.tools.v1.ToolExecutorService/RemoveSource',
+                request_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.RemoveSourceRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.RemoveSourceResponse.FromString,
+                _registered_method=True)
+        self.ListSources = channel.unary_unary(
+                '/factotum.api.tools.v1.ToolExecutorService/ListSources',
+                request_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.ListSourcesRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.ListSourcesResponse.FromString,
+                _registered_method=True)
+        self.RefreshSource = channel.unary_unary(
+                '/factotum.api.tools.v1.ToolExecutorService/RefreshSource',
+                request_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.RefreshSourceRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.RefreshSourceResponse.FromString,
+                _registered_method=True)
+        self.Authorize = channel.unary_unary(
+                '/factotum.api.tools.v1.ToolExecutorService/Authorize',
+                request_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AuthorizeRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AuthorizeResponse.FromString,
+                _registered_method=True)
         self.ListEffects = channel.unary_unary(
                 '/factotum.api.tools.v1.ToolExecutorService/ListEffects',
                 request_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.ListEffectsRequest.SerializeToString,
@@ -103,6 +133,50 @@ class ToolExecutorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TestTool(self, request, context):
+        """Looks whether a tool could be called: its schemas and examples, its settings and secrets, what policy says, whether
+        its source answers; and calls the examples of a tool that only reads. Nothing is changed anywhere.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddSource(self, request, context):
+        """Adds a source of tools, or puts another one in its place: an OpenAPI document, an MCP server, a gRPC service, commands.
+        Its tools are there when this answers. INVALID_ARGUMENT names what is wrong with the source, UNAVAILABLE that it
+        cannot be reached; neither changes anything. ALREADY_EXISTS if the system is another's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveSource(self, request, context):
+        """NOT_FOUND if the tenant has no such source. Calls under way go to their end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSources(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RefreshSource(self, request, context):
+        """Reads a source anew; where that fails, what was read before stays and the answer is as of `AddSource`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Authorize(self, request, context):
+        """What policy says of a call, and why, without making it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListEffects(self, request, context):
         """Entries of the effect ledger of one tenant, newest first.
         """
@@ -139,6 +213,36 @@ def add_ToolExecutorServiceServicer_to_server(servicer, server):
                     servicer.DescribeTool,
                     request_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.DescribeToolRequest.FromString,
                     response_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.DescribeToolResponse.SerializeToString,
+            ),
+            'TestTool': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestTool,
+                    request_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.TestToolRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.TestToolResponse.SerializeToString,
+            ),
+            'AddSource': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddSource,
+                    request_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AddSourceRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AddSourceResponse.SerializeToString,
+            ),
+            'RemoveSource': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveSource,
+                    request_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.RemoveSourceRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.RemoveSourceResponse.SerializeToString,
+            ),
+            'ListSources': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSources,
+                    request_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.ListSourcesRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.ListSourcesResponse.SerializeToString,
+            ),
+            'RefreshSource': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefreshSource,
+                    request_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.RefreshSourceRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.RefreshSourceResponse.SerializeToString,
+            ),
+            'Authorize': grpc.unary_unary_rpc_method_handler(
+                    servicer.Authorize,
+                    request_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AuthorizeRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AuthorizeResponse.SerializeToString,
             ),
             'ListEffects': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEffects,
@@ -259,6 +363,168 @@ class ToolExecutorService:
             '/factotum.api.tools.v1.ToolExecutorService/DescribeTool',
             factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.DescribeToolRequest.SerializeToString,
             factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.DescribeToolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestTool(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.tools.v1.ToolExecutorService/TestTool',
+            factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.TestToolRequest.SerializeToString,
+            factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.TestToolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddSource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.tools.v1.ToolExecutorService/AddSource',
+            factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AddSourceRequest.SerializeToString,
+            factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AddSourceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveSource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.tools.v1.ToolExecutorService/RemoveSource',
+            factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.RemoveSourceRequest.SerializeToString,
+            factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.RemoveSourceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSources(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.tools.v1.ToolExecutorService/ListSources',
+            factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.ListSourcesRequest.SerializeToString,
+            factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.ListSourcesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefreshSource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.tools.v1.ToolExecutorService/RefreshSource',
+            factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.RefreshSourceRequest.SerializeToString,
+            factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.RefreshSourceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Authorize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.tools.v1.ToolExecutorService/Authorize',
+            factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AuthorizeRequest.SerializeToString,
+            factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AuthorizeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,62 @@
+"""What each tenant can do: the tools of the installed connectors, and those of the sources that it added."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+from factotum.tool_executor.errors import UnknownTool
+from factotum.tool_executor.registry import AnyConnector, AnyTool, Registry
+from factotum.tool_executor.sources.source import Offer
+from factotum.tool_executor.tenants import Tenants
+
+
+class SystemTaken(Exception):
+    """A source was to have the name of a system that is an installed connector's."""
+
+
+class Catalog:
+    """Tools by tenant and name. What one tenant added, no other sees.
+
+    A tool that a call was given stays that tool until the call ends, whatever is put in its place.
+    """
+
+    def __init__(self, registry: Registry, tenants: Tenants) -> None:
+        self._registry = registry
+        self._tenants = tenants
+        self._offers: dict[str, dict[str, Offer]] = {}
+
+    def tools(self, tenant: str) -> list[AnyTool]:
+        """By name."""
+        offered = [tool for offer in self._offers.get(tenant, {}).values() for tool in offer.connector.tools.values()]
+        return sorted([*self._registry.tools, *offered], key=lambda tool: tool.spec.name)
+
+    def tool(self, tenant: str, name: str) -> AnyTool:
+        """Raises `UnknownTool`."""
+        offer = self._offers.get(tenant, {}).get(name.partition(".")[0])
+        if offer is None:
+            return self._registry.tool(name)
+        try:
+            return offer.connector.tools[name]
+        except KeyError:
+            raise UnknownTool(
+                f"the source {offer.connector.system!r} has no tool {name!r}; `factotum tools list` shows all"
+            ) from None
+
+    def settings(self, tenant: str, system: str) -> BaseModel:
+        """What a call of the system's tools is given. Raises `NotPermitted` where the tenant has none."""
+        offer = self._offers.get(tenant, {}).get(system)
+        return self._tenants.settings(tenant, system) if offer is None else offer.settings
+
+    def connector(self, tenant: str, system: str) -> AnyConnector | None:
+        offer = self._offers.get(tenant, {}).get(system)
+        return self._registry.connectors.get(system) if offer is None else offer.connector
+
+    def put(self, tenant: str, offer: Offer) -> None:
+        """Adds a source's tools, in place of those it had. Raises `SystemTaken`."""
+        system = offer.connector.system
+        if system in self._registry.connectors:
+            raise SystemTaken(f"{system!r} is an installed connector: give the source another name")
+        self._offers.setdefault(tenant, {})[system] = offer
+
+    def take_out(self, tenant: str, system: str) -> None:
+        self._offers.get(tenant, {}).pop(system, None)

@@ -1,0 +1,84 @@
+"""A pydantic model made of a JSON Schema, for tools that have no model of their own.
+
+Such a model takes and gives the JSON value unchanged; what it accepts is what jsonschema accepts.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+from jsonschema.exceptions import ValidationError as Fault
+from jsonschema.protocols import Validator
+from pydantic import BaseModel, RootModel, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError, from_json
+
+_MOST_FAULTS = 20
+
+
+class SchemaModel(RootModel[Any]):
+    """Base of the models that `schema_model` makes."""
+
+    schema_text: ClassVar[dict[str, Any]]
+    validator: ClassVar[Validator]
+
+    @classmethod
+    def model_json_schema(cls, *_: Any, **__: Any) -> dict[str, Any]:
+        return cls.schema_text
+
+    @classmethod
+    def model_validate(cls, obj: Any, **_: Any) -> Self:
+        """Raises pydantic's `ValidationError`, one fault a place."""
+        if type(obj) is cls:
+            return obj
+        value = obj.model_dump(mode="json", by_alias=True) if isinstance(obj, BaseModel) else obj
+        faults = [
+            InitErrorDetails(
+                # The message of jsonschema repeats the value, which may be a secret or personal data.
+                type=PydanticCustomError("json_schema", "{what}", {"what": _what(fault)}),
+                loc=tuple(fault.absolute_path),
+                input=None,
+            )
+            for fault, _ in zip(cls.validator.iter_errors(value), range(_MOST_FAULTS), strict=False)
+        ]
+        if faults:
+            raise ValidationError.from_exception_data(cls.__name__, faults)
+        return cls.model_construct(root=value)
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **_: Any) -> Self:
+        try:
+            value = from_json(json_data)
+        except ValueError as error:
+            fault = PydanticCustomError("json_invalid", "Invalid JSON: {error}", {"error": str(error)})
+            raise ValidationError.from_exception_data(
+                cls.__name__, [InitErrorDetails(type=fault, input=None)]
+            ) from None
+        return cls.model_validate(value)
+
+
+def schema_model(name: str, schema: dict[str, Any]) -> type[SchemaModel]:
+    """The model of a JSON Schema 2020-12. Raises `ValueError` if it is none."""
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        raise ValueError(f"no JSON Schema at {error.json_path}: {error.message}") from error
+    return type(
+        name, (SchemaModel,), {"schema_text": schema, "validator": Draft202012Validator(schema), "__doc__": None}
+    )
+
+
+def _what(fault: Fault) -> str:
+    keyword, expected = fault.validator, fault.validator_value
+    match keyword:
+        case "required":
+            return f"needs {', '.join(map(str, expected))}"
+        case "additionalProperties":
+            return "has a field that is not known"
+        case "type":
+            return f"must be {expected if isinstance(expected, str) else ' or '.join(expected)}"
+        case "enum":
+            return f"must be one of {', '.join(map(repr, expected))}"
+        case _:
+            return f"does not meet {keyword}: {str(expected)[:200]}"

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := deploy/requirements.lock
 
-.PHONY: help setup demo dev down test test-slow conformance histories lint format protos lock bench kafka sandbox clean
+.PHONY: help setup demo dev down test test-slow conformance histories lint format protos lock bench kafka sandbox servers clean
 
 help: ## Explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -74,6 +74,11 @@ sandbox: ## Install with apt what commands of documents run in; without it they 
 	@[ "$$(command -v bwrap prlimit setpriv | wc -l)" = 3 ] || \
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends bubblewrap util-linux; }
 
+servers: ## Install with apt and npm the servers written by others that some tests talk to
+	@[ "$$(command -v /usr/sbin/slapd npm postgres /usr/lib/postgresql/*/bin/postgres | wc -l)" -ge 3 ] || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slapd ldap-utils postgresql npm; }
+	cd tests/servers && npm ci --silent
+
 clean: ## Remove .venv, caches and the local stack's data
 	@if [ -x $(BIN)/factotum ] && [ -e .factotum/stack.json ]; then $(BIN)/factotum dev down; fi
-	rm -rf $(VENV) .factotum .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) tests/servers/node_modules .factotum .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -5,7 +5,7 @@ Such a model takes and gives the JSON value unchanged; what it accepts is what j
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
@@ -30,8 +30,8 @@ class SchemaModel(RootModel[Any]):
     @classmethod
     def model_validate(cls, obj: Any, **_: Any) -> Self:
         """Raises pydantic's `ValidationError`, one fault a place."""
-        if type(obj) is cls:
-            return obj
+        if isinstance(obj, SchemaModel):
+            obj = obj.root
         value = obj.model_dump(mode="json", by_alias=True) if isinstance(obj, BaseModel) else obj
         faults = [
             InitErrorDetails(
@@ -44,7 +44,7 @@ class SchemaModel(RootModel[Any]):
         ]
         if faults:
             raise ValidationError.from_exception_data(cls.__name__, faults)
-        return cls.model_construct(root=value)
+        return cls(value)
 
     @classmethod
     def model_validate_json(cls, json_data: str | bytes | bytearray, **_: Any) -> Self:
@@ -70,7 +70,7 @@ def schema_model(name: str, schema: dict[str, Any]) -> type[SchemaModel]:
 
 
 def _what(fault: Fault) -> str:
-    keyword, expected = fault.validator, fault.validator_value
+    keyword, expected = fault.validator, cast(Any, fault.validator_value)
     match keyword:
         case "required":
             return f"needs {', '.join(map(str, expected))}"

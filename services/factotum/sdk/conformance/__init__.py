@@ -1,0 +1,1 @@
+"""The conformance suite of tools; `factotum.sdk.testing` is its door."""

@@ -1,0 +1,61 @@
+"""What a tool says when the system is away or refuses it, and that it tells no secret."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from factotum.sdk.conformance.trial import Trial
+from factotum.sdk.conformance.world import Check, Fault
+from factotum.sdk.errors import Ambiguous, ToolError, Unavailable
+
+
+async def a_system_that_is_away(trial: Trial[Any]) -> Check:
+    name = "a system that is away"
+    if trial.world.away is None:
+        return Check(name, None, "give World.away")
+    arguments = await trial.arguments()
+    context = replace(trial.context(), settings=trial.world.away)
+    try:
+        await trial.call(trial.read(arguments), context)
+    except ToolError as error:
+        if not isinstance(error, Unavailable):
+            raise Fault(f"it raised {error.kind} instead of Unavailable: {error.message}") from error
+        if not error.effect_possible:
+            await trial.stands(arguments, 0, "after an answer that says so")
+    else:
+        raise Fault("it answered")
+    if trial.asks:
+        try:
+            found = await trial.asked(arguments, context)
+        except (Unavailable, Ambiguous):
+            return Check(name, True)
+        raise Fault(f"reconcile said {found!r} of a system that it cannot have asked")
+    return Check(name, True)
+
+
+async def refused_credentials(trial: Trial[Any]) -> Check:
+    name = "refused credentials"
+    if not trial.world.secrets:
+        return Check(name, None, "it has none")
+    arguments = await trial.arguments()
+    wrong = {secret: f"wrong-{value[::-1]}-wrong" for secret, value in trial.world.secrets.items()}
+    try:
+        await trial.call(trial.read(arguments), trial.context(wrong))
+    except ToolError as error:
+        if error.retryable and not isinstance(error, Unavailable):
+            raise Fault(f"wrong credentials were answered as if a retry could help: {error.kind}") from error
+        trial.told.append(error.message)
+    else:
+        return Check(name, None, "the system takes any")
+    return Check(name, True)
+
+
+def told_secrets(trial: Trial[Any], logged: str) -> Check:
+    """No secret in what the tool answered, raised or logged."""
+    told = "\n".join([*trial.told, logged])
+    for name, value in trial.world.secrets.items():
+        if value in told or json.dumps(value)[1:-1] in told:
+            return Check("redaction", False, f"the value of the secret {name!r} is in an output, an error or a log")
+    return Check("redaction", True if trial.world.secrets else None, "" if trial.world.secrets else "no secrets")

@@ -14,7 +14,6 @@ import mcp_types as types
 from mcp.client._transport import TransportStreams
 from mcp.client.session import ClientSession
 from mcp.shared.exceptions import MCPError
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -26,11 +25,11 @@ from pydantic import (
     model_validator,
 )
 
-from factotum.connectors.protocols import jsonrpc
 from factotum.connectors.protocols.authentication import http_auth
 from factotum.connectors.protocols.egress import Egress, EgressSettings, egress
 from factotum.connectors.protocols.exchange import checked_headers
 from factotum.connectors.protocols.external_resource import Endpoint, endpoint, nothing_begun
+from factotum.connectors.protocols.mcp_session import KEY, Version, failure, opened, words
 from factotum.connectors.protocols.mcp_wire import Wire, over_http, over_stdio
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Ambiguous, Failed, NotPermitted, ToolError, Unavailable
@@ -47,12 +46,7 @@ Method = Literal[
     "resources/templates/list",
 ]
 _CALL = "tools/call"
-_KEY = "factotum/idempotencyKey"
 _MOST_SECONDS = 600.0
-_WORDS_LIMIT = 500
-# The library answers -32700 and -32600 itself for an answer that it cannot read: only these are a refusal.
-_REFUSALS = frozenset({types.METHOD_NOT_FOUND, types.INVALID_PARAMS})
-_LOST = frozenset({types.CONNECTION_CLOSED, types.REQUEST_TIMEOUT})
 
 
 def _duration(value: Any) -> Any:
@@ -129,7 +123,7 @@ class Client(BaseModel):
 class McpCall(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    protocolVersion: Literal["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] = "2025-06-18"
+    protocolVersion: Version = "2025-06-18"
     method: Method
     parameters: dict[str, Any] = {}
     timeout: Duration | None = None
@@ -157,7 +151,7 @@ async def call(arguments: McpCall, context: ToolContext[McpSettings]) -> McpOutp
     if isinstance(outcome, ToolError):
         raise outcome
     if outcome.root.get("isError") is True:
-        raise Failed(f"{_shown(arguments)} failed: {_words(outcome.root)}")
+        raise Failed(f"{_shown(arguments)} failed: {words(outcome.root)}")
     size = len(outcome.model_dump_json())
     if size > context.settings.max_bytes:
         raise Failed(f"{_shown(arguments)} answers {size} bytes, more than the tenant's {context.settings.max_bytes}")
@@ -219,14 +213,14 @@ async def _outcome(
             ClientSession(reads, writes, client_info=_client(arguments)) as session,
         ):
             try:
-                await _opened(session, arguments, context.settings.timeout)
+                await opened(session, arguments.protocolVersion, _client(arguments), context.settings.timeout)
                 began = True
                 params = _parameters(arguments, context.idempotency_key)
                 request = types.Request[dict[str, Any], str](method=arguments.method, params=params)
                 seconds = _seconds(arguments, context)
                 return await session.send_request(request, McpOutput, request_read_timeout_seconds=seconds)
             except MCPError as error:
-                failed: ToolError = wire.error or _failure(arguments, error)
+                failed: ToolError = wire.error or failure(_shown(arguments), error)
             except ValidationError as error:
                 failed = wire.error or Failed(f"{_shown(arguments)} answers what the protocol does not know: {error}")
     except OSError as error:
@@ -239,43 +233,11 @@ async def _outcome(
     return failed
 
 
-async def _opened(session: ClientSession, arguments: McpCall, seconds: float) -> None:
-    """Opens the session in the version that the call names; a server may answer with another that is spoken."""
-    asked = types.InitializeRequestParams(
-        protocol_version=arguments.protocolVersion,
-        capabilities=types.ClientCapabilities(),
-        client_info=_client(arguments),
-    )
-    result = await session.send_request(
-        types.InitializeRequest(params=asked), types.InitializeResult, request_read_timeout_seconds=seconds
-    )
-    if result.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS:
-        raise MCPError(types.INVALID_REQUEST, f"it speaks version {result.protocol_version}, which is not spoken here")
-    session.adopt(result)
-    await session.send_notification(types.InitializedNotification())
-
-
 def _parameters(arguments: McpCall, key: str) -> dict[str, Any]:
     if arguments.method != _CALL:
         return arguments.parameters
     given = arguments.parameters.get("_meta")
-    return {**arguments.parameters, "_meta": {_KEY: key, **(given if isinstance(given, dict) else {})}}
-
-
-def _failure(arguments: McpCall, error: MCPError) -> ToolError:
-    if error.code in _LOST:
-        return Unavailable(f"{_shown(arguments)} does not answer: {error.message}")
-    return jsonrpc.failure(_shown(arguments), error.code, error.message, refusals=_REFUSALS)
-
-
-def _words(result: dict[str, Any]) -> str:
-    parts = result.get("content")
-    texts = (
-        [str(part["text"]) for part in parts if isinstance(part, dict) and "text" in part]
-        if isinstance(parts, list)
-        else []
-    )
-    return " ".join(texts).strip()[:_WORDS_LIMIT] or "no reason given"
+    return {**arguments.parameters, "_meta": {KEY: key, **(given if isinstance(given, dict) else {})}}
 
 
 def _shown(arguments: McpCall) -> str:

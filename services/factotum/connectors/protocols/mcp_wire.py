@@ -13,6 +13,7 @@ import httpx2
 from mcp.client._transport import TransportStreams
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
+from pydantic_core import from_json
 
 from factotum.connectors.http_answers import refusal, unreachable
 from factotum.connectors.protocols.egress import Egress, GuardedTransport
@@ -20,10 +21,15 @@ from factotum.sdk.errors import Failed, ToolError
 
 
 class Wire:
-    """Remembers what went wrong on the way, which the library tells of in its log only."""
+    """Remembers what went wrong on the way, which the library tells of in its log only.
+
+    Attributes:
+        refused: a request was answered with a status from 400 to 499, and so was not carried out.
+    """
 
     def __init__(self) -> None:
         self.error: ToolError | None = None
+        self.refused = False
 
 
 class _Watched(httpx2.AsyncBaseTransport):
@@ -48,11 +54,14 @@ class _Watched(httpx2.AsyncBaseTransport):
             return self._noted(unreachable(self._url, error), request)
         # What is not answered to a POST is asked for by the library itself, and may be refused.
         if response.status_code >= 400 and request.method == "POST":
+            self._wire.refused = self._wire.refused or (response.status_code < 500 and _asks(request))
             media = response.headers.get("Content-Type", "")
             if not media.startswith("application/json"):
                 self._noted(refusal(self._url, response, "", now=self._now()), request)
-        assert isinstance(response.stream, httpx2.AsyncByteStream)
-        response.stream = _Bounded(response.stream, self._url, self._limit, self._wire)
+        # What a server tells unasked is of no call; of its events each one is bounded by the library.
+        if request.method == "POST" or "Last-Event-ID" in request.headers:
+            assert isinstance(response.stream, httpx2.AsyncByteStream)
+            response.stream = _Bounded(response.stream, self._url, self._limit, self._wire)
         return response
 
     def _noted(self, error: ToolError, request: httpx2.Request) -> httpx2.Response:
@@ -62,6 +71,12 @@ class _Watched(httpx2.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+def _asks(request: httpx2.Request) -> bool:
+    """Whether it carries a request: neither a notification nor an answer to the server."""
+    message = from_json(request.content)
+    return isinstance(message, dict) and "method" in message and "id" in message
 
 
 class _Bounded(httpx2.AsyncByteStream):

@@ -16,6 +16,7 @@ from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.execution import Executor
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from factotum.tool_executor.registry import AnyConnector, Registry
+from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from factotum.tool_executor.tenants import Tenants
 
 
@@ -48,6 +49,7 @@ def executor_of(
         catalog=catalog,
         contexts=contexts_of(catalog, secrets=secrets, now=now),
         ledger=ledger,
+        sandbox=Bubblewrap(),
         lease_seconds=lease_seconds,
         ambiguous_retry_seconds=ambiguous_retry_seconds,
         cancel_grace_seconds=cancel_grace_seconds,

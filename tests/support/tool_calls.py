@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import NotPermitted
+from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 
 S = TypeVar("S")
 
@@ -39,6 +40,7 @@ def tool_context(
         secret=secret,
         now=lambda: NOW,
         declared_secret=lambda name: secret(f"secret://{name}"),
+        sandbox=Bubblewrap(),
     )
 
 

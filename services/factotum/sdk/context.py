@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
 from factotum.sdk.errors import NotPermitted
+from factotum.sdk.sandbox import Sandbox, Undeclared
 
 S = TypeVar("S")
 
@@ -40,6 +41,8 @@ class ToolContext(Generic[S]):
             from outside, which must not choose among all that `secret` would give. Raises `NotPermitted`.
         user: the person that the run acts for; empty where it acts for nobody but the tenant.
         report: tells how far a long call has come: a sentence, and a number from 0 to 1 where it is known.
+        sandbox: runs commands, of tools that are declared `sandbox=True`; what still runs in it when the call ends
+            is stopped.
     """
 
     tenant: str
@@ -52,3 +55,4 @@ class ToolContext(Generic[S]):
     declared_secret: Callable[[str], str] = _undeclared
     user: str = ""
     report: Callable[[str, float | None], None] = _unheard
+    sandbox: Sandbox = field(default_factory=Undeclared)

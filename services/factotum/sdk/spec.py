@@ -97,6 +97,7 @@ class ToolSpec(BaseModel):
         errors: the kinds of error that it may answer, where its author says so; whether a retry can help is a
             property of the kind (`factotum.sdk.errors`). Every tool may answer what the executor itself raises.
         rate_limit, concurrency: bounds for each tenant, kept by the executor.
+        sandbox: it runs commands, in a sandbox that its context has.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -115,6 +116,7 @@ class ToolSpec(BaseModel):
     errors: tuple[Annotated[str, AfterValidator(_known_kind)], ...] = ()
     rate_limit: RateLimit | None = None
     concurrency: int | None = Field(default=None, gt=0)
+    sandbox: bool = False
     examples: tuple[Example, ...] = ()
 
     @model_validator(mode="after")

@@ -112,6 +112,7 @@ class Connector(Generic[S]):
         errors: Sequence[type[ToolError]] = (),
         rate_limit: RateLimit | None = None,
         concurrency: int | None = None,
+        sandbox: bool = False,
         examples: Sequence[Example] = (),
     ) -> Callable[[Function[In, S, Out]], Tool[In, Out, S]]:
         """Registers `async def name(arguments: Model, context: ToolContext) -> Model`; see `ToolSpec`."""
@@ -135,6 +136,7 @@ class Connector(Generic[S]):
                 errors=tuple(error.kind for error in errors),
                 rate_limit=rate_limit,
                 concurrency=concurrency,
+                sandbox=sandbox,
                 examples=tuple(examples),
             )
             made = Tool(spec, function, arguments, output)

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 
 from factotum.events.envelope import TENANT_PATTERN
+from factotum.sdk.sandbox import Sandbox
 from factotum.sdk.spec import Effect, ToolSpec
 from factotum.tool_executor import observations, under_way
 from factotum.tool_executor.calls import Answer, Approval, Call, Origin, SecretMarks
@@ -23,6 +24,7 @@ from factotum.tool_executor.wrappers.interruptible import Interruptible
 from factotum.tool_executor.wrappers.ledgered import Ledgered
 from factotum.tool_executor.wrappers.observed import Observed
 from factotum.tool_executor.wrappers.revealed import Revealed
+from factotum.tool_executor.wrappers.sandboxed import Sandboxed
 from factotum.tool_executor.wrappers.settling import Settling
 from factotum.tool_executor.wrappers.timed import Timed
 from factotum.tool_executor.wrappers.validated import Validated
@@ -48,6 +50,7 @@ class Executor:
         *,
         catalog: Catalog,
         contexts: Contexts,
+        sandbox: Sandbox,
         ledger: SqliteLedger,
         lease_seconds: float,
         ambiguous_retry_seconds: float,
@@ -62,8 +65,10 @@ class Executor:
         # From the inside out. What decides whether a call may be made belongs between validated and
         # ledgered; what decides how it is made, inside ledgered.
         self._ledgered = Ledgered(
-            Contained(Interruptible(Timed(Revealed(invoked.act)), under_way=self._under_way)),
-            Contained(Timed(Revealed(invoked.ask))),
+            Contained(
+                Interruptible(Sandboxed(Timed(Revealed(invoked.act)), sandbox=sandbox), under_way=self._under_way)
+            ),
+            Contained(Sandboxed(Timed(Revealed(invoked.ask)), sandbox=sandbox)),
             ledger=ledger,
             observe=lambda call, answer, attempt: observations.publication(call, answer, attempt=attempt),
             lease_seconds=lease_seconds,

@@ -21,6 +21,7 @@ from factotum.tool_executor.grpc import SERVICE, ToolExecutorServicer
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from factotum.tool_executor.outbox import Outbox
 from factotum.tool_executor.resolution import Resolver
+from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from factotum.tool_executor.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -50,6 +51,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             catalog=catalog,
             contexts=contexts,
             ledger=ledger,
+            sandbox=Bubblewrap(),
             lease_seconds=settings.lease_seconds,
             ambiguous_retry_seconds=settings.ambiguous_retry_seconds,
             cancel_grace_seconds=settings.cancel_grace_seconds,

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from factotum.connectors.process import sandbox, tools
+from factotum.connectors.process import tools
 from factotum.connectors.process.arguments import ProcessResult
-from factotum.connectors.process.settings import Limits, ProcessSettings
+from factotum.connectors.process.settings import ProcessSettings
 from factotum.sdk.errors import Cancelled, Failed, InvalidArgument, NotPermitted
+from factotum.sdk.sandbox import Limits
 from factotum.tool_executor.calls import Origin
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
+from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from tests.support.composition import catalog_of, executor_of
 from tests.support.machine import needs
 from tests.support.scripted_http import Answer, scripted_http
@@ -302,15 +305,16 @@ async def test_cancelled_by_the_executor(tmp_path: Path) -> None:
         assert not running("sleep 79")
 
 
-async def test_without_a_sandbox_nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_without_a_sandbox_nothing_runs(tmp_path: Path) -> None:
     for name in ("prlimit", "setpriv", "sh", "python3"):
         (tmp_path / name).symlink_to(f"/usr/bin/{name}")
-    monkeypatch.setattr(sandbox, "SEARCH", str(tmp_path))
+    context = replace(tool_context(ALLOWED), sandbox=Bubblewrap(search=str(tmp_path)))
+    arguments = tools.shell.arguments.model_validate({"command": "true"})
     with pytest.raises(Failed, match=r"bwrap is missing: install bubblewrap") as missing:
-        await shell("true")
+        await tools.shell.function(arguments, context)
     assert not missing.value.effect_possible
     fake = tmp_path / "bwrap"  # as one that may make no namespace
     fake.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
     fake.chmod(0o755)
     with pytest.raises(Failed, match=r"no sandbox could be made.*install bubblewrap"):
-        await shell("true")
+        await tools.shell.function(arguments, context)

@@ -17,9 +17,7 @@ from datetime import datetime, timedelta
 
 from factotum.connectors.process.arguments import Container, Output
 from factotum.connectors.process.outcome import output
-from factotum.connectors.process.running import Ended, run
-from factotum.connectors.process.sandbox import SEARCH
-from factotum.connectors.process.settings import MIB, ProcessSettings
+from factotum.connectors.process.settings import ProcessSettings
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import (
     Ambiguous,
@@ -31,6 +29,8 @@ from factotum.sdk.errors import (
     ToolError,
     Unavailable,
 )
+from factotum.sdk.processes import SEARCH, Ended, run
+from factotum.sdk.sandbox import MIB
 
 RUNTIMES = ("docker", "podman")
 _EFFECT = "factotum.effect"

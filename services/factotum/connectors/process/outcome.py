@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from factotum.connectors.process.arguments import Output, ProcessResult, Return
-from factotum.connectors.process.running import Ended
 from factotum.sdk.errors import Failed
+from factotum.sdk.processes import Ended
 
 
 def output(ended: Ended, wanted: Return, *, effect_possible: bool) -> Output:

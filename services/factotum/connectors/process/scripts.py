@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 
 from factotum.connectors.process.arguments import Script
-from factotum.connectors.process.sandbox import FOLDER, Command, program
-from factotum.connectors.process.settings import Limits
+from factotum.sdk.sandbox import SCRIPTS, Command, Limits, Sandbox
 
-_VARIABLES = f"{FOLDER}/variables.json"
+_VARIABLES = f"{SCRIPTS}/variables.json"
 _PYTHON_WITH_VARIABLES = f"""\
 import json, runpy, sys
-sys.argv = ["{FOLDER}/script.py"]
+sys.argv = ["{SCRIPTS}/script.py"]
 with open("{_VARIABLES}", encoding="utf-8") as file:
     variables = json.load(file)
 runpy.run_path(sys.argv[0], init_globals=variables, run_name="__main__")
@@ -22,29 +21,29 @@ Object.assign(globalThis, JSON.parse(readFileSync("{_VARIABLES}", "utf8")));
 """
 
 
-def command(arguments: Script, code: str, limits: Limits) -> Command:
+def command(arguments: Script, code: str, limits: Limits, sandbox: Sandbox) -> Command:
     """JavaScript is an ES module. Raises `Failed` where the machine has no interpreter of the language."""
     make = _python if arguments.language == "python" else _javascript
-    argv, files = make(code, bool(arguments.variables), limits)
+    argv, files = make(code, bool(arguments.variables), limits, sandbox)
     if arguments.variables:
         files["variables.json"] = json.dumps(arguments.variables)
     return Command(
         [*argv, *arguments.argv],
         stdin=arguments.stdin,
         environment=arguments.environment,
-        files=files,
+        scripts=files,
         bound_address_space=arguments.language == "python",
     )
 
 
-def _python(code: str, variables: bool, limits: Limits) -> tuple[list[str], dict[str, str]]:
+def _python(code: str, variables: bool, limits: Limits, sandbox: Sandbox) -> tuple[list[str], dict[str, str]]:
     files = {"script.py": code} | ({"main.py": _PYTHON_WITH_VARIABLES} if variables else {})
     # -I: neither the environment nor the folder of the script change what is imported.
-    return [program("python3"), "-I", f"{FOLDER}/{'main' if variables else 'script'}.py"], files
+    return [sandbox.program("python3"), "-I", f"{SCRIPTS}/{'main' if variables else 'script'}.py"], files
 
 
-def _javascript(code: str, variables: bool, limits: Limits) -> tuple[list[str], dict[str, str]]:
+def _javascript(code: str, variables: bool, limits: Limits, sandbox: Sandbox) -> tuple[list[str], dict[str, str]]:
     files = {"script.mjs": code} | ({"variables.mjs": _JAVASCRIPT_WITH_VARIABLES} if variables else {})
     options = [f"--max-old-space-size={limits.memory_mib}"]
-    before = ["--import", f"{FOLDER}/variables.mjs"] if variables else []
-    return [program("node", "nodejs"), *options, *before, f"{FOLDER}/script.mjs"], files
+    before = ["--import", f"{SCRIPTS}/variables.mjs"] if variables else []
+    return [sandbox.program("node", "nodejs"), *options, *before, f"{SCRIPTS}/script.mjs"], files

@@ -7,28 +7,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from factotum.connectors.protocols.egress import EgressSettings
-
-MIB = 1024 * 1024
+from factotum.sdk.sandbox import Limits
 
 # The longest that the settings can allow, in seconds; the tools' own time limits lie beyond.
 LONGEST_COMMAND = 300.0
 LONGEST_CONTAINER = 1800.0
 
 
-class Limits(BaseModel):
-    """Bounds of one command. What passes one is stopped, with all that it started."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class CommandLimits(Limits):
+    """As long as the tools' own time limits allow."""
 
     seconds: float = Field(default=60.0, gt=0, le=LONGEST_COMMAND)
-    cpu_seconds: int = Field(default=60, gt=0, description="Of each process.")
-    memory_mib: int = Field(default=512, ge=16, description="Of all its processes together.")
-    processes: int = Field(default=64, ge=4, description="And threads.")
-    file_mib: int = Field(default=32, gt=0, description="Of one file, and of all files together twice as much.")
-    output_kib: int = Field(default=1024, gt=0, le=4096, description="Of standard output, and of standard error.")
 
 
 class ProcessSettings(EgressSettings):
@@ -43,4 +35,4 @@ class ProcessSettings(EgressSettings):
     volumes: list[Annotated[str, StringConstraints(pattern=r"^/[^:]*$")]] = Field(default=[])
     network: bool = False
     container_seconds: float = Field(default=600.0, gt=0, le=LONGEST_CONTAINER)
-    limits: Limits = Limits()
+    limits: CommandLimits = CommandLimits()

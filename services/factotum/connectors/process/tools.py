@@ -13,12 +13,12 @@ from typing import Any
 from factotum.connectors.process import containers, scripts
 from factotum.connectors.process.arguments import Container, Output, Script, Shell
 from factotum.connectors.process.outcome import output
-from factotum.connectors.process.sandbox import FOLDER, Command, execute, program
 from factotum.connectors.process.settings import LONGEST_COMMAND, LONGEST_CONTAINER, ProcessSettings
 from factotum.connectors.protocols.egress import egress
 from factotum.connectors.protocols.external_resource import read
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Cancelled, InvalidArgument, NotPermitted
+from factotum.sdk.sandbox import SCRIPTS, Command
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.sdk.tool import Connector
 
@@ -28,26 +28,36 @@ _MARGIN = 60.0
 connector = Connector("process", settings=ProcessSettings)
 
 
-@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.NATIVE, timeout_seconds=LONGEST_COMMAND + _MARGIN)
+@connector.tool(
+    effect=Effect.EXECUTE,
+    idempotency=Idempotency.NATIVE,
+    timeout_seconds=LONGEST_COMMAND + _MARGIN,
+    sandbox=True,
+)
 async def shell(arguments: Shell, context: ToolContext[ProcessSettings]) -> Output:
     """Run a shell command in a sandbox without network."""
     _allowed(context.settings.shell, "shell")
     command = Command(
-        [program("sh"), f"{FOLDER}/command", *arguments.argv],
+        ["sh", f"{SCRIPTS}/command", *arguments.argv],
         stdin=arguments.stdin,
         environment=arguments.whole_environment(),
-        files={"command": arguments.command},
+        scripts={"command": arguments.command},
     )
     return await _in_sandbox(command, arguments, context)
 
 
-@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.NATIVE, timeout_seconds=LONGEST_COMMAND + _MARGIN)
+@connector.tool(
+    effect=Effect.EXECUTE,
+    idempotency=Idempotency.NATIVE,
+    timeout_seconds=LONGEST_COMMAND + _MARGIN,
+    sandbox=True,
+)
 async def script(arguments: Script, context: ToolContext[ProcessSettings]) -> Output:
     """Run a script in Python or JavaScript in a sandbox without network."""
     settings = context.settings
     _allowed(settings.script, "script")
     code = await _code(arguments, context)
-    return await _in_sandbox(scripts.command(arguments, code, settings.limits), arguments, context)
+    return await _in_sandbox(scripts.command(arguments, code, settings.limits, context.sandbox), arguments, context)
 
 
 @connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.RECONCILE, timeout_seconds=LONGEST_CONTAINER + _MARGIN)
@@ -73,7 +83,7 @@ async def _code(arguments: Script, context: ToolContext[Any]) -> str:
 
 async def _in_sandbox(command: Command, arguments: Shell | Script, context: ToolContext[ProcessSettings]) -> Output:
     try:
-        ended = await execute(command, context.settings.limits)
+        ended = await context.sandbox.run(command, context.settings.limits)
     except asyncio.CancelledError:
         raise Cancelled("the process was stopped", effect_possible=False) from None
     return output(ended, arguments.wanted, effect_possible=False)

@@ -1,4 +1,7 @@
-"""Running a program to its end, or stopping it with all that it started."""
+"""Running a program of the machine to its end, or stopping it with all that it started.
+
+Nothing here is a sandbox: a command that comes from outside runs by `factotum.sdk.sandbox`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from factotum.sdk.errors import Failed
+
+# Where programs of the machine are looked for: not where its environment says.
+SEARCH = "/usr/local/bin:/usr/bin:/bin"
 
 # Seconds between looks at what a program uses.
 _LOOK = 0.1

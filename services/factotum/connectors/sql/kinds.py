@@ -1,0 +1,138 @@
+"""How each kind of database is held to what a call may do. One that is not here is not served.
+
+PostgreSQL  a read is a cursor in a transaction that is READ ONLY: DECLARE takes a SELECT or VALUES and nothing
+            else, and a statement that is prepared is one statement
+SQLite      a read opens the file read-only (mode=ro, PRAGMA query_only), and an authorizer refuses whatever is
+            not reading: ATTACH, PRAGMA, the end of a transaction
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, text
+from sqlalchemy.pool import NullPool
+
+from factotum.sdk.errors import Failed
+
+CONNECT_SECONDS = 10
+_SQLITE_STEPS = 1000
+
+
+class Kind(Protocol):
+    """One kind of database. What it raises is the driver's or SQLAlchemy's."""
+
+    def engine(self, url: URL, *, reading: bool, seconds: float) -> Engine:
+        """Makes connections, each new. Reaches nothing yet."""
+
+    def begin(self, connection: Connection, *, reading: bool, seconds: float, stopped: Callable[[], bool]) -> None:
+        """Begins the one transaction of a call: with `reading`, one in which the database changes nothing. A
+        statement ends after `seconds`."""
+
+    def guarded(self, connection: Connection, *, reading: bool) -> Any:
+        """A context in which the caller's own statements are carried out, and ours are not."""
+
+    def interrupt(self, driver: Any) -> None:
+        """Ends the statement that another thread waits for."""
+
+
+class Postgres:
+    def engine(self, url: URL, *, reading: bool, seconds: float) -> Engine:
+        arguments = {
+            "connect_timeout": CONNECT_SECONDS,
+            # A statement that is prepared is one: "select 1; commit; …" is refused by the server.
+            "prepare_threshold": 0,
+            "application_name": "factotum",
+        }
+        return _engine(url, connect_args={name: value for name, value in arguments.items() if name not in url.query})
+
+    def begin(self, connection: Connection, *, reading: bool, seconds: float, stopped: Callable[[], bool]) -> None:
+        if reading:
+            connection.execute(text("SET TRANSACTION READ ONLY"))
+        limits = text(
+            "SELECT set_config('statement_timeout', :limit, true),"
+            " set_config('idle_in_transaction_session_timeout', :limit, true)"
+        )
+        connection.execute(limits, {"limit": str(int(seconds * 1000))})
+
+    @contextmanager
+    def guarded(self, connection: Connection, *, reading: bool) -> Iterator[None]:
+        yield
+
+    def interrupt(self, driver: Any) -> None:
+        driver.cancel_safe(timeout=2.0)
+
+
+class Sqlite:
+    def engine(self, url: URL, *, reading: bool, seconds: float) -> Engine:
+        # Never made where it is not: a path that is wrong is an error.
+        address = f"file:{quote(url.database or '')}?mode={'ro' if reading else 'rw'}"
+
+        def connect() -> sqlite3.Connection:
+            return sqlite3.connect(address, uri=True, timeout=seconds, isolation_level=None, check_same_thread=False)
+
+        return _engine(url, creator=connect)
+
+    def begin(self, connection: Connection, *, reading: bool, seconds: float, stopped: Callable[[], bool]) -> None:
+        if reading:
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+        else:
+            connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+        # The only clock that SQLite has. A step is an instruction of its machine.
+        _driver(connection).set_progress_handler(lambda: int(stopped()), _SQLITE_STEPS)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    @contextmanager
+    def guarded(self, connection: Connection, *, reading: bool) -> Iterator[None]:
+        allowed = _SQLITE_READS if reading else _SQLITE_READS | _SQLITE_CHANGES
+
+        def authorize(action: int, first: str | None, second: str | None, *_: object) -> int:
+            loads = action == sqlite3.SQLITE_FUNCTION and (second or "").lower() == "load_extension"
+            return sqlite3.SQLITE_OK if action in allowed and not loads else sqlite3.SQLITE_DENY
+
+        driver = _driver(connection)
+        driver.set_authorizer(authorize)
+        try:
+            yield
+        finally:
+            driver.set_authorizer(None)
+
+    def interrupt(self, driver: Any) -> None:
+        driver.interrupt()
+
+
+_SQLITE_READS = frozenset(
+    {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+)
+_SQLITE_CHANGES = frozenset({sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE})
+
+_KINDS: dict[str, Kind] = {"postgresql": Postgres(), "sqlite": Sqlite()}
+# What a kind above was made for: another driver holds to something else.
+_DRIVERS = {"postgresql": "psycopg", "sqlite": "pysqlite"}
+
+
+def kind_of(url: URL) -> Kind:
+    """Raises `Failed` for a kind of database that cannot be held to reading."""
+    name = url.get_backend_name()
+    if name not in _KINDS:
+        raise Failed(
+            f"a database of {name} is not served: it is not known how to hold it to reading; "
+            f"these are: {', '.join(sorted(_KINDS))}",
+            effect_possible=False,
+        )
+    if url.get_driver_name() != _DRIVERS[name]:
+        raise Failed(f"{name} is reached by {_DRIVERS[name]}, not {url.get_driver_name()}", effect_possible=False)
+    return _KINDS[name]
+
+
+def _engine(url: URL, **more: Any) -> Engine:
+    # Values stay out of the errors' texts. A connection is for one call: none waits for the next tenant's.
+    return create_engine(url, poolclass=NullPool, hide_parameters=True, **more)
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.driver_connection

@@ -1,0 +1,135 @@
+"""One transaction in a thread that can be stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from factotum.connectors.sql.kinds import Kind, kind_of
+from factotum.connectors.sql.refusals import refusal
+from factotum.connectors.sql.settings import Database
+from factotum.sdk.errors import Cancelled, Failed, InvalidArgument, ToolError, Unavailable
+
+T = TypeVar("T")
+
+# Between two requests to the server to stop: one that comes between two statements is not heard.
+_AGAIN_SECONDS = 0.2
+# How long a server may take to stop before it is left alone.
+_STOP_SECONDS = 5.0
+
+
+class Transaction:
+    """A call's transaction: for the thread that carries it out, and for whoever stops it.
+
+    Attributes:
+        committing: the database was asked to keep the changes.
+    """
+
+    def __init__(self, name: str, database: Database, password: str | None, *, reading: bool) -> None:
+        url = database.parsed if password is None else database.parsed.set(password=password)
+        self._name = name
+        self._reading = reading
+        self._seconds = database.seconds
+        self._deadline = float("inf")
+        self._kind: Kind = kind_of(url)
+        self._engine = self._kind.engine(url, reading=reading, seconds=database.seconds)
+        self._driver: Any = None
+        self._asked_to_stop = False
+        self.committing = False
+
+    def run(self, work: Callable[[Connection, Transaction], T]) -> T:
+        """What `work` gives, with its changes kept; nothing is where it raises. Raises `ToolError`."""
+        self._deadline = time.monotonic() + self._seconds
+        try:
+            with self._engine.connect() as connection:
+                self._driver = connection.connection.driver_connection
+                self.check()
+                self._kind.begin(connection, reading=self._reading, seconds=self._seconds, stopped=self._stopped)
+                result = work(connection, self)
+                if not self._reading:
+                    self.check()
+                    self.committing = True
+                    connection.commit()
+                    self.committing = False
+                return result
+        except SQLAlchemyError as error:
+            self.check_if_before_commit()
+            raise refusal(self._name, error, committing=self.committing, timed_out=self._late()) from error
+        # A driver's own refusal of a value: an integer of 100 digits, a character that is none.
+        except (OverflowError, UnicodeError, ValueError) as error:
+            raise InvalidArgument(f"a value is none that the database {self._name} takes: {error}") from error
+        except ImportError as error:
+            raise Failed(
+                f"the driver of the database {self._name} is not installed: {error}", effect_possible=False
+            ) from error
+        finally:
+            self._driver = None
+            self._engine.dispose()
+
+    @contextmanager
+    def callers(self, connection: Connection) -> Iterator[None]:
+        """Around the caller's own statements."""
+        self.check()
+        with self._kind.guarded(connection, reading=self._reading):
+            yield
+
+    def check(self) -> None:
+        """Raises if no further statement is to be carried out."""
+        if self._asked_to_stop:
+            raise Cancelled(f"the database {self._name} was stopped", effect_possible=False)
+        if self._late():
+            raise Unavailable(f"the database {self._name} took longer than its settings allow", effect_possible=False)
+
+    def check_if_before_commit(self) -> None:
+        if self._asked_to_stop and not self.committing:
+            raise Cancelled(f"the database {self._name} was stopped", effect_possible=False)
+
+    def stop(self) -> None:
+        """Asks the server to end what it does. Blocks; to be repeated until `run` has ended."""
+        self._asked_to_stop = True
+        if (driver := self._driver) is not None and not self.committing:
+            # The connection may be gone by now, by which all is said; what is not heard is said again.
+            with suppress(Exception):
+                self._kind.interrupt(driver)
+
+    def _late(self) -> bool:
+        return time.monotonic() > self._deadline
+
+    def _stopped(self) -> bool:
+        return self._asked_to_stop or self._late()
+
+
+async def carried_out(transaction: Transaction, work: Callable[[Connection, Transaction], T]) -> T:
+    """What `Transaction.run` gives. If this is cancelled, so is the statement, in the server; a change that was kept
+    by then is told as done. Raises `ToolError`."""
+    running = asyncio.ensure_future(asyncio.to_thread(transaction.run, work))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await _stopped(running, transaction)
+        if not running.done() or running.cancelled():
+            raise
+        error = running.exception()
+        if error is None:
+            return running.result()
+        if isinstance(error, Cancelled):
+            raise error from None
+        if isinstance(error, ToolError):
+            raise Cancelled(error.message, effect_possible=error.effect_possible) from error
+        raise
+
+
+async def _stopped(running: asyncio.Future[Any], transaction: Transaction) -> None:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _STOP_SECONDS
+    while not running.done() and loop.time() < until:
+        # Of its own: the threads of the loop may all be waiting for databases.
+        threading.Thread(target=transaction.stop, daemon=True).start()
+        await asyncio.wait({running}, timeout=_AGAIN_SECONDS)

@@ -17,11 +17,11 @@ from icalendar import Calendar, Event, vCalAddress
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NaiveDatetime, WithJsonSchema
 
 from factotum.connectors import caldav_query
-from factotum.connectors.http_answers import asking, client, reaching, refusal
+from factotum.connectors.http_answers import HTTP_ERRORS, asking, client, reaching, refusal
 from factotum.connectors.vtimezone import vtimezone
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Conflict, Failed, InvalidArgument, ToolError
-from factotum.sdk.spec import Effect, Idempotency
+from factotum.sdk.spec import Compensation, Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 
 _SYSTEM = "the calendar"
@@ -113,7 +113,24 @@ class WorkingDays(BaseModel):
 connector = Connector("calendar", settings=CalendarSettings)
 
 
-@connector.tool(effect=Effect.CREATE, idempotency=Idempotency.RECONCILE)
+@connector.tool(
+    effect=Effect.CREATE,
+    idempotency=Idempotency.RECONCILE,
+    compensation=Compensation(call="calendar.cancel", arguments={"uid": "${ .uid }"}),
+    errors=HTTP_ERRORS,
+    examples=[
+        Example(
+            title="A training",
+            arguments={
+                "summary": "Security",
+                "start": "2026-11-30T09:30:00",
+                "durationMinutes": 90,
+                "timeZone": "Europe/Berlin",
+                "attendees": ["ada@acme.example"],
+            },
+        )
+    ],
+)
 async def schedule(arguments: NewEvent, context: ToolContext[CalendarSettings]) -> Scheduled:
     """Put an event into the calendar, at a local time of a time zone."""
     uid = event_uid(context.tenant, context.idempotency_key)
@@ -143,7 +160,12 @@ async def find_scheduled(arguments: NewEvent, context: ToolContext[CalendarSetti
             return await _existing(http, _href(uid, context.settings), uid, context)
 
 
-@connector.tool(effect=Effect.DELETE, idempotency=Idempotency.NATIVE)
+@connector.tool(
+    effect=Effect.DELETE,
+    idempotency=Idempotency.NATIVE,
+    errors=HTTP_ERRORS,
+    examples=[Example(title="An event", arguments={"uid": "5f2c0d9e"})],
+)
 async def cancel(arguments: EventRef, context: ToolContext[CalendarSettings]) -> Cancelled:
     """Take an event out of the calendar; one that is gone already is no error."""
     with reaching(_SYSTEM):
@@ -154,7 +176,13 @@ async def cancel(arguments: EventRef, context: ToolContext[CalendarSettings]) ->
     return Cancelled(uid=arguments.uid)
 
 
-@connector.tool(effect=Effect.NONE)
+@connector.tool(
+    effect=Effect.NONE,
+    errors=HTTP_ERRORS,
+    examples=[
+        Example(title="What is ahead", arguments={"attendee": "ada@acme.example", "from": "2026-11-30T00:00:00Z"})
+    ],
+)
 async def find(arguments: EventsQuery, context: ToolContext[CalendarSettings]) -> FoundEvents:
     """List the events to which somebody is invited and that begin at a moment or later.
 
@@ -181,7 +209,17 @@ async def find(arguments: EventsQuery, context: ToolContext[CalendarSettings]) -
     return FoundEvents(events=[found for _, found in sorted(ahead, key=lambda pair: (pair[0], pair[1].uid))])
 
 
-@connector.tool(effect=Effect.NONE)
+@connector.tool(
+    effect=Effect.NONE,
+    errors=[InvalidArgument],
+    examples=[
+        Example(
+            title="Over a week-end",
+            arguments={"from": "2026-11-27", "count": 2},
+            output={"days": ["2026-11-27", "2026-11-30"]},
+        )
+    ],
+)
 async def working_days(arguments: WorkingDaysQuery, context: ToolContext[CalendarSettings]) -> WorkingDays:
     """List the next working days from a date on, itself included, Saturdays and Sundays left out."""
     days: list[date] = []

@@ -13,10 +13,10 @@ from urllib.parse import quote
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from factotum.connectors.http_answers import client, reaching, refusal
+from factotum.connectors.http_answers import HTTP_ERRORS, client, reaching, refusal
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Failed
-from factotum.sdk.spec import Effect, Idempotency
+from factotum.sdk.spec import Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 
 _SYSTEM = "the HR system"
@@ -80,7 +80,17 @@ class EmployeeUpdated(BaseModel):
 connector = Connector("hr", settings=HrSettings)
 
 
-@connector.tool(effect=Effect.NONE)
+@connector.tool(
+    effect=Effect.NONE,
+    errors=HTTP_ERRORS,
+    examples=[
+        Example(
+            title="A new employee",
+            arguments={"id": "123"},
+            output={"id": "123", "firstName": "Ada", "lastName": "Lovelace", "hireDate": "2026-11-30"},
+        )
+    ],
+)
 async def get_employee(arguments: EmployeeRef, context: ToolContext[HrSettings]) -> Employee:
     """Read an employee's record."""
     names = [name for name in Employee.model_fields if name != "id"]
@@ -91,7 +101,14 @@ async def get_employee(arguments: EmployeeRef, context: ToolContext[HrSettings])
         raise Failed(f"{_SYSTEM} sent a record that cannot be read: {error}", effect_possible=False) from error
 
 
-@connector.tool(effect=Effect.UPDATE, idempotency=Idempotency.NATIVE)
+@connector.tool(
+    effect=Effect.UPDATE,
+    idempotency=Idempotency.NATIVE,
+    errors=HTTP_ERRORS,
+    examples=[
+        Example(title="Onboarding is done", arguments={"id": "123", "fields": {"onboardingStatus": "Completed"}})
+    ],
+)
 async def update_employee(arguments: EmployeeUpdate, context: ToolContext[HrSettings]) -> EmployeeUpdated:
     """Set fields of an employee's record.
 

@@ -69,6 +69,18 @@ def unreachable(system: str, error: httpx2.RequestError) -> ToolError:
     return Unavailable(f"{system} does not answer: {words}", effect_possible=not unsent)
 
 
+# What `reaching` and `refusal` raise.
+HTTP_ERRORS: tuple[type[ToolError], ...] = (
+    InvalidArgument,
+    NotPermitted,
+    NotFound,
+    Conflict,
+    RateLimited,
+    Unavailable,
+    Failed,
+)
+
+
 def refusal(system: str, response: httpx2.Response, words: str, *, now: datetime) -> ToolError:
     """The error for an answer that is not a success.
 

@@ -31,10 +31,10 @@ from scim2_models import (
 )
 from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode
 
-from factotum.connectors.http_answers import asking, client, reaching, refusal, unreachable
+from factotum.connectors.http_answers import HTTP_ERRORS, asking, client, reaching, refusal, unreachable
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Ambiguous, Conflict, Failed, InvalidArgument, NotFound, ToolError
-from factotum.sdk.spec import Effect, Idempotency
+from factotum.sdk.spec import Compensation, Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 
 _SYSTEM = "the identity system"
@@ -118,7 +118,24 @@ class Membership(BaseModel):
 connector = Connector("identity", settings=IdentitySettings)
 
 
-@connector.tool(effect=Effect.CREATE, idempotency=Idempotency.RECONCILE)
+@connector.tool(
+    effect=Effect.CREATE,
+    idempotency=Idempotency.RECONCILE,
+    compensation=Compensation(call="identity.deactivate_user", arguments={"id": "${ .id }"}),
+    errors=(*HTTP_ERRORS, Ambiguous),
+    examples=[
+        Example(
+            title="An account for a new employee",
+            arguments={
+                "userName": "ada@acme.example",
+                "externalId": "123",
+                "givenName": "Ada",
+                "familyName": "Lovelace",
+            },
+            output={"id": "2819c223", "userName": "ada@acme.example", "externalId": "123", "active": True},
+        )
+    ],
+)
 async def create_user(arguments: NewUser, context: ToolContext[IdentitySettings]) -> Account:
     """Create an account for an employee.
 
@@ -151,7 +168,11 @@ async def find_created(arguments: NewUser, context: ToolContext[IdentitySettings
     return None
 
 
-@connector.tool(effect=Effect.NONE)
+@connector.tool(
+    effect=Effect.NONE,
+    errors=HTTP_ERRORS,
+    examples=[Example(title="By the employee's id", arguments={"externalId": "123"})],
+)
 async def find_user(arguments: UserQuery, context: ToolContext[IdentitySettings]) -> AccountWithGroups:
     """Find one account by its userName, by its externalId or by both, with its groups."""
     wanted = {"userName": arguments.userName, "externalId": arguments.externalId}
@@ -164,19 +185,39 @@ async def find_user(arguments: UserQuery, context: ToolContext[IdentitySettings]
     return AccountWithGroups(**_account(user).model_dump(), groups=names)
 
 
-@connector.tool(effect=Effect.UPDATE, idempotency=Idempotency.NATIVE)
+@connector.tool(
+    effect=Effect.UPDATE,
+    idempotency=Idempotency.NATIVE,
+    compensation=Compensation(call="identity.activate_user", arguments={"id": "${ .id }"}),
+    errors=HTTP_ERRORS,
+    examples=[Example(title="Somebody leaves", arguments={"id": "2819c223"})],
+)
 async def deactivate_user(arguments: UserRef, context: ToolContext[IdentitySettings]) -> AccountState:
     """Bar an account from signing in; it and its data stay."""
     return await _set_active(arguments.id, False, context)
 
 
-@connector.tool(effect=Effect.UPDATE, idempotency=Idempotency.NATIVE)
+@connector.tool(
+    effect=Effect.UPDATE,
+    idempotency=Idempotency.NATIVE,
+    compensation=Compensation(call="identity.deactivate_user", arguments={"id": "${ .id }"}),
+    errors=HTTP_ERRORS,
+    examples=[Example(title="Somebody comes back", arguments={"id": "2819c223"})],
+)
 async def activate_user(arguments: UserRef, context: ToolContext[IdentitySettings]) -> AccountState:
     """Let a deactivated account sign in again."""
     return await _set_active(arguments.id, True, context)
 
 
-@connector.tool(effect=Effect.UPDATE, idempotency=Idempotency.NATIVE)
+@connector.tool(
+    effect=Effect.UPDATE,
+    idempotency=Idempotency.NATIVE,
+    compensation=Compensation(
+        call="identity.remove_from_group", arguments={"userId": "${ .userId }", "group": "${ .group }"}
+    ),
+    errors=HTTP_ERRORS,
+    examples=[Example(title="An engineer", arguments={"userId": "2819c223", "group": "engineering"})],
+)
 async def add_to_group(arguments: Membership, context: ToolContext[IdentitySettings]) -> Membership:
     """Make an account a member of a group; one that is a member stays one."""
     async with _scim(context) as scim:
@@ -187,7 +228,15 @@ async def add_to_group(arguments: Membership, context: ToolContext[IdentitySetti
     return Membership(userId=arguments.userId, group=arguments.group)
 
 
-@connector.tool(effect=Effect.UPDATE, idempotency=Idempotency.NATIVE)
+@connector.tool(
+    effect=Effect.UPDATE,
+    idempotency=Idempotency.NATIVE,
+    compensation=Compensation(
+        call="identity.add_to_group", arguments={"userId": "${ .userId }", "group": "${ .group }"}
+    ),
+    errors=HTTP_ERRORS,
+    examples=[Example(title="An engineer leaves", arguments={"userId": "2819c223", "group": "engineering"})],
+)
 async def remove_from_group(arguments: Membership, context: ToolContext[IdentitySettings]) -> Membership:
     """End an account's membership of a group; one that is no member stays none."""
     path = f"members[{_equals('value', arguments.userId)}]"

@@ -18,10 +18,10 @@ from typing import Annotated, Any, Self
 import aiosmtplib
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator, model_validator
 
-from factotum.connectors.http_answers import asking, client, reaching, refusal
+from factotum.connectors.http_answers import HTTP_ERRORS, asking, client, reaching, refusal
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Ambiguous, Failed, InvalidArgument, NotPermitted, ToolError, Unavailable
-from factotum.sdk.spec import Effect, Idempotency
+from factotum.sdk.spec import Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 
 _SYSTEM = "the mail server"
@@ -105,7 +105,18 @@ def message_id(context: ToolContext[MailSettings]) -> str:
     return f"<{digest}@{parseaddr(context.settings.sender)[1].rpartition('@')[2]}>"
 
 
-@connector.tool(effect=Effect.SEND, idempotency=Idempotency.RECONCILE, timeout_seconds=90.0)
+@connector.tool(
+    effect=Effect.SEND,
+    idempotency=Idempotency.RECONCILE,
+    timeout_seconds=90.0,
+    errors=(*HTTP_ERRORS, Ambiguous),
+    examples=[
+        Example(
+            title="A welcome",
+            arguments={"to": "ada@acme.example", "subject": "Welcome, Ada!", "text": "We are glad that you are here."},
+        )
+    ],
+)
 async def send(arguments: Message, context: ToolContext[MailSettings]) -> Receipt:
     """Send a mail to one person."""
     settings = context.settings

@@ -71,7 +71,7 @@ async def check_tool(tool: Tool[Any, Any, S], world: World[S]) -> Report:
             # Whatever a third party's tool or world raises is a finding, not the end of the suite.
             except Exception as error:
                 checks.append(Check(title, False, f"{type(error).__name__}: {error}"))
-    checks.append(refusals.told_secrets(trial, "".join(log)))
+    checks += [refusals.declared_errors(trial), refusals.told_secrets(trial, "".join(log))]
     return Report(tool.spec.name, tuple(checks))
 
 

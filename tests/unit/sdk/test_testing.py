@@ -60,6 +60,7 @@ def tool(fault: str = "", idempotency: Idempotency = Idempotency.RECONCILE) -> T
     @connector.tool(
         effect=Effect.CREATE,
         idempotency=idempotency,
+        errors=[NotPermitted] if fault == "undeclared" else [NotPermitted, Unavailable],
         examples=[Example(title="A badge", arguments={"person": "ada"} if fault != "example" else {"name": "ada"})],
     )
     async def issue(arguments: Wanted, context: ToolContext[Office]) -> Badge:
@@ -163,6 +164,7 @@ async def test_a_sound_tool(idempotency: Idempotency) -> None:
         ("sure", "a cut at every wait", "says that it had no effect"),
         ("raw", "a system that is away", "ConnectionError"),
         ("guesses", "a system that is away", "cannot have asked"),
+        ("undeclared", "declared errors", "unavailable"),
         ("tells", "redaction", "'token'"),
         ("logs", "redaction", "'token'"),
     ],

@@ -8,7 +8,7 @@ from typing import Any
 
 from factotum.sdk.conformance.trial import Trial
 from factotum.sdk.conformance.world import Check, Fault
-from factotum.sdk.errors import Ambiguous, ToolError, Unavailable
+from factotum.sdk.errors import Ambiguous, Cancelled, ToolError, Unavailable
 
 
 async def a_system_that_is_away(trial: Trial[Any]) -> Check:
@@ -59,3 +59,15 @@ def told_secrets(trial: Trial[Any], logged: str) -> Check:
         if value in told or json.dumps(value)[1:-1] in told:
             return Check("redaction", False, f"the value of the secret {name!r} is in an output, an error or a log")
     return Check("redaction", True if trial.world.secrets else None, "" if trial.world.secrets else "no secrets")
+
+
+def declared_errors(trial: Trial[Any]) -> Check:
+    """Every error that was met is one of those that the tool declares, if it declares any."""
+    name = "declared errors"
+    if not trial.spec.errors:
+        return Check(name, None, "it declares none")
+    # What the executor makes of a call that it ended is everybody's.
+    unknown = trial.kinds - {*trial.spec.errors, Cancelled.kind}
+    if unknown:
+        return Check(name, False, f"it raised what it does not declare: {', '.join(sorted(unknown))}")
+    return Check(name, True, ", ".join(sorted(trial.kinds)))

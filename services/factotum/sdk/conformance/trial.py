@@ -23,7 +23,7 @@ SETTLING_SECONDS = 5.0
 
 
 class Trial(Generic[S]):
-    """A tool under trial in a world. `told` is all that it answered and raised."""
+    """A tool under trial in a world. `told` is all that it answered and raised, `kinds` are the errors'."""
 
     def __init__(self, tool: Tool[Any, Any, S], world: World[S]) -> None:
         self.tool = tool
@@ -31,6 +31,7 @@ class Trial(Generic[S]):
         self.world = world
         self.numbers = count(1)
         self.told: list[str] = []
+        self.kinds: set[str] = set()
 
     @property
     def asks(self) -> bool:
@@ -72,6 +73,7 @@ class Trial(Generic[S]):
             text = self.text(await self.tool.function(read, context))
         except ToolError as error:
             self.told.append(error.message)
+            self.kinds.add(error.kind)
             raise
         self.told.append(text)
         return text

@@ -2,7 +2,7 @@
 
 `config/sources.yaml` says who may send events (factotum.gateway.sources), `config/connectors.yaml`
 where each tenant's systems are (factotum.tool_executor.tenants), `config/groups.yaml` who decides on
-calls (factotum.planner.groups), `config/tenants.yaml` what the sandbox's servers ask of each tenant
+calls (factotum.runtime.groups), `config/tenants.yaml` what the sandbox's servers ask of each tenant
 (dev/sandbox/README.md). The last holds the secrets themselves.
 """
 

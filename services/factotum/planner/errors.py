@@ -13,10 +13,6 @@ class LibraryFaulty(ValueError):
     """A procedure on the planner's shelf, or a folder of it, cannot be used. The message names file, line and fault."""
 
 
-class GroupsInvalid(ValueError):
-    """The file of groups cannot be used."""
-
-
 class UnknownProcedure(LookupError):
     """The tenant has no procedure of this name, or not this version of it."""
 

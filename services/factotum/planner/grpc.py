@@ -9,7 +9,6 @@ import grpc
 from factotum.api.planner.v1 import planner_pb2 as pb
 from factotum.api.planner.v1 import planner_pb2_grpc
 from factotum.events.envelope import Event
-from factotum.planner.groups import Groups
 from factotum.planner.grpc_approvals import ApprovalCalls
 from factotum.planner.grpc_procedures import ProcedureCalls
 from factotum.planner.grpc_runs import run_message
@@ -21,6 +20,7 @@ from factotum.planner.requests import Requests
 from factotum.planner.subscriptions import Subscriptions
 from factotum.runs.client import Runs
 from factotum.runs.decisions import Decisions
+from factotum.runtime.groups import Groups
 
 SERVICE = "factotum.api.planner.v1.PlannerService"
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from factotum.api.planner.v1 import planner_pb2 as pb
-from factotum.planner.groups import Groups
 from factotum.planner.grpc_runs import approval_message, stamp, task_message
 from factotum.planner.grpc_status import TRANSLATED, Context, abort, check, refuse
 from factotum.runs.decisions import Decisions
 from factotum.runs.errors import NotAmongThem
+from factotum.runtime.groups import Groups
 from factotum.workflows.approvals import GROUP
 from factotum.workflows.contract import Decision
 

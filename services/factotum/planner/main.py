@@ -10,9 +10,9 @@ from datetime import timedelta
 from factotum.api.planner.v1 import planner_pb2_grpc
 from factotum.bounded.evaluator import BoundedEvaluator
 from factotum.events.producer import EventProducer
-from factotum.planner import groups, partial_match_rows, procedure_rows, shelf, subscription_rows
+from factotum.planner import partial_match_rows, procedure_rows, shelf, subscription_rows
 from factotum.planner.catalog import ToolCatalog
-from factotum.planner.errors import GroupsInvalid, LibraryFaulty, StoreUnavailable
+from factotum.planner.errors import LibraryFaulty, StoreUnavailable
 from factotum.planner.fetching import Fetching
 from factotum.planner.grpc import SERVICE, PlannerServicer
 from factotum.planner.intake import Intake
@@ -32,7 +32,8 @@ from factotum.runs.client import Runs
 from factotum.runs.connection import connect
 from factotum.runs.decisions import Decisions
 from factotum.runs.schedules import Schedules
-from factotum.runtime import clock, lifespan, telemetry
+from factotum.runtime import clock, groups, lifespan, telemetry
+from factotum.runtime.groups import GroupsInvalid
 from factotum.runtime.grpc_client import channel
 from factotum.runtime.grpc_server import GrpcServer
 

@@ -29,7 +29,7 @@ class Settings(ProcessSettings):
         default=[], description="tenants for whom the procedures of the folders are started by the clock"
     )
     groups_file: Path | None = Field(
-        default=None, description="who is meant by `group:NAME` in an approval (planner/groups.py); none: nobody"
+        default=None, description="who is meant by `group:NAME` in an approval (runtime/groups.py); none: nobody"
     )
     catalog_folders: list[Path] = Field(
         default=[], description="folders that `file:` catalogs and schemas of documents may lie in; none: no such"

@@ -8,8 +8,8 @@ import grpc
 import pytest
 
 from factotum.api.planner.v1 import planner_pb2 as pb
-from factotum.planner.groups import Groups, GroupsFile
 from factotum.planner.grpc import PlannerServicer
+from factotum.runtime.groups import Groups, GroupsFile
 
 
 class Aborted(Exception):

@@ -10,12 +10,11 @@ import grpc
 import pytest
 
 from factotum.api.planner.v1 import planner_pb2 as pb
-from factotum.planner import groups
-from factotum.planner.errors import GroupsInvalid
-from factotum.planner.groups import Groups, GroupsFile
 from factotum.planner.grpc_approvals import ApprovalCalls
 from factotum.runs.decisions import LeftTask, WaitingCall
 from factotum.runs.errors import CallChanged, NoAnswer, NotAmongThem, NothingWaits, RunNotFound
+from factotum.runtime import groups
+from factotum.runtime.groups import Groups, GroupsFile, GroupsInvalid
 from factotum.workflows.contract import Decision, PendingApproval, PersonTask
 
 RUN = "acme.order.00112233445566778899"

@@ -1,4 +1,4 @@
-"""The file of groups: who is meant by `group:NAME` in an approval.
+"""The file of groups: who is meant by `group:NAME` in an approval, and by `Group::"tenant/NAME"` in a policy.
 
 tenants:
   acme:
@@ -14,10 +14,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from factotum.events.envelope import TENANT_PATTERN, describe
-from factotum.planner.errors import GroupsInvalid
 
 Tenant = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+class GroupsInvalid(ValueError):
+    """The file of groups cannot be used."""
 
 
 class GroupsFile(BaseModel):

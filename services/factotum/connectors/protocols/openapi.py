@@ -6,9 +6,7 @@ from collections import OrderedDict
 from datetime import datetime, timedelta
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import from_json
 
 from factotum.connectors.protocols import exchange, openapi_document, openapi_request
 from factotum.connectors.protocols.authentication import Authentication, http_auth
@@ -16,15 +14,13 @@ from factotum.connectors.protocols.egress import EgressSettings, egress
 from factotum.connectors.protocols.exchange import Output, Result
 from factotum.connectors.protocols.external_resource import ExternalResource, nothing_begun, read
 from factotum.connectors.protocols.openapi_document import Operation
+from factotum.connectors.protocols.openapi_text import parsed
 from factotum.sdk.context import ToolContext
-from factotum.sdk.errors import InvalidArgument
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.sdk.tool import Connector
 
 TIMEOUT_SECONDS = 60.0
 _MOST_DOCUMENTS = 100
-# Nested deeper is nothing that describes an API, but may be made to exhaust the reader.
-_LONGEST_YAML = 4 * 1024 * 1024
 
 
 class OpenapiSettings(EgressSettings):
@@ -57,7 +53,7 @@ class Documents:
         kept = self._kept.get(key)
         if kept is not None and context.now() < kept[0]:
             return kept[1]
-        document = _parsed(await read(resource, context, egress(context, "openapi")), resource.at.uri)
+        document = parsed(await read(resource, context, egress(context, "openapi")), resource.at.uri)
         self._kept[key] = context.now() + timedelta(seconds=context.settings.document_seconds), document
         self._kept.move_to_end(key)
         if len(self._kept) > _MOST_DOCUMENTS:
@@ -102,22 +98,3 @@ async def call_nature(arguments: OpenapiCall, context: ToolContext[OpenapiSettin
 async def _operation(arguments: OpenapiCall, context: ToolContext[OpenapiSettings]) -> Operation:
     document = await _DOCUMENTS.document(arguments.document, context)
     return openapi_document.operation(document, arguments.operationId, address=arguments.document.at.uri)
-
-
-def _parsed(content: bytes, address: str) -> dict[str, Any]:
-    try:
-        document = from_json(content)
-    except ValueError:
-        document = _yaml(content, address)
-    if not isinstance(document, dict):
-        raise InvalidArgument(f"{address} is no OpenAPI document")
-    return document
-
-
-def _yaml(content: bytes, address: str) -> Any:
-    if len(content) > _LONGEST_YAML:
-        raise InvalidArgument(f"{address} is more than {_LONGEST_YAML} bytes of YAML: give the document as JSON")
-    try:
-        return yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe one
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise InvalidArgument(f"{address} is neither JSON nor YAML") from error

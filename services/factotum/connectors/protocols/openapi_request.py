@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote
@@ -45,13 +45,21 @@ def sending(operation: Operation, values: Mapping[str, Any]) -> Sending:
     never its value."""
     split = _split(operation, values)
     _check(operation, split)
+    return written(operation, split.values, split.body, has_body=split.has_body)
+
+
+def written(
+    operation: Operation, values: Iterable[tuple[Parameter, Any]], body: Any = None, *, has_body: bool
+) -> Sending:
+    """The request with these values, which are taken for valid. Raises `InvalidArgument` for what cannot be written
+    into an address or a header."""
     path, query, cookies = operation.path, [], []
     headers: dict[str, Any] = {"Accept": "application/json, */*;q=0.8"}
     fields: list[tuple[str, str]] = []
-    for parameter, value in split.values:
+    for parameter, value in values:
         match parameter.where:
             case "path":
-                path = path.replace(f"{{{parameter.name}}}", quote(_joined(parameter, value), safe=""))
+                path = path.replace(f"{{{parameter.name}}}", _segment(parameter, value))
             case "query":
                 query.extend(_pairs(parameter, value))
             case "header":
@@ -62,13 +70,21 @@ def sending(operation: Operation, values: Mapping[str, Any]) -> Sending:
                 fields.extend(_pairs(parameter, value))
     if cookies:
         headers["Cookie"] = "; ".join(cookies)
-    content, written = None, exchange.checked_headers(headers)
-    if split.has_body and operation.body is not None:
-        content, written = exchange.body(split.body, [*written, ("Content-Type", operation.body.content_type)])
+    content, sent = None, exchange.checked_headers(headers)
+    if has_body and operation.body is not None:
+        content, sent = exchange.body(body, [*sent, ("Content-Type", operation.body.content_type)])
     elif fields:
-        content, written = exchange.form(fields), [*written, ("Content-Type", FORM)]
+        content, sent = exchange.form(fields), [*sent, ("Content-Type", FORM)]
     url = exchange.address(operation.base + path)
-    return Sending(operation.method, url.copy_with(params=[*url.params.multi_items(), *query]), written, content)
+    return Sending(operation.method, url.copy_with(params=[*url.params.multi_items(), *query]), sent, content)
+
+
+def _segment(parameter: Parameter, value: Any) -> str:
+    text = _joined(parameter, value)
+    if text in ("", ".", ".."):
+        # Such a part is another path's address.
+        raise InvalidArgument(f"parameters: {parameter.name} is {text!r}, which cannot be a part of an address")
+    return quote(text, safe="")
 
 
 def _split(operation: Operation, values: Mapping[str, Any]) -> _Split:
@@ -131,13 +147,13 @@ def _faults(operation: Operation, name: str, schema: Mapping[str, Any], value: A
     try:
         for error in validator.iter_errors(value):
             place = "".join(f"/{part}" for part in error.absolute_path)
-            yield f"{name}{place} {_said(error)}"
+            yield f"{name}{place} {said(error)}"
     # A schema that is none, or a reference out of the document: jsonschema raises what its parts raise.
     except Exception as error:
         raise InvalidArgument(f"the document's schema of {name!r} cannot be used: {type(error).__name__}") from None
 
 
-def _said(error: ValidationError) -> str:
+def said(error: ValidationError) -> str:
     """What is wrong, without the value, which may be confidential."""
     asked, given = cast("Any", error.validator_value), cast("Any", error.instance)
     if error.validator == "required":

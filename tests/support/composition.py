@@ -14,7 +14,7 @@ from factotum.runtime.secrets import SecretDirectory
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.execution import Executor
-from factotum.tool_executor.ledger_sqlite import SqliteLedger
+from factotum.tool_executor.ledger import Ledger
 from factotum.tool_executor.registry import AnyConnector, Registry
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from factotum.tool_executor.tenants import Tenants
@@ -31,7 +31,7 @@ def contexts_of(catalog: Catalog, *, secrets: Path, now: Callable[[], datetime] 
 
 def executor_of(
     catalog: Catalog,
-    ledger: SqliteLedger,
+    ledger: Ledger,
     *,
     secrets: Path,
     lease_seconds: float = 5.0,

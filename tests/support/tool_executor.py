@@ -16,11 +16,11 @@ from factotum.runtime import clock
 from factotum.tool_executor.calls import Answer, Origin
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.execution import Executor
-from factotum.tool_executor.ledger import Entry
-from factotum.tool_executor.ledger_sqlite import SqliteLedger
+from factotum.tool_executor.ledger import Entry, Ledger
 from factotum.tool_executor.resolution import Resolver
-from tests.support import tools
+from tests.support import ledgers, tools
 from tests.support.composition import catalog_of, contexts_of, executor_of
+from tests.support.ledgers import Open
 
 LEASE_SECONDS = 0.6
 AMBIGUOUS_RETRY_SECONDS = 3.0
@@ -30,7 +30,7 @@ CANCEL_GRACE_SECONDS = 0.1
 class Bench:
     """One process's executor; `restarted` gives what a killed one leaves to its successor."""
 
-    def __init__(self, folder: Path, ledger: SqliteLedger) -> None:
+    def __init__(self, folder: Path, ledger: Ledger) -> None:
         self.folder = folder
         self.ledger = ledger
         self.world = tools.World(folder)
@@ -93,13 +93,15 @@ class Bench:
 
     async def events(self) -> list[tuple[Event, ObservationData]]:
         """What waits in the outbox."""
-        events = [Event.from_bytes(one.value) for _, one in await self.ledger.unpublished(1000)]
+        events = [Event.from_bytes(one.value) for one in await ledgers.waiting(self.ledger)]
         return [(event, ObservationData.model_validate(event.data)) for event in events]
 
 
 @asynccontextmanager
-async def bench(folder: Path) -> AsyncIterator[Bench]:
-    async with SqliteLedger(folder / "ledger.sqlite", ambiguous_retry_seconds=AMBIGUOUS_RETRY_SECONDS) as ledger:
+async def bench(folder: Path, opened: Open | None = None) -> AsyncIterator[Bench]:
+    """Over this ledger; without one, over a file in the folder."""
+    opened = opened or ledgers.sqlite(folder, ambiguous_retry_seconds=AMBIGUOUS_RETRY_SECONDS)
+    async with opened() as ledger:
         made = Bench(folder, ledger)
         yield made
         await made.executor.drained()

@@ -15,7 +15,7 @@ from factotum.tool_executor.calls import Answer, Approval, Call, Origin, SecretM
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.errors import CallRefused
-from factotum.tool_executor.ledger_sqlite import SqliteLedger
+from factotum.tool_executor.ledger import Ledger
 from factotum.tool_executor.narrowing import narrowed
 from factotum.tool_executor.wrappers import invoked
 from factotum.tool_executor.wrappers.approved import Approved
@@ -51,7 +51,7 @@ class Executor:
         catalog: Catalog,
         contexts: Contexts,
         sandbox: Sandbox,
-        ledger: SqliteLedger,
+        ledger: Ledger,
         lease_seconds: float,
         ambiguous_retry_seconds: float,
         cancel_grace_seconds: float = under_way.GRACE_SECONDS,

@@ -25,8 +25,7 @@ from factotum.tool_executor.errors import (
     retry_after,
 )
 from factotum.tool_executor.execution import Executor, check_key, check_tenant
-from factotum.tool_executor.ledger import Entry, State
-from factotum.tool_executor.ledger_sqlite import SqliteLedger
+from factotum.tool_executor.ledger import Entry, Ledger, State
 from factotum.tool_executor.registry import AnyTool
 from factotum.tool_executor.resolution import Resolver
 
@@ -48,7 +47,7 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 class ToolExecutorServicer(tools_pb2_grpc.ToolExecutorServiceServicer):
     """Serves `ToolExecutorService`."""
 
-    def __init__(self, *, executor: Executor, resolver: Resolver, catalog: Catalog, ledger: SqliteLedger) -> None:
+    def __init__(self, *, executor: Executor, resolver: Resolver, catalog: Catalog, ledger: Ledger) -> None:
         self._executor = executor
         self._resolver = resolver
         self._catalog = catalog

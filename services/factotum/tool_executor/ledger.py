@@ -1,4 +1,4 @@
-"""The rules of the effect ledger: what may be done under a key, given what was done before. Pure.
+"""The effect ledger: the rules, what may be done under a key given what was done before, pure; and the port.
 
 An entry is `started` durably before its tool runs and leaves that state only by what is known of the
 effect: `done` it happened, `failed` it is not there, `ambiguous` nobody can tell but a person.
@@ -9,17 +9,19 @@ its way for as long as it likes. What a later attempt meets with says nothing of
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
 from factotum.sdk.errors import InvalidArgument, NotDone, ToolError
 from factotum.sdk.spec import Idempotency
 from factotum.tool_executor.calls import Origin
-from factotum.tool_executor.errors import EffectAmbiguous, EffectUnderWay
+from factotum.tool_executor.errors import EffectAmbiguous, EffectUnderWay, NotAmbiguous, UnknownEffect
 
 # A call that ends before its lease does lets a waiting retry through this soon, in seconds.
 LONGEST_WAIT = 1.0
@@ -179,6 +181,10 @@ def decide(entry: Entry | None, claim: Claim, *, ambiguous_retry_seconds: float)
         return answer
     if entry is None:
         return Granted(Step.CALL, 1, claim.now)
+    if entry.state is State.STARTED and entry.lease_owner == claim.owner:
+        # This very claim was written before, and the word of it was lost.
+        step = _IN_DOUBT[claim.idempotency] if entry.doubt else Step.CALL
+        return Granted(step, entry.attempts, entry.started_at, entry.doubt)
     if entry.state is State.STARTED:
         left = (entry.lease_until - claim.now).total_seconds() if entry.lease_until else 0.0
         if left > 0 or claim.held:
@@ -217,3 +223,94 @@ class Settlement:
     reconciled: bool = False
     doubt: bool = False
     publications: tuple[Publication, ...] = field(default=())
+
+
+def resolved(
+    entry: Entry | None, tenant: str, key: str, *, output_json: str | None, reason: str, now: datetime
+) -> Entry:
+    """The entry after a person said what became of the effect: done with this output or, with None, failed and
+    out of doubt. Raises `UnknownEffect`, `NotAmbiguous`."""
+    if entry is None:
+        raise UnknownEffect(f"tenant {tenant} has no effect under the key {key!r}")
+    if entry.state is not State.AMBIGUOUS:
+        raise NotAmbiguous(f"the effect is {entry.state.value}; only an ambiguous one can be resolved")
+    observation = None
+    if output_json is not None:
+        stored = StoredObservation(
+            tool_version=entry.tool_version, output_json=output_json, started_at=entry.started_at, ended_at=now
+        )
+        observation = stored.model_dump_json().encode()
+    state = State.FAILED if observation is None else State.DONE
+    return replace(
+        entry,
+        state=state,
+        reason=reason,
+        observation=observation,
+        updated_at=now,
+        doubt=False,
+        arguments_json=None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Publications out of the outbox, each with its number. Who publishes adds to `published` what was."""
+
+    waiting: list[tuple[int, Publication]]
+    published: list[int] = field(default_factory=list)
+
+
+class Ledger(Protocol):
+    """Effects, and the outbox of observations, so that both settle together.
+
+    What a method has returned survives the loss of a process, a machine or its power. Each raises
+    `LedgerUnavailable` where it cannot be said; what was written then is a whole or nothing.
+    Several executors may share one: a key is granted to one of them at a time.
+    """
+
+    async def claim(self, claim: Claim) -> Decision:
+        """As `decide` has it; where that grants, `started` is written with the claim's lease."""
+        ...
+
+    async def renew(self, tenant: str, key: str, owner: str, *, now: datetime, lease_until: datetime) -> bool:
+        """False if the lease is not the owner's any more."""
+        ...
+
+    async def settle(self, settlement: Settlement) -> bool:
+        """Writes what came of a claim, and its publications. False, and nothing written, if the lease
+        went to another owner meanwhile."""
+        ...
+
+    async def resolve(
+        self,
+        tenant: str,
+        key: str,
+        *,
+        output_json: str | None,
+        reason: str,
+        now: datetime,
+        publications: Sequence[Publication] = (),
+    ) -> Entry:
+        """Makes an ambiguous effect what `resolved` says, so that the next retry is answered or calls.
+        Raises `UnknownEffect`, `NotAmbiguous`."""
+        ...
+
+    async def entry(self, tenant: str, key: str) -> Entry | None: ...
+
+    async def entries(self, tenant: str, *, states: Sequence[State], limit: int, run_id: str) -> list[Entry]:
+        """Newest first; no states: all, empty run id: all."""
+        ...
+
+    async def publish_later(self, publications: Sequence[Publication]) -> None:
+        """Puts observations into the outbox that belong to no effect."""
+        ...
+
+    def taken(self, limit: int) -> AbstractAsyncContextManager[Taken]:
+        """The oldest of the outbox that no other executor has taken, until the block ends, however it does:
+        then what was published is taken out for good. What a killed process had taken is there again."""
+        ...
+
+    async def forget(self, before: datetime, *, limit: int) -> int:
+        """Deletes effects of which all is known, done, or failed and out of doubt, and that last changed before
+        that time; how many, at most `limit`. A key that is forgotten is as one that was never used."""
+        ...

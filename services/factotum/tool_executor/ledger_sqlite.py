@@ -1,19 +1,16 @@
-"""The ledger and the outbox in one SQLite file, so that an effect and its observation settle together.
-
-What a method has returned survives a loss of power. Each raises `LedgerUnavailable` if SQLite refuses.
-"""
+"""The ledger and the outbox in one SQLite file, the default: for one executor on one machine."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from factotum.tool_executor.calls import Origin
-from factotum.tool_executor.errors import NotAmbiguous, UnknownEffect
 from factotum.tool_executor.group_commit import GroupCommit
 from factotum.tool_executor.ledger import (
     Claim,
@@ -23,8 +20,9 @@ from factotum.tool_executor.ledger import (
     Publication,
     Settlement,
     State,
-    StoredObservation,
+    Taken,
     decide,
+    resolved,
 )
 
 # Times are seconds since the epoch: SQLite compares them as numbers.
@@ -71,11 +69,15 @@ _SCHEMA = (
         # Doubt was not noted before; of these it is not known that they ended without effect.
         "UPDATE effects SET doubt = 1 WHERE state IN ('started', 'ambiguous')",
     ),
+    (
+        "ALTER TABLE effects ADD COLUMN user TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX effects_to_forget ON effects (updated_at) WHERE state IN ('done', 'failed') AND doubt = 0",
+    ),
 )
 
 
 class SqliteLedger:
-    """Use as an async context manager: entering opens the file and makes what is missing of it."""
+    """A `Ledger`. Use as an async context manager: entering opens the file and makes what is missing of it."""
 
     def __init__(self, path: Path, *, ambiguous_retry_seconds: float) -> None:
         self._file = GroupCommit(path, _SCHEMA)
@@ -91,11 +93,9 @@ class SqliteLedger:
         await self._file.close()
 
     async def claim(self, claim: Claim) -> Decision:
-        """Decides and, where it grants, has written `started` with the claim's lease."""
         return await self._file.run(lambda db: self._claim(db, claim))
 
-    async def renew(self, tenant: str, key: str, owner: str, *, lease_until: datetime) -> bool:
-        """False if the lease is not the owner's any more."""
+    async def renew(self, tenant: str, key: str, owner: str, *, now: datetime, lease_until: datetime) -> bool:
         return await self._file.run(
             lambda db: bool(
                 db.execute(
@@ -106,8 +106,6 @@ class SqliteLedger:
         )
 
     async def settle(self, settlement: Settlement) -> bool:
-        """Writes what came of a claim, and its publications. False, and nothing written, if the lease
-        went to another owner meanwhile."""
         return await self._file.run(lambda db: _settle(db, settlement))
 
     async def resolve(
@@ -120,15 +118,12 @@ class SqliteLedger:
         now: datetime,
         publications: Sequence[Publication] = (),
     ) -> Entry:
-        """Makes an ambiguous effect done with this output or, with None, failed and out of doubt, so
-        that the next retry calls. Raises `UnknownEffect`, `NotAmbiguous`."""
         return await self._file.run(lambda db: _resolve(db, tenant, key, output_json, reason, now, publications))
 
     async def entry(self, tenant: str, key: str) -> Entry | None:
         return await self._file.run(lambda db: _find(db, tenant, key))
 
     async def entries(self, tenant: str, *, states: Sequence[State], limit: int, run_id: str) -> list[Entry]:
-        """Newest first; no states: all, empty run id: all."""
         chosen = [state.value for state in states or State]
         marks = ", ".join("?" * len(chosen))
         query = (
@@ -138,22 +133,31 @@ class SqliteLedger:
         values = (tenant, *chosen, run_id, run_id, limit)
         return await self._file.run(lambda db: [_entry(row) for row in db.execute(query, values)])
 
-    async def publish_later(self, publication: Publication) -> None:
-        """Puts an observation into the outbox that belongs to no effect."""
-        await self._file.run(lambda db: _put(db, publication))
+    async def publish_later(self, publications: Sequence[Publication]) -> None:
+        await self._file.run(lambda db: _put(db, publications))
 
-    async def unpublished(self, limit: int) -> list[tuple[int, Publication]]:
-        """The oldest of the outbox, each with its number."""
+    @asynccontextmanager
+    async def taken(self, limit: int) -> AsyncIterator[Taken]:
         query = "SELECT id, message_key, value, traceparent FROM outbox ORDER BY id LIMIT ?"
-        return await self._file.run(
-            lambda db: [(row[0], Publication(row[1], row[2], row[3])) for row in db.execute(query, (limit,))]
+        taken = Taken(
+            await self._file.run(
+                lambda db: [(row[0], Publication(row[1], row[2], row[3])) for row in db.execute(query, (limit,))]
+            )
         )
+        try:
+            yield taken
+        finally:
+            if taken.published:
+                numbers = [(number,) for number in taken.published]
+                await self._file.run(lambda db: db.executemany("DELETE FROM outbox WHERE id = ?", numbers))
 
-    async def published(self, numbers: Sequence[int]) -> None:
-        """Takes these out of the outbox."""
-        await self._file.run(
-            lambda db: db.executemany("DELETE FROM outbox WHERE id = ?", [(number,) for number in numbers])
+    async def forget(self, before: datetime, *, limit: int) -> int:
+        # As the index has it, so that it is used.
+        query = (
+            "DELETE FROM effects WHERE (tenant, key) IN (SELECT tenant, key FROM effects "
+            "WHERE state IN ('done', 'failed') AND doubt = 0 AND updated_at < ? ORDER BY updated_at LIMIT ?)"
         )
+        return await self._file.run(lambda db: db.execute(query, (before.timestamp(), limit)).rowcount)
 
     def _claim(self, db: sqlite3.Connection, claim: Claim) -> Decision:
         entry = _find(db, claim.tenant, claim.key)
@@ -183,12 +187,12 @@ def _insert(db: sqlite3.Connection, claim: Claim) -> None:
     origin, now = claim.origin, claim.now.timestamp()
     db.execute(
         "INSERT INTO effects (tenant, key, tool, tool_version, arguments_sha256, run_id, step, iteration, procedure, "
-        "event_source, event_id, state, attempts, started_at, updated_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'started', 1, ?, ?)",
+        "event_source, event_id, user, state, attempts, started_at, updated_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'started', 1, ?, ?)",
         (
             *(claim.tenant, claim.key, claim.tool, claim.tool_version, claim.arguments_sha256),
             *(origin.run_id, origin.step, origin.iteration, origin.procedure, origin.event_source, origin.event_id),
-            *(now, now),
+            *(origin.user, now, now),
         ),
     )
 
@@ -205,8 +209,7 @@ def _settle(db: sqlite3.Connection, settlement: Settlement) -> bool:
         ),
     ).rowcount
     if changed:
-        for publication in settlement.publications:
-            _put(db, publication)
+        _put(db, settlement.publications)
     return bool(changed)
 
 
@@ -219,41 +222,32 @@ def _resolve(
     now: datetime,
     publications: Sequence[Publication],
 ) -> Entry:
-    entry = _find(db, tenant, key)
-    if entry is None:
-        raise UnknownEffect(f"tenant {tenant} has no effect under the key {key!r}")
-    if entry.state is not State.AMBIGUOUS:
-        raise NotAmbiguous(f"the effect is {entry.state.value}; only an ambiguous one can be resolved")
-    observation = None
-    if output_json is not None:
-        stored = StoredObservation(
-            tool_version=entry.tool_version, output_json=output_json, started_at=entry.started_at, ended_at=now
-        )
-        observation = stored.model_dump_json().encode()
-    state = State.FAILED if observation is None else State.DONE
+    entry = resolved(_find(db, tenant, key), tenant, key, output_json=output_json, reason=reason, now=now)
     db.execute(
         "UPDATE effects SET state = ?, reason = ?, observation = ?, updated_at = ?, doubt = 0, arguments_json = NULL "
         "WHERE tenant = ? AND key = ?",
-        (state.value, reason, observation, now.timestamp(), tenant, key),
+        (entry.state.value, reason, entry.observation, now.timestamp(), tenant, key),
     )
-    for publication in publications:
-        _put(db, publication)
-    resolved = _find(db, tenant, key)
-    if resolved is None:
-        raise UnknownEffect(key)
-    return resolved
+    _put(db, publications)
+    return entry
 
 
-def _put(db: sqlite3.Connection, publication: Publication) -> None:
-    db.execute(
+def _put(db: sqlite3.Connection, publications: Sequence[Publication]) -> None:
+    db.executemany(
         "INSERT INTO outbox (message_key, value, traceparent) VALUES (?, ?, ?)",
-        (publication.message_key, publication.value, publication.traceparent),
+        [(one.message_key, one.value, one.traceparent) for one in publications],
     )
 
 
 def _entry(row: sqlite3.Row) -> Entry:
     origin = Origin(
-        row["run_id"], row["step"], row["iteration"], row["procedure"], row["event_source"], row["event_id"]
+        run_id=row["run_id"],
+        step=row["step"],
+        iteration=row["iteration"],
+        procedure=row["procedure"],
+        event_source=row["event_source"],
+        event_id=row["event_id"],
+        user=row["user"],
     )
     lease: Any = row["lease_until"]
     return Entry(

@@ -18,9 +18,11 @@ from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.errors import ConnectorsInvalid, LedgerUnavailable
 from factotum.tool_executor.execution import Executor
 from factotum.tool_executor.grpc import SERVICE, ToolExecutorServicer
+from factotum.tool_executor.ledger_postgres import PostgresLedger
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from factotum.tool_executor.outbox import Outbox
 from factotum.tool_executor.resolution import Resolver
+from factotum.tool_executor.retention import Retention
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from factotum.tool_executor.settings import Settings
 
@@ -37,7 +39,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     catalog = Catalog(installed, tenants.load(settings.connectors_file, installed))
     kafka = settings.kafka
     async with (
-        SqliteLedger(settings.ledger_path, ambiguous_retry_seconds=settings.ambiguous_retry_seconds) as ledger,
+        _ledger(settings) as ledger,
         EventProducer(
             kafka.bootstrap_servers, client_id="tool-executor", timeout_seconds=kafka.publish_timeout_seconds
         ) as producer,
@@ -63,7 +65,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         server = GrpcServer(
             settings.grpc, [SERVICE], [lambda server: add_ToolExecutorServiceServicer_to_server(servicer, server)]
         )
-        publishing = asyncio.create_task(Outbox(ledger, producer).run(stop))
+        publishing = asyncio.gather(
+            Outbox(ledger, producer).run(stop),
+            Retention(ledger, days=settings.effects_kept_days, now=clock.now).run(stop),
+        )
         try:
             await server.start()
             log.info("tool-executor listens", host=settings.grpc.host, port=server.port, tools=len(installed.tools))
@@ -76,6 +81,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             await asyncio.wait({asyncio.ensure_future(executor.drained())}, timeout=DRAIN_SECONDS)
             publishing.cancel()
             await asyncio.gather(publishing, return_exceptions=True)
+
+
+def _ledger(settings: Settings) -> SqliteLedger | PostgresLedger:
+    retry = settings.ambiguous_retry_seconds
+    if settings.ledger_url is None:
+        return SqliteLedger(settings.ledger_path, ambiguous_retry_seconds=retry)
+    return PostgresLedger(settings.ledger_url.get_secret_value(), ambiguous_retry_seconds=retry)
 
 
 def main() -> None:

@@ -13,8 +13,7 @@ from factotum.events.producer import EventProducer
 from factotum.events.topics import OBSERVATIONS
 from factotum.runtime import telemetry
 from factotum.tool_executor.errors import LedgerUnavailable
-from factotum.tool_executor.ledger import Publication
-from factotum.tool_executor.ledger_sqlite import SqliteLedger
+from factotum.tool_executor.ledger import Ledger, Publication
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +26,7 @@ class Outbox:
     """Publishes what the ledger holds. An observation leaves the ledger only after Kafka acknowledged
     it, so it may arrive twice, under the same id."""
 
-    def __init__(self, ledger: SqliteLedger, producer: EventProducer) -> None:
+    def __init__(self, ledger: Ledger, producer: EventProducer) -> None:
         self._ledger = ledger
         self._producer = producer
 
@@ -50,15 +49,16 @@ class Outbox:
     async def drain(self) -> int:
         """Publishes the oldest of the outbox, at most a batch; how many. Raises `BrokerUnavailable`
         once those that Kafka acknowledged are taken out."""
-        waiting = await self._ledger.unpublished(BATCH)
-        results = await asyncio.gather(*(self._publish(one) for _, one in waiting), return_exceptions=True)
-        done = [number for (number, _), error in zip(waiting, results, strict=True) if error is None]
-        if done:
-            await self._ledger.published(done)
+        async with self._ledger.taken(BATCH) as taken:
+            publishing = (self._publish(one) for _, one in taken.waiting)
+            results = await asyncio.gather(*publishing, return_exceptions=True)
+            taken.published.extend(
+                number for (number, _), error in zip(taken.waiting, results, strict=True) if error is None
+            )
         for error in results:
             if error is not None:
                 raise error
-        return len(done)
+        return len(taken.published)
 
     async def _publish(self, publication: Publication) -> None:
         # The message belongs to the trace of the call, not to the one of this loop.

@@ -13,8 +13,7 @@ from factotum.tool_executor import observations
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.errors import CallRefused, NotAmbiguous, UnknownEffect, UnknownTool
-from factotum.tool_executor.ledger import Entry, State
-from factotum.tool_executor.ledger_sqlite import SqliteLedger
+from factotum.tool_executor.ledger import Entry, Ledger, State
 from factotum.tool_executor.registry import AnyTool
 from factotum.tool_executor.wrappers import invoked
 from factotum.tool_executor.wrappers.validated import faults
@@ -24,7 +23,7 @@ class Resolver:
     """Resolves ambiguous effects, and has it told as an observation."""
 
     def __init__(
-        self, *, catalog: Catalog, contexts: Contexts, ledger: SqliteLedger, now: Callable[[], datetime]
+        self, *, catalog: Catalog, contexts: Contexts, ledger: Ledger, now: Callable[[], datetime]
     ) -> None:
         self._catalog = catalog
         self._contexts = contexts

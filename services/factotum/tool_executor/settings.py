@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, SecretStr
 
 from factotum.runtime.settings import GrpcSettings, KafkaSettings, ProcessSettings, SecretsSettings
 from factotum.tool_executor import under_way
+
+
+def _of_postgres(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError("must be postgresql://user:password@host:port/database")
+    return url
+
+
+LedgerUrl = Annotated[SecretStr, AfterValidator(_of_postgres)]
 
 
 class Settings(ProcessSettings):
@@ -21,6 +31,17 @@ class Settings(ProcessSettings):
         default=None, description="modules to load in place of the entry points of the group factotum.tools"
     )
     ledger_path: Path = Path(".factotum/tool-executor/ledger.sqlite")
+    ledger_url: LedgerUrl | None = Field(
+        default=None,
+        description="postgresql://user:password@host:port/database, where several executors share one ledger: in "
+        "place of the file",
+    )
+    effects_kept_days: float = Field(
+        default=180.0,
+        ge=0,
+        description="how long an effect is remembered of which all is known; longer than Temporal keeps a run that "
+        "somebody may reset, 0: for ever",
+    )
     lease_seconds: float = Field(
         default=5.0, gt=0, description="how long a call that nobody renews any more keeps a retry waiting"
     )

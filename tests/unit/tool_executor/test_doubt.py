@@ -12,12 +12,13 @@ import pytest
 
 from factotum.tool_executor.calls import Origin
 from factotum.tool_executor.ledger import State
+from tests.support.ledgers import Open
 from tests.support.tool_executor import LEASE_SECONDS, Bench, bench
 
 
 @pytest.fixture
-async def b(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with bench(tmp_path) as made:
+async def b(tmp_path: Path, opened: Open) -> AsyncIterator[Bench]:
+    async with bench(tmp_path, opened) as made:
         yield made
 
 

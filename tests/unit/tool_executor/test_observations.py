@@ -11,12 +11,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from factotum.events.types import OBSERVATION_TYPE
 from factotum.tool_executor.wrappers import observed
 from tests.support import tools
+from tests.support.ledgers import Open, waiting
 from tests.support.tool_executor import Bench, bench
 
 
 @pytest.fixture
-async def b(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with bench(tmp_path) as made:
+async def b(tmp_path: Path, opened: Open) -> AsyncIterator[Bench]:
+    async with bench(tmp_path, opened) as made:
         yield made
 
 
@@ -76,4 +77,4 @@ async def test_the_trace_of_the_call_is_kept(b: Bench, monkeypatch: pytest.Monke
         await b.call("create")
         await b.call("read", "")
     trace_id = format(span.get_span_context().trace_id, "032x")
-    assert [one.traceparent.split("-")[1] for _, one in await b.ledger.unpublished(9)] == [trace_id, trace_id]
+    assert [one.traceparent.split("-")[1] for one in await waiting(b.ledger)] == [trace_id, trace_id]

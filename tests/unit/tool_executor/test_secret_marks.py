@@ -18,6 +18,7 @@ from factotum.sdk.spec import Effect, Idempotency
 from factotum.sdk.tool import Connector
 from factotum.tool_executor.calls import Answer, Approval, Origin, SecretMarks
 from tests.support.composition import catalog_of
+from tests.support.ledgers import waiting
 from tests.support.tool_executor import Bench, bench
 from tests.support.tools import FakeSettings
 
@@ -96,8 +97,8 @@ async def call(
 async def told(b: Bench, answer: Answer, log: str) -> str:
     """All that anybody but the tool gets to see."""
     entries = [repr(entry) for entry in await b.ledger.entries("acme", states=[], limit=10, run_id="")]
-    published = [one.value.decode() for _, one in await b.ledger.unpublished(100)]
-    kept = b"".join(file.read_bytes() for file in b.folder.glob("ledger.sqlite*")).decode("utf-8", "replace")
+    published = [one.value.decode() for one in await waiting(b.ledger)]
+    kept = b"".join(file.read_bytes() for file in b.folder.glob("deep/ledger.sqlite*")).decode("utf-8", "replace")
     return "\n".join([repr(answer), str(answer.error), *entries, *published, kept, log])
 
 

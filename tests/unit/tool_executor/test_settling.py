@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from factotum.tool_executor.ledger import State
+from tests.support.ledgers import Open
 from tests.support.tool_executor import LEASE_SECONDS, Bench, bench
 
 EFFECTS = ["create", "send", "put"]
 
 
 @pytest.fixture
-async def b(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with bench(tmp_path) as made:
+async def b(tmp_path: Path, opened: Open) -> AsyncIterator[Bench]:
+    async with bench(tmp_path, opened) as made:
         yield made
 
 

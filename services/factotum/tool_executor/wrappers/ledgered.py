@@ -40,6 +40,7 @@ from factotum.tool_executor.errors import EffectAmbiguous, LedgerUnavailable
 from factotum.tool_executor.ledger import (
     Claim,
     Granted,
+    Ledger,
     Publication,
     Refused,
     Replay,
@@ -48,7 +49,6 @@ from factotum.tool_executor.ledger import (
     Step,
     StoredObservation,
 )
-from factotum.tool_executor.ledger_sqlite import SqliteLedger
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +92,7 @@ class Ledgered:
         act: Handler[str],
         ask: Handler[str | None],
         *,
-        ledger: SqliteLedger,
+        ledger: Ledger,
         observe: Observe,
         lease_seconds: float,
         ambiguous_retry_seconds: float,
@@ -266,7 +266,8 @@ class Ledgered:
             while True:
                 await asyncio.sleep(self._lease.total_seconds() * RENEWAL)
                 try:
-                    await self._ledger.renew(call.tenant, call.key, owner, lease_until=self._now() + self._lease)
+                    now = self._now()
+                    await self._ledger.renew(call.tenant, call.key, owner, now=now, lease_until=now + self._lease)
                 except LedgerUnavailable as error:
                     log.warning("a lease could not be renewed", key=call.key, reason=str(error))
 

@@ -13,8 +13,7 @@ from factotum.runtime.telemetry import RUN_ID, TENANT
 from factotum.sdk.errors import ToolError
 from factotum.sdk.spec import Effect
 from factotum.tool_executor.calls import Answer, Call
-from factotum.tool_executor.ledger import Publication
-from factotum.tool_executor.ledger_sqlite import SqliteLedger
+from factotum.tool_executor.ledger import Ledger, Publication
 
 tracer = trace.get_tracer(__name__)
 
@@ -32,7 +31,7 @@ class Observed:
         self,
         inner: Callable[[Call], Awaitable[Answer]],
         *,
-        ledger: SqliteLedger,
+        ledger: Ledger,
         observe: Callable[[Call, Answer], Publication],
         now: Callable[[], datetime],
     ) -> None:
@@ -61,7 +60,7 @@ class Observed:
                 span.set_attribute("error.type", answer.error.kind)
                 span.set_status(Status(StatusCode.ERROR, answer.error.message))
             if not answer.recorded:
-                await self._ledger.publish_later(self._observe(call, answer))
+                await self._ledger.publish_later([self._observe(call, answer)])
                 answer = replace(answer, recorded=True)
             return answer
 

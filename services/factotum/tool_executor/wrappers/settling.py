@@ -8,8 +8,7 @@ from datetime import datetime
 from factotum.sdk.errors import NotDone, ToolError, Unavailable
 from factotum.sdk.spec import Effect
 from factotum.tool_executor.calls import Answer, Call
-from factotum.tool_executor.ledger import Refused, Replay, known
-from factotum.tool_executor.ledger_sqlite import SqliteLedger
+from factotum.tool_executor.ledger import Ledger, Refused, Replay, known
 from factotum.tool_executor.wrappers.ledgered import refused, replayed
 
 
@@ -22,7 +21,7 @@ class Settling:
         self,
         inner: Callable[[Call], Awaitable[Answer]],
         *,
-        ledger: SqliteLedger,
+        ledger: Ledger,
         ambiguous_retry_seconds: float,
         now: Callable[[], datetime],
     ) -> None:

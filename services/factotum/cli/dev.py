@@ -167,6 +167,7 @@ def _checked(work: Any) -> Any:
     """Its result; what it raises as a sentence."""
     from factotum.dev.control import StartFailed
     from factotum.dev.kafka_jars import KafkaMissing
+    from factotum.dev.configuration import ConfigurationInvalid
     from factotum.dev.main import AlreadyRuns, FolderUnusable
     from factotum.dev.ports import NoFreePort
     from factotum.dev.state import NoStack
@@ -175,7 +176,7 @@ def _checked(work: Any) -> Any:
         return work()
     except NoStack as error:
         raise StackNotRunning(str(error)) from error
-    except FolderUnusable as error:
+    except (ConfigurationInvalid, FolderUnusable) as error:
         raise BadInput(str(error)) from error
     except (AlreadyRuns, KafkaMissing, NoFreePort, StartFailed) as error:
         raise CommandError(str(error)) from error

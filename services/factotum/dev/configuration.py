@@ -13,23 +13,61 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from factotum.dev import credentials
 from factotum.dev.part import HOST
 from factotum.dev.ports import Ports
 from factotum.runtime.secrets import SCHEME, SecretDirectory
 
+OVERLAY = "connectors.yaml"
 # What calls by protocol may reach: a document that is tried out here acts on nothing outside.
 _LOOPBACK = f"http://{HOST}:*"
 
 
+class ConfigurationInvalid(ValueError):
+    """What somebody laid over the stack's own configuration cannot be used; the message says where it is wrong."""
+
+
+class Overlay(BaseModel):
+    """`connectors.yaml` in the stack's directory: settings of systems that are not the sandbox's, by tenant."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tenants: dict[str, dict[str, dict[str, Any]]] = {}
+
+
+def overlay(directory: Path) -> Overlay:
+    """Empty where there is no file. Raises `ConfigurationInvalid`."""
+    path = directory / OVERLAY
+    try:
+        return Overlay.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    except FileNotFoundError:
+        return Overlay()
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
+        raise ConfigurationInvalid(
+            f"{path} is not of the form `tenants: {{acme: {{system: {{…}}}}}}`: {error}"
+        ) from error
+
+
 def write(directory: Path, secrets: SecretDirectory, tenants: Sequence[str], ports: Ports) -> None:
-    """Writes the files into `directory`/config. Raises `UnknownSecret` if a secret is missing."""
+    """Writes the files into `directory`/config; what stands in `directory`/connectors.yaml is laid over the stack's
+    own connectors, by tenant and system.
+
+    Raises `UnknownSecret` if a secret is missing, `ConfigurationInvalid`.
+    """
+    own = overlay(directory).tenants
+    if unknown := set(own) - set(tenants):
+        raise ConfigurationInvalid(
+            f"{directory / OVERLAY} names {', '.join(sorted(unknown))}; the tenants here are {', '.join(tenants)}"
+        )
     folder = directory / "config"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     files = {
         "sources.yaml": sources(tenants),
-        "connectors.yaml": {"tenants": {tenant: connectors(tenant, ports) for tenant in tenants}},
+        "connectors.yaml": {
+            "tenants": {tenant: {**connectors(tenant, ports), **own.get(tenant, {})} for tenant in tenants}
+        },
         "groups.yaml": {"tenants": {tenant: groups() for tenant in tenants}},
         "tenants.yaml": {"tenants": {tenant: sandbox(tenant, secrets, tenants, ports) for tenant in tenants}},
     }

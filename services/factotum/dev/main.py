@@ -59,7 +59,7 @@ def run_factotum(
 ) -> int:
     """Runs Factotum's local stack in the foreground; returns the exit status.
 
-    Raises `AlreadyRuns`, `FolderUnusable`, `NoFreePort`.
+    Raises `AlreadyRuns`, `FolderUnusable`, `ConfigurationInvalid`, `NoFreePort`.
     """
 
     def prepare(chosen: ports.Ports) -> None:
@@ -168,7 +168,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         status = run_factotum(arguments.data, arguments.kafka, os.environ, arguments.well_after)
-    except (AlreadyRuns, FolderUnusable, ports.NoFreePort) as error:
+    except (AlreadyRuns, FolderUnusable, configuration.ConfigurationInvalid, ports.NoFreePort) as error:
         print(error, file=sys.stderr)
         status = 1
     sys.exit(status)

@@ -99,3 +99,25 @@ def test_the_sandbox_takes_its_tenants_and_tells_the_right_source(directory: Pat
     for tenant in TENANTS:
         secret = (directory / "secrets" / tenant / "bamboohr-webhook").read_text()
         assert written[tenant]["webhooks"][0]["secret"] == secret
+
+
+def test_what_somebody_lays_over_the_connectors(directory: Path) -> None:
+    (directory / "connectors.yaml").write_text("tenants: {acme: {badges: {base_url: http://127.0.0.1:9}, hr: {x: 1}}}")
+    configuration.write(directory, SecretDirectory(directory / "secrets"), TENANTS, PORTS)
+    written = yaml.safe_load((directory / "config" / "connectors.yaml").read_text())["tenants"]
+    assert (written["acme"]["badges"], written["acme"]["hr"]) == ({"base_url": "http://127.0.0.1:9"}, {"x": 1})
+    assert "identity" in written["acme"]
+    assert "badges" not in written["globex"]
+
+
+@pytest.mark.parametrize("text", ["tenants: [acme]", "acme: {}", "{", "tenants: {acme: {badges: 1}}"])
+def test_an_overlay_that_is_none(directory: Path, text: str) -> None:
+    (directory / "connectors.yaml").write_text(text)
+    with pytest.raises(configuration.ConfigurationInvalid, match=r"connectors\.yaml is not of the form"):
+        configuration.write(directory, SecretDirectory(directory / "secrets"), TENANTS, PORTS)
+
+
+def test_an_overlay_for_a_tenant_that_is_not_there(directory: Path) -> None:
+    (directory / "connectors.yaml").write_text("tenants: {initech: {badges: {}}}")
+    with pytest.raises(configuration.ConfigurationInvalid, match="names initech; the tenants here are acme, globex"):
+        configuration.write(directory, SecretDirectory(directory / "secrets"), TENANTS, PORTS)

@@ -1,0 +1,228 @@
+"""Whether a call is permitted: what no policy permits is not, nor is what one forbids.
+
+What can be said of a call without knowing all of it is said once and kept. A policy is taken by its conditions: those
+that can be decided already are, and what is left of it decides the rest. So one way of judging serves a call with all
+there is to know, one whose arguments stand in a plan, and one of which only the tool is known. It uses nothing of
+Cedar but whole, ordinary decisions.
+
+Cedar leaves out a policy whose condition cannot be evaluated. Left out of what permits, it permits nothing; left out
+of what forbids, it would let through what it was written against: so what cannot be evaluated forbids here. The same
+holds for an argument that a policy asks for as one type and that is of another.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeAlias
+
+from cedarpy import Decision, Entities, PolicySet, is_authorized, pst
+
+from factotum.runtime.groups import Groups
+from factotum.tool_executor.policy import arguments, asking, verdicts
+from factotum.tool_executor.policy.asking import Principal, Wanted
+from factotum.tool_executor.policy.needs import ARGUMENTS, Mention, Needs
+from factotum.tool_executor.policy.policies import Policy
+from factotum.tool_executor.policy.verdicts import Judgement
+
+Json = Any
+Known: TypeAlias = Callable[[Needs], bool]
+
+# How many principals' tools are kept before it begins anew.
+MOST_KEPT: Final = 20_000
+
+_STANDING: Final = frozenset({"procedure"})
+_PLANNED: Final = _STANDING | {ARGUMENTS}
+_POLICY_OF_ERROR = re.compile(r"policy `([^`]+)`")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What is known of a call beyond its principal and its tool.
+
+    Attributes:
+        arguments: as the tool is given them.
+        complete: nothing is missing from the arguments, and nothing in them stands for something else.
+        unknown: paths into the arguments where something stands that is not known yet.
+        made: the call is being made. One that is planned has no run and no approval yet.
+    """
+
+    arguments: Json = field(default_factory=dict)
+    complete: bool = True
+    unknown: frozenset[str] = frozenset()
+    made: bool = True
+    run_id: str = ""
+    event_source: str = ""
+    approved_by: tuple[str, ...] = ()
+
+    def known(self, needs: Needs) -> bool:
+        return self.made or (needs.attributes <= _PLANNED and all(self._known(one.path) for one in needs.mentions))
+
+    def _known(self, path: str) -> bool:
+        if any(f"{path}/".startswith(f"{one}/") or f"{one}/".startswith(f"{path}/") for one in self.unknown):
+            return False
+        return self.complete or arguments.found(self.arguments, path) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    """Policies that apply to a call as far as it is known; `closed`: nothing of them is left to be known."""
+
+    closed: tuple[Policy, ...]
+    open: tuple[Policy, ...]
+    broken: tuple[Policy, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What holds for a principal and a tool whatever the call; `judgement` is None where that is not enough."""
+
+    judgement: Judgement | None
+    policies: tuple[Policy, ...]
+    entities: Entities
+    whole: PolicySet | None = None
+    mentions: frozenset[Mention] = frozenset()
+
+
+class Judge:
+    """Judges by these policies and groups. What it keeps are answers.
+
+    Args:
+        where: what an explanation says of the place where policies are added.
+    """
+
+    def __init__(self, policies: Sequence[Policy], groups: Groups, *, where: str) -> None:
+        self._policies = {policy.id: policy for policy in policies}
+        self._groups = groups
+        self._where = where
+        self._standing = _policy_set(policies, _stands)
+        self._scopes = _policy_set(policies, _never)
+        self._kept: dict[tuple[Principal, Wanted], _Ground] = {}
+
+    def judge(self, principal: Principal, tool: Wanted, given: Given | None = None) -> Judgement:
+        """Without `given`, what holds whatever the call; of a call that is made never `DEPENDS`."""
+        ground = self._kept.get((principal, tool)) or self._grounded(principal, tool)
+        if ground.judgement is not None:
+            return ground.judgement
+        if given is None:
+            return verdicts.depends(principal, tool, ground.policies)
+        return self._of_call(ground, principal, tool, given)
+
+    def _grounded(self, principal: Principal, tool: Wanted) -> _Ground:
+        groups = self._groups.of(principal.tenant, principal.user) if principal.user else []
+        entities = Entities.from_json_str(json.dumps(asking.entities(principal, tool, groups)))
+        reached = self._reached(self._standing, _stands, entities, _request(principal, tool, Given()))
+        judgement = self._judgement(reached, principal, tool, entities)
+        policies = (*reached.closed, *reached.open)
+        ground = _Ground(judgement, policies, entities)
+        if judgement is None:
+            needed = [needs for policy in policies for needs in policy.needs]
+            mentions = frozenset(mention for needs in needed for mention in needs.mentions)
+            ground = replace(ground, whole=_policy_set(policies, _always), mentions=mentions)
+        if len(self._kept) >= MOST_KEPT:
+            self._kept.clear()
+        self._kept[principal, tool] = ground
+        return ground
+
+    def _of_call(self, ground: _Ground, principal: Principal, tool: Wanted, given: Given) -> Judgement:
+        for policy in ground.policies:
+            if policy.forbids and (why := _of_another_type(policy, given)):
+                return verdicts.not_judgeable(principal, tool, policy, why)
+        entities = ground.entities
+        if ground.mentions:
+            entities = entities.with_added_json_str(json.dumps(arguments.entities(given.arguments, ground.mentions)))
+        whole = ground.whole if given.made else None
+        decided = whole or _policy_set(ground.policies, given.known)
+        reached = self._reached(decided, given.known, entities, _request(principal, tool, given))
+        judgement = self._judgement(reached, principal, tool, ground.entities)
+        return judgement or verdicts.depends(principal, tool, reached.open)
+
+    def _reached(self, decided: PolicySet, known: Known, entities: Entities, request: dict[str, Json]) -> _Reached:
+        answer = is_authorized(request, decided, entities)
+        errors = answer.diagnostics.errors
+        named = [match[1] for error in errors if (match := _POLICY_OF_ERROR.search(error))]
+        if answer.decision is Decision.NoDecision or len(named) != len(errors):
+            # What keeps a whole request from being judged keeps it from being permitted.
+            return _Reached((), (), tuple(policy for policy in self._policies.values() if policy.forbids))
+        policies = [self._policies[one] for one in sorted(answer.diagnostics.reasons)]
+        closed = tuple(policy for policy in policies if all(map(known, policy.needs)))
+        left = tuple(policy for policy in policies if not all(map(known, policy.needs)))
+        broken = tuple(self._policies[one] for one in sorted(named) if self._policies[one].forbids)
+        return _Reached(closed, left, broken)
+
+    def _judgement(self, reached: _Reached, principal: Principal, tool: Wanted, entities: Entities) -> Judgement | None:
+        forbids = [policy for policy in reached.closed if policy.forbids]
+        if forbids:
+            return verdicts.forbidden(principal, tool, forbids)
+        if reached.broken:
+            return verdicts.not_judgeable(principal, tool, reached.broken[0], "a condition that cannot be evaluated")
+        permits = [policy for policy in reached.closed if not policy.forbids]
+        if permits and not any(policy.forbids for policy in reached.open):
+            return verdicts.allowed(principal, tool, permits)
+        if permits or any(not policy.forbids for policy in reached.open):
+            return None
+        scoped = self._reached(self._scopes, _never, entities, _request(principal, tool, Given()))
+        near = [policy for policy in (*scoped.closed, *scoped.open) if not policy.forbids]
+        return verdicts.unpermitted(principal, tool, near, self._where)
+
+
+def _stands(needs: Needs) -> bool:
+    return needs.attributes <= _STANDING
+
+
+def _always(needs: Needs) -> bool:
+    return True
+
+
+def _never(needs: Needs) -> bool:
+    return False
+
+
+def _policy_set(policies: Iterable[Policy], known: Known) -> PolicySet:
+    """The policies under their own ids with what is known of their conditions. All of them permit, so that Cedar
+    names every one that applies."""
+    static = {
+        policy.id: replace(
+            policy.template,
+            id=policy.id,
+            effect="permit",
+            clauses=tuple(
+                clause for clause, needs in zip(policy.template.clauses, policy.needs, strict=True) if known(needs)
+            ),
+            annotations={},
+        )
+        for policy in policies
+    }
+    return PolicySet.from_pst(pst.PolicySet(templates={}, static_policies=static, template_links=()))
+
+
+def _request(principal: Principal, tool: Wanted, given: Given) -> dict[str, Json]:
+    context = {
+        "arguments": arguments.references(),
+        "procedure": principal.procedure,
+        "run_id": given.run_id,
+        "event_source": given.event_source,
+        "approved_by": list(given.approved_by),
+    }
+    return {
+        "principal": principal.uid,
+        "action": {"type": "Action", "id": tool.action},
+        "resource": tool.uid,
+        "context": context,
+    }
+
+
+def _of_another_type(policy: Policy, given: Given) -> str:
+    """Which argument the policy asks for as what it is not; empty if there is none such."""
+    asked: dict[str, list[Mention]] = {}
+    for needs in policy.needs:
+        for mention in needs.mentions:
+            asked.setdefault(mention.path, []).append(mention)
+    for path, mentions in sorted(asked.items()):
+        there = arguments.found(given.arguments, path) is not None
+        if there and all(arguments.valued(given.arguments, mention) is None for mention in mentions):
+            views = " or ".join(sorted(mention.view for mention in mentions))
+            return f"the argument {path!r} among the {views}, which cannot hold what it is here"
+    return ""

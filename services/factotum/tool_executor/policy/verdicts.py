@@ -1,0 +1,79 @@
+"""What is said of a call, and the one sentence that explains it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from factotum.tool_executor.policy.asking import Principal, Wanted, grant
+from factotum.tool_executor.policy.policies import Policy
+
+
+class Verdict(StrEnum):
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    # It can only be said with more of the call than was given.
+    DEPENDS = "depends"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What policy says of a call.
+
+    Attributes:
+        policies: the ids of those that decided; where nothing permits, of those whose conditions are not met.
+        explanation: one sentence: why, and what would have to change. Never holds a value of an argument.
+    """
+
+    verdict: Verdict
+    policies: tuple[str, ...]
+    explanation: str
+
+
+def allowed(principal: Principal, tool: Wanted, by: Sequence[Policy]) -> Judgement:
+    return _judgement(Verdict.ALLOWED, by, f"{principal} may {_what(tool)}: {_list(by)} {_s(by, 'permit')} it")
+
+
+def forbidden(principal: Principal, tool: Wanted, by: Sequence[Policy]) -> Judgement:
+    why = f"{principal} may not {_what(tool)}: {_list(by)} {_s(by, 'forbid')} it, which no other policy can lift"
+    return _judgement(Verdict.DENIED, by, why + _advice(by))
+
+
+def not_judgeable(principal: Principal, tool: Wanted, by: Policy, why: str) -> Judgement:
+    text = f"{principal} may not {_what(tool)}: {_list([by])} forbids calls by {why}; what cannot be judged is refused"
+    return _judgement(Verdict.DENIED, [by], text + _advice([by]))
+
+
+def unpermitted(principal: Principal, tool: Wanted, near: Sequence[Policy], where: str) -> Judgement:
+    """`near`: policies that would permit it, if their conditions were met."""
+    unmet = f": the conditions of {_list(near)} are not met" if near else ""
+    text = f"no policy permits {principal} to {_what(tool)}{unmet}{_advice(near)}; to allow just this, add to {where}: "
+    return _judgement(Verdict.DENIED, near, text + grant(principal, tool))
+
+
+def depends(principal: Principal, tool: Wanted, on: Sequence[Policy]) -> Judgement:
+    why = f"whether {principal} may {_what(tool)} depends on more of the call: {_list(on)} would decide"
+    return _judgement(Verdict.DEPENDS, on, why)
+
+
+def _judgement(verdict: Verdict, policies: Sequence[Policy], explanation: str) -> Judgement:
+    return Judgement(verdict, tuple(sorted(policy.id for policy in policies)), explanation)
+
+
+def _what(tool: Wanted) -> str:
+    return f"call {tool.name} ({tool.action})"
+
+
+def _list(policies: Sequence[Policy]) -> str:
+    one = "policy" if len(policies) == 1 else "policies"
+    return f"the {one} " + ", ".join(f"{policy.id} ({policy.file}:{policy.line})" for policy in policies)
+
+
+def _s(policies: Sequence[Policy], verb: str) -> str:
+    return f"{verb}s" if len(policies) == 1 else verb
+
+
+def _advice(policies: Sequence[Policy]) -> str:
+    said = [policy.advice for policy in policies if policy.advice]
+    return f" ({'; '.join(said)})" if said else ""

@@ -165,9 +165,9 @@ def _show(stack: StackState) -> None:
 
 def _checked(work: Any) -> Any:
     """Its result; what it raises as a sentence."""
+    from factotum.dev.configuration import ConfigurationInvalid
     from factotum.dev.control import StartFailed
     from factotum.dev.kafka_jars import KafkaMissing
-    from factotum.dev.configuration import ConfigurationInvalid
     from factotum.dev.main import AlreadyRuns, FolderUnusable
     from factotum.dev.ports import NoFreePort
     from factotum.dev.state import NoStack

@@ -1,0 +1,63 @@
+"""Nothing is called that policy does not permit: no effect, and no read."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pydantic_core import PydanticSerializationError
+
+from factotum.sdk.errors import NotPermitted
+from factotum.tool_executor.calls import Answer, Handler, Prepared
+from factotum.tool_executor.catalog import Catalog
+from factotum.tool_executor.policy.asking import Principal, Wanted, wanted
+from factotum.tool_executor.policy.judging import Given
+from factotum.tool_executor.policy.verdicts import Judgement, Verdict
+
+
+class Permits(Protocol):
+    """Says whether a call is permitted: `policy.judging.Judge`, `policy.folders.Permission`."""
+
+    def judge(self, principal: Principal, tool: Wanted, given: Given | None = None) -> Judgement: ...
+
+
+class Authorised:
+    """Raises `NotPermitted` with what policy says.
+
+    A call to settle does nothing new: its effect was permitted when it was entered, and who lost the permission since
+    must still learn what became of it. Everything else is judged anew at each attempt, compensations too.
+    """
+
+    def __init__(self, inner: Handler[Answer], *, permits: Permits, catalog: Catalog) -> None:
+        self._inner = inner
+        self._permits = permits
+        self._catalog = catalog
+
+    async def __call__(self, prepared: Prepared) -> Answer:
+        call = prepared.call
+        if call.settle:
+            return await self._inner(prepared)
+        origin, spec = call.origin, call.tool.spec
+        principal = Principal(call.tenant, origin.user, origin.procedure)
+        tool = wanted(spec, source=self._catalog.origin(call.tenant, spec.system))
+        judgement = self._permits.judge(principal, tool)
+        if judgement.verdict is Verdict.DEPENDS:
+            judgement = self._permits.judge(principal, tool, _given(prepared))
+        if judgement.verdict is not Verdict.ALLOWED:
+            raise NotPermitted(judgement.explanation)
+        return await self._inner(prepared)
+
+
+def _given(prepared: Prepared) -> Given:
+    call = prepared.call
+    try:
+        # Not the text that came, of which the tool's model may make something else: what the tool will see.
+        arguments = prepared.arguments.model_dump(mode="json", by_alias=True)
+    except PydanticSerializationError:
+        reason = f"the arguments of {call.tool.spec.name} cannot be told to the policies that they decide on"
+        raise NotPermitted(reason) from None
+    return Given(
+        arguments,
+        run_id=call.origin.run_id,
+        event_source=call.origin.event_source,
+        approved_by=call.approval.by if call.approval is not None else (),
+    )

@@ -23,6 +23,7 @@ from factotum.tool_executor.wrappers.contained import Contained
 from factotum.tool_executor.wrappers.interruptible import Interruptible
 from factotum.tool_executor.wrappers.ledgered import Ledgered
 from factotum.tool_executor.wrappers.observed import Observed
+from factotum.tool_executor.wrappers.reported import Reported
 from factotum.tool_executor.wrappers.revealed import Revealed
 from factotum.tool_executor.wrappers.sandboxed import Sandboxed
 from factotum.tool_executor.wrappers.settling import Settling
@@ -66,7 +67,9 @@ class Executor:
         # ledgered; what decides how it is made, inside ledgered.
         self._ledgered = Ledgered(
             Contained(
-                Interruptible(Sandboxed(Timed(Revealed(invoked.act)), sandbox=sandbox), under_way=self._under_way)
+                Interruptible(
+                    Sandboxed(Timed(Reported(Revealed(invoked.act))), sandbox=sandbox), under_way=self._under_way
+                )
             ),
             Contained(Sandboxed(Timed(Revealed(invoked.ask)), sandbox=sandbox)),
             ledger=ledger,

@@ -21,8 +21,9 @@ T = TypeVar("T")
 
 
 class Revealed(Generic[T]):
-    """Puts values in place of the marks in the arguments, and `***` in place of the values in the output and in
-    the message of an error: of every secret that the call was given, by its arguments, settings or policies."""
+    """Puts values in place of the marks in the arguments, and `***` in place of the values in the output, in what is
+    told of progress and in the message of an error: of every secret that the call was given, by its arguments,
+    settings or policies."""
 
     def __init__(self, inner: Handler[T]) -> None:
         self._inner = inner
@@ -58,7 +59,11 @@ def with_values(prepared: Prepared, mask: Mask) -> Prepared:
             arguments = call.tool.arguments.model_validate_json(json.dumps(value))
         except ValidationError as error:
             raise InvalidArgument(f"{call.tool.spec.name}: {faults(error)}") from None
-    return Prepared(call, arguments, replace(context, secret=noted, declared_secret=declared))
+
+    def report(text: str, fraction: float | None = None) -> None:
+        context.report(mask.text(text), fraction)
+
+    return Prepared(call, arguments, replace(context, secret=noted, declared_secret=declared, report=report))
 
 
 def _noted(resolve: Callable[[str], str], mask: Mask) -> Callable[[str], str]:

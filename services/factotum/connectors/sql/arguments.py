@@ -10,8 +10,9 @@ from factotum.connectors.sql.settings import DatabaseName
 
 Scalar = StrictStr | StrictBool | StrictInt | StrictFloat | None
 
+# An empty IN () is no SQL, and what stands for it elsewhere has to know the column's type.
 Parameters = Annotated[
-    dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], Scalar | list[Scalar]],
+    dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], Scalar | Annotated[list[Scalar], Field(min_length=1)]],
     Field(description="The values that :name stands for in the statement; a list for IN :name."),
 ]
 Text = Annotated[

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from factotum.connectors.sql.kinds import Kind, kind_of
 from factotum.connectors.sql.refusals import refusal
@@ -38,8 +38,8 @@ class Transaction:
         self._reading = reading
         self._seconds = database.seconds
         self._deadline = float("inf")
+        self._url = url
         self._kind: Kind = kind_of(url)
-        self._engine = self._kind.engine(url, reading=reading, seconds=database.seconds)
         self._driver: Any = None
         self._asked_to_stop = False
         self.committing = False
@@ -47,8 +47,9 @@ class Transaction:
     def run(self, work: Callable[[Connection, Transaction], T]) -> T:
         """What `work` gives, with its changes kept; nothing is where it raises. Raises `ToolError`."""
         self._deadline = time.monotonic() + self._seconds
+        engine = self._engine()
         try:
-            with self._engine.connect() as connection:
+            with engine.connect() as connection:
                 self._driver = connection.connection.driver_connection
                 self.check()
                 self._kind.begin(connection, reading=self._reading, seconds=self._seconds, stopped=self._stopped)
@@ -65,13 +66,16 @@ class Transaction:
         # A driver's own refusal of a value: an integer of 100 digits, a character that is none.
         except (OverflowError, UnicodeError, ValueError) as error:
             raise InvalidArgument(f"a value is none that the database {self._name} takes: {error}") from error
-        except ImportError as error:
-            raise Failed(
-                f"the driver of the database {self._name} is not installed: {error}", effect_possible=False
-            ) from error
         finally:
             self._driver = None
-            self._engine.dispose()
+            engine.dispose()
+
+    def _engine(self) -> Engine:
+        try:
+            return self._kind.engine(self._url, reading=self._reading, seconds=self._seconds)
+        except (ArgumentError, ImportError) as error:
+            message = f"the database {self._name} cannot be reached as its settings say: {error}"
+            raise Failed(message, effect_possible=False) from error
 
     @contextmanager
     def callers(self, connection: Connection) -> Iterator[None]:

@@ -52,6 +52,12 @@ class Database(BaseModel):
     max_bytes: int = Field(default=1_000_000, gt=0, le=16_000_000)
 
     @model_validator(mode="after")
+    def _a_file_has_no_password(self) -> Database:
+        if self.password is not None and self.parsed.get_backend_name() == "sqlite":
+            raise ValueError("a SQLite database has no password")
+        return self
+
+    @model_validator(mode="after")
     def _a_table_of_effects_is_written(self) -> Database:
         if self.effects_table is not None and not self.writable:
             raise ValueError("effects_table is for a database that is writable")

@@ -138,6 +138,14 @@ def body(value: Any, headers: list[tuple[str, str]]) -> tuple[bytes, list[tuple[
     return written, headers if given else [*headers, ("Content-Type", "application/json")]
 
 
+def is_json(kind: str) -> bool:
+    return _JSON.fullmatch(kind.partition(";")[0].strip().lower()) is not None
+
+
+def is_text(kind: str) -> bool:
+    return _TEXT.fullmatch(kind.partition(";")[0].strip().lower()) is not None
+
+
 async def exchange(
     sending: Sending,
     *,

@@ -196,8 +196,8 @@ class Schemas:
             return
         mapping = discriminator.get("mapping")
         targets: dict[str, list[str]] = {}
-        for value, target in mapping.items() if isinstance(mapping, dict) else ():
-            reference = target if str(target).startswith("#/") else f"#/components/schemas/{target}"
+        for value, meant in mapping.items() if isinstance(mapping, dict) else ():
+            reference = meant if str(meant).startswith("#/") else f"#/components/schemas/{meant}"
             targets.setdefault(reference, []).append(value)
         for keyword in ("oneOf", "anyOf"):
             for place, one in enumerate(given.get(keyword) or ()):

@@ -33,13 +33,14 @@ class Limits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seconds: float = Field(default=60.0, gt=0, le=3600)
-    cpu_seconds: int = Field(default=60, gt=0, description="Of each process.")
+    cpu_seconds: int = Field(default=60, gt=0, description="Of all its processes together.")
     memory_mib: int = Field(default=512, ge=16, description="Of all its processes together.")
     processes: int = Field(default=64, ge=4, description="And threads.")
     file_mib: int = Field(default=32, gt=0, description="Of one file.")
     disk_mib: int | None = Field(
         default=None, gt=0, description="Of all files together; where it is not set, twice that of one file."
     )
+    files: int = Field(default=10_000, gt=0, description="And folders.")
     output_kib: int = Field(default=1024, gt=0, le=4096, description="Of standard output, and of standard error.")
 
     @property

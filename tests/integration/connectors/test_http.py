@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from factotum.connectors.protocols import egress
 from factotum.connectors.protocols.http import HttpSettings, Request, request, request_nature, request_sent
+from factotum.sdk import egress
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import (
     Ambiguous,

@@ -236,7 +236,7 @@ async def test_a_memory_hog_is_stopped(code: str) -> None:
 
 
 async def test_processor_and_files_are_bounded() -> None:
-    with pytest.raises(Failed, match=r"code 137|code 152"):
+    with pytest.raises(Failed, match="used more than 1 s of the processor"):
         await shell("while :; do :; done", limited(seconds=10, cpu_seconds=1))
     with pytest.raises(Failed, match=r"File too large|code 153"):
         await shell("cat /dev/zero > x", limited(file_mib=1))

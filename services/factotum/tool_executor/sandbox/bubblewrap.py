@@ -6,21 +6,27 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, suppress
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from factotum.sdk import processes
 from factotum.sdk.errors import Failed, InvalidArgument
 from factotum.sdk.processes import SEARCH
-from factotum.sdk.sandbox import MIB, Command, Ended, Limits
-from factotum.tool_executor.sandbox.memory import resident_bytes
+from factotum.sdk.sandbox import MIB, SCRIPTS, WORK, Command, Ended, Limits
+from factotum.tool_executor.sandbox import inside
+from factotum.tool_executor.sandbox.collected import Collected
+from factotum.tool_executor.sandbox.network import PORT, Network
 from factotum.tool_executor.sandbox.options import NOBODY, options
+from factotum.tool_executor.sandbox.seccomp import filters
+from factotum.tool_executor.sandbox.usage import files_in, lives, usage
 
 # execve(2): of one argument or variable, in bytes; the sandbox's own words come off it
 _LONGEST = 128 * 1024 - 64
 # Each is a descriptor of the sandbox while that is made.
 _MOST_FILES = 100
+_INSIDE = ".inside.py"
 _ADVICE = "install bubblewrap and util-linux where the tool-executor runs, and allow user namespaces there"
 
 
@@ -43,40 +49,77 @@ class Bubblewrap:
 
     async def run(self, command: Command, limits: Limits) -> Ended:
         argv = [self.program(command.argv[0]), *command.argv[1:]]
+        async with AsyncExitStack() as opened:
+            network = await opened.enter_async_context(Network(command.hosts)) if command.hosts else None
+            collected = None
+            if command.wanted:
+                patterns = [_inner(pattern) for pattern in command.wanted]
+                # As much as there can be, and the names.
+                most = limits.disk_bytes + MIB
+                collected = await opened.enter_async_context(Collected(patterns, most=most))
+            ended, refused = await self._run(argv, command, limits, network, collected)
+            files = {} if collected is None or ended.stopped else await collected.files()
+            return Ended(ended.code, ended.stdout, ended.stderr, ended.stopped, files, refused)
+
+    async def _run(
+        self, argv: list[str], command: Command, limits: Limits, network: Network | None, collected: Collected | None
+    ) -> tuple[processes.Ended, Sequence[str]]:
+        scripts, environment = dict(command.scripts), dict(command.environment)
+        handed: dict[str, object] = {}
+        inherited: list[int] = []
+        if network is not None:
+            handed |= {"network": network.theirs.fileno(), "port": PORT}
+            environment |= network.environment
+            inherited.append(network.theirs.fileno())
+        if collected is not None:
+            handed |= {"files": collected.theirs, "wanted": list(command.wanted)}
+            inherited.append(collected.theirs)
         with ExitStack() as opened:
-            scripts = _given(opened, command.scripts)
-            files = _given(opened, command.files, at_most=limits.disk_bytes)
+            before: list[str] = []
+            if handed:
+                before = [self.program("python3"), "-I", "-S", f"{SCRIPTS}/{_INSIDE}", json.dumps(handed)]
+                scripts[_INSIDE] = _inside()
+            in_scripts = _given(opened, scripts)
+            in_files = _given(opened, command.files, at_most=limits.disk_bytes)
+            filters_at = _in_memory(opened, filters())
             words = list(
                 options(
-                    environment=command.environment,
+                    environment=environment,
                     disk_bytes=limits.disk_bytes,
-                    scripts=scripts,
-                    files=files,
-                    filters=None,
+                    scripts=in_scripts,
+                    files=in_files,
+                    filters=filters_at,
                 )
             )
             _check([*words, *argv])
             told, tell = os.pipe()
             opened.callback(os.close, told)
             opened.callback(os.close, tell)
+            status = _Status(told)
             given = _in_memory(opened, "\0".join(["--json-status-fd", str(tell), *words]).encode("utf-8", "replace"))
+            inherited += [given, tell, filters_at, *in_scripts.values(), *in_files.values()]
+
+            def look(pid: int) -> str:
+                if collected is not None and collected.overflowed:
+                    return f"left files of more than {limits.disk_bytes // MIB} MiB"
+                return _too_much(pid, status.read().get("child-pid"), limits)
+
             try:
                 ended = await processes.run(
-                    [*self._around(command, limits), "--args", str(given), "--", *self._inside(limits), *argv],
+                    [*self._around(command, limits), "--args", str(given), "--", *self._bounds(limits), *before, *argv],
                     environment={},
                     stdin=command.stdin.encode("utf-8", "replace") if isinstance(command.stdin, str) else command.stdin,
                     seconds=limits.seconds,
                     output_bytes=limits.output_kib * 1024,
-                    files=(given, tell, *scripts.values(), *files.values()),
-                    look=lambda pid: _too_much(pid, limits),
+                    files=inherited,
+                    look=look,
                 )
             finally:
-                status = _status(told)
-                await _emptied(status.get("child-pid"))
-            if not ended.stopped and "exit-code" not in status:
+                await _emptied(status.read().get("child-pid"))
+            if not ended.stopped and "exit-code" not in status.read():
                 why = ended.stderr.last_lines or f"code {ended.code}"
                 raise Failed(f"no sandbox could be made: {why}; {_ADVICE}", effect_possible=False)
-            return Ended(ended.code, ended.stdout, ended.stderr, ended.stopped)
+            return ended, () if network is None else tuple(network.refused)
 
     def _around(self, command: Command, limits: Limits) -> list[str]:
         """What the sandbox is started by. Root becomes nobody: of root's processes the kernel bounds no number."""
@@ -88,7 +131,10 @@ class Bubblewrap:
         bounds = [
             "--core=0",
             "--nofile=256",
-            f"--cpu={limits.cpu_seconds}",
+            "--msgqueue=0",
+            "--memlock=65536",
+            # Of one process; of all together it is looked at, which tells what happened.
+            f"--cpu={limits.cpu_seconds + 1}",
             f"--fsize={limits.file_mib * MIB}",
             *([f"--as={4 * limits.memory_mib * MIB}"] if command.bound_address_space else []),
         ]
@@ -97,7 +143,7 @@ class Bubblewrap:
             *(str(tools["prlimit"]), *bounds, "--", str(tools["bwrap"])),
         ]
 
-    def _inside(self, limits: Limits) -> list[str]:
+    def _bounds(self, limits: Limits) -> list[str]:
         # Counted by the kernel for each user namespace, so it is set in the sandbox's own: no other one counts.
         return [self.program("prlimit"), f"--nproc={limits.processes}", "--"]
 
@@ -139,33 +185,43 @@ def _in_memory(opened: ExitStack, content: bytes) -> int:
     return descriptor
 
 
-def _too_much(pid: int, limits: Limits) -> str:
-    return f"held more than {limits.memory_mib} MiB" if resident_bytes(pid) > limits.memory_mib * MIB else ""
+def _too_much(pid: int, first: int | None, limits: Limits) -> str:
+    used = usage(pid)
+    if used.resident_bytes > limits.memory_mib * MIB:
+        return f"held more than {limits.memory_mib} MiB"
+    if used.cpu_seconds > limits.cpu_seconds:
+        return f"used more than {limits.cpu_seconds} s of the processor"
+    if first is not None and files_in(WORK, first) > limits.files:
+        return f"made more than {limits.files} files"
+    return ""
 
 
-def _status(told: int) -> dict[str, int]:
-    """What bubblewrap told by its end: `child-pid`, the first process of the sandbox, and, only if the command came to
-    run, its `exit-code`."""
-    os.set_blocking(told, False)
-    try:
-        lines = os.read(told, 65_536).splitlines()
-    except BlockingIOError:
-        return {}
-    return {name: value for line in lines for name, value in json.loads(line).items() if isinstance(value, int)}
+class _Status:
+    """What bubblewrap tells: `child-pid`, the first process of the sandbox, and, only if the command came to run and
+    ended, its `exit-code`."""
+
+    def __init__(self, told: int) -> None:
+        os.set_blocking(told, False)
+        self._told = told
+        self._text = b""
+
+    def read(self) -> dict[str, int]:
+        with suppress(BlockingIOError):
+            while part := os.read(self._told, 65_536):
+                self._text += part
+        lines = self._text[: self._text.rfind(b"\n") + 1].splitlines()
+        return {name: value for line in lines for name, value in json.loads(line).items() if isinstance(value, int)}
+
+
+@cache
+def _inside() -> str:
+    return Path(inside.__file__).read_text(encoding="utf-8")
 
 
 async def _emptied(first: int | None) -> None:
     """Returns when the kernel has ended all processes of the sandbox: its first one goes last. bubblewrap ends
     before, when the command does."""
     while first is not None:
-        if not _lives(first):
+        if not lives(first):
             return
         await asyncio.sleep(0.002)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        # proc(5): the state follows the name, which is in parentheses.
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False

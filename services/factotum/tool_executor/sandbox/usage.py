@@ -1,0 +1,68 @@
+"""What a program and all that it started use of the machine, by proc(5)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Sums over a tree of processes. A page that several of them share counts for each; the processor's time is that
+    of those that have ended, too."""
+
+    resident_bytes: int
+    cpu_seconds: float
+
+
+def usage(pid: int) -> Usage:
+    tree = list(_tree(pid))
+    return Usage(sum(map(_resident, tree)), sum(map(_cpu, tree)))
+
+
+def files_in(folder: str, pid: int) -> int:
+    """How many files and folders the file system has that a process sees there; 0 if there is no such process."""
+    with suppress(OSError):
+        found = os.statvfs(f"/proc/{pid}/root{folder}")
+        return found.f_files - found.f_ffree
+    return 0
+
+
+def lives(pid: int) -> bool:
+    return bool(fields := _stat(pid)) and fields[0] not in ("Z", "X")
+
+
+def _tree(pid: int) -> Iterator[int]:
+    left = [pid]
+    while left:
+        yield (one := left.pop())
+        # A process that ends meanwhile has nothing any more.
+        with suppress(OSError):
+            for thread in Path(f"/proc/{one}/task").iterdir():
+                with suppress(OSError):
+                    left += map(int, (thread / "children").read_text().split())
+
+
+def _resident(pid: int) -> int:
+    with suppress(OSError):
+        # size, resident, …, in pages
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+    return 0
+
+
+def _cpu(pid: int) -> float:
+    # utime, stime, cutime, cstime
+    return sum(map(int, _stat(pid)[11:15])) / _TICK
+
+
+def _stat(pid: int) -> list[str]:
+    """What follows the name, which is in parentheses, beginning with the state; empty without such a process."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return []

@@ -10,19 +10,28 @@ from uuid import uuid4
 from pydantic import BaseModel
 
 from factotum.runtime import clock
+from factotum.runtime.groups import Groups, GroupsFile
 from factotum.runtime.secrets import SecretDirectory
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.execution import Executor
 from factotum.tool_executor.ledger import Ledger
+from factotum.tool_executor.policy.judging import Judge
+from factotum.tool_executor.policy.policies import policies
 from factotum.tool_executor.registry import AnyConnector, Registry
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from factotum.tool_executor.tenants import Tenants
+from factotum.tool_executor.wrappers.authorised import Permits
 
 
 def catalog_of(*connectors: AnyConnector, settings: Mapping[tuple[str, str], BaseModel] | None = None) -> Catalog:
     """These connectors; their settings by tenant and system."""
     return Catalog(Registry(connectors), Tenants(dict(settings or {}), {}))
+
+
+def permits_of(text: str = '@id("all") permit(principal, action, resource);', **groups: dict[str, list[str]]) -> Judge:
+    """Policies in Cedar; who is in which group, by tenant."""
+    return Judge(policies({"test.cedar": text}), Groups(GroupsFile(tenants=groups)), where="test.cedar")
 
 
 def contexts_of(catalog: Catalog, *, secrets: Path, now: Callable[[], datetime] = clock.now) -> Contexts:
@@ -39,14 +48,17 @@ def executor_of(
     cancel_grace_seconds: float = 0.1,
     now: Callable[[], datetime] = clock.now,
     new_id: Callable[[], str] = lambda: uuid4().hex,
+    permits: Permits | None = None,
 ) -> Executor:
     """An executor over these tools.
 
     Args:
         secrets: the folder of secrets, `<tenant>/<name>`.
+        permits: says what is permitted; None: everything is.
     """
     return Executor(
         catalog=catalog,
+        permits=permits or permits_of(),
         contexts=contexts_of(catalog, secrets=secrets, now=now),
         ledger=ledger,
         sandbox=Bubblewrap(),

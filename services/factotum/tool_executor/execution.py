@@ -19,6 +19,7 @@ from factotum.tool_executor.ledger import Ledger
 from factotum.tool_executor.narrowing import narrowed
 from factotum.tool_executor.wrappers import invoked
 from factotum.tool_executor.wrappers.approved import Approved
+from factotum.tool_executor.wrappers.authorised import Authorised, Permits
 from factotum.tool_executor.wrappers.contained import Contained
 from factotum.tool_executor.wrappers.interruptible import Interruptible
 from factotum.tool_executor.wrappers.ledgered import Ledgered
@@ -51,6 +52,7 @@ class Executor:
         *,
         catalog: Catalog,
         contexts: Contexts,
+        permits: Permits,
         sandbox: Sandbox,
         ledger: Ledger,
         lease_seconds: float,
@@ -79,7 +81,8 @@ class Executor:
             now=now,
             new_id=new_id,
         )
-        validated = Validated(Approved(self._ledgered), contexts=contexts)
+        authorised = Authorised(Approved(self._ledgered), permits=permits, catalog=catalog)
+        validated = Validated(authorised, contexts=contexts)
         settling = Settling(validated, ledger=ledger, ambiguous_retry_seconds=ambiguous_retry_seconds, now=now)
         self._handle: Callable[[Call], Awaitable[Answer]] = Observed(
             settling,

@@ -11,6 +11,7 @@ from factotum.api.tools.v1.tools_pb2_grpc import add_ToolExecutorServiceServicer
 from factotum.events.producer import EventProducer
 from factotum.runtime import clock, lifespan, telemetry
 from factotum.runtime.grpc_server import GrpcServer
+from factotum.runtime.groups import GroupsInvalid
 from factotum.runtime.secrets import SecretDirectory
 from factotum.tool_executor import registry, tenants
 from factotum.tool_executor.catalog import Catalog
@@ -21,6 +22,8 @@ from factotum.tool_executor.grpc import SERVICE, ToolExecutorServicer
 from factotum.tool_executor.ledger_postgres import PostgresLedger
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from factotum.tool_executor.outbox import Outbox
+from factotum.tool_executor.policy.folders import Permission
+from factotum.tool_executor.policy.policies import PoliciesInvalid
 from factotum.tool_executor.resolution import Resolver
 from factotum.tool_executor.retention import Retention
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
@@ -37,6 +40,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     `RuntimeError` if the port is taken."""
     installed = registry.load(settings.connectors)
     catalog = Catalog(installed, tenants.load(settings.connectors_file, installed))
+    permission = Permission(settings.policies, settings.groups_file)
+    permission.renew()
     kafka = settings.kafka
     async with (
         _ledger(settings) as ledger,
@@ -52,6 +57,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         executor = Executor(
             catalog=catalog,
             contexts=contexts,
+            permits=permission,
             ledger=ledger,
             sandbox=Bubblewrap(),
             lease_seconds=settings.lease_seconds,
@@ -91,7 +97,7 @@ def _ledger(settings: Settings) -> SqliteLedger | PostgresLedger:
 
 
 def main() -> None:
-    with lifespan.boundary("tool-executor", ConnectorsInvalid, LedgerUnavailable):
+    with lifespan.boundary("tool-executor", ConnectorsInvalid, GroupsInvalid, LedgerUnavailable, PoliciesInvalid):
         settings = lifespan.read(Settings)
         provider = telemetry.setup("tool-executor", settings.telemetry)
         try:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from factotum.runtime.settings import GrpcSettings, KafkaSettings, ProcessSettings, SecretsSettings
 from factotum.tool_executor import under_way
+from factotum.tool_executor.policy.folders import STARTER
 
 
 def _of_postgres(url: SecretStr) -> SecretStr:
@@ -26,6 +27,12 @@ class Settings(ProcessSettings):
     secrets: SecretsSettings = SecretsSettings()
     connectors_file: Path = Field(
         default=Path("connectors.yaml"), description="each tenant's settings; see factotum.tool_executor.tenants"
+    )
+    policies: list[Path] = Field(
+        default=[STARTER], description="folders of *.cedar files: who may do what; nothing else is permitted"
+    )
+    groups_file: Path | None = Field(
+        default=None, description='who is meant by Group::"tenant/NAME" (runtime/groups.py); none: nobody'
     )
     connectors: list[str] | None = Field(
         default=None, description="modules to load in place of the entry points of the group factotum.tools"

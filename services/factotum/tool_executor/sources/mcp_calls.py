@@ -30,7 +30,14 @@ class Calls:
         self._sessions = sessions
 
     async def tool(
-        self, name: str, known: str, arguments: dict[str, Any], context: Context, *, seconds: float
+        self,
+        name: str,
+        known: str,
+        arguments: dict[str, Any],
+        context: Context,
+        *,
+        seconds: float,
+        failed_means_undone: bool = False,
     ) -> dict[str, Any]:
         """The result of a tool, as it was sent.
 
@@ -45,16 +52,17 @@ class Calls:
         if context.idempotency_key:
             params["_meta"] = {KEY: context.idempotency_key}
 
-        async def progress(done: float, total: float | None, message: str | None) -> None:
-            context.report(message or "", done / total if total else None)
+        async def told(progress: float, total: float | None, message: str | None) -> None:
+            far = f"{progress:g} of {total:g}" if total else f"{progress:g}"
+            context.report(message or far, progress / total if total else None)
 
         async def call(live: Live) -> dict[str, Any]:
             await self._unchanged(live, name, known, seconds)
-            return await asked(live.session, "tools/call", params, seconds=seconds, progress=progress)
+            return await asked(live.session, "tools/call", params, seconds=seconds, progress=told)
 
         result = await self._on_session(name, call, context)
         if result.get("isError") is True:
-            raise Failed(f"{self._system} {name}: {words(result)}")
+            raise Failed(f"{self._system} {name}: {words(result)}", effect_possible=not failed_means_undone)
         return result
 
     async def ask(self, method: str, params: dict[str, Any], context: Context) -> dict[str, Any]:

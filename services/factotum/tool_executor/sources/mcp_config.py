@@ -76,6 +76,8 @@ class Terms(Part):
         name: what it is called here, after the dot.
         key_argument: the argument that is given a key derived from the idempotency key; callers do not give it.
         reconcile: how the server is asked for what has that key.
+        failed_means_undone: where the tool says that it failed, it certainly did nothing. Else a failure of a tool
+            that has an effect leaves that possible, and a person is asked where the server cannot be.
     """
 
     name: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]*$")
@@ -83,6 +85,7 @@ class Terms(Part):
     idempotency: Idempotency = Idempotency.NONE
     key_argument: str | None = None
     reconcile: Lookup | None = None
+    failed_means_undone: bool = False
     compensation: Compensation | None = None
     permissions: tuple[str, ...] = ()
     seconds: float | None = Field(default=None, gt=0, le=3600)

@@ -115,6 +115,11 @@ class Sessions:
         self._kept: set[_Kept] = set()
         self._waiting: defaultdict[Hashable, int] = defaultdict(int)
 
+    @property
+    def open(self) -> int:
+        """How many there are, in use or idle."""
+        return len(self._kept)
+
     @asynccontextmanager
     async def borrowed(
         self, key: Hashable, opening: Opening, *, most: int, idle_seconds: float, fresh: bool = False

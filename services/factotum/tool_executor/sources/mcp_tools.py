@@ -42,7 +42,9 @@ def made(listed: dict[str, Any], system: str, config: McpConfig, calls: Calls, *
 
     async def call(given: SchemaModel, context: Context) -> SchemaModel:
         values = {**given.root, **_keyed(terms, context)}
-        result = await calls.tool(name, known, values, context, seconds=seconds)
+        result = await calls.tool(
+            name, known, values, context, seconds=seconds, failed_means_undone=terms.failed_means_undone
+        )
         told = content(result) if declared is None else _structured(name, result)
         return _validated(output, told, f"{system} {name}")
 

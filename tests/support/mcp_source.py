@@ -1,0 +1,81 @@
+"""A source of the kind mcp in a tool executor, for one tenant."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from factotum.sdk.errors import ToolError
+from factotum.tool_executor.calls import Answer, Origin
+from factotum.tool_executor.catalog import Catalog
+from factotum.tool_executor.execution import Executor
+from factotum.tool_executor.ledger_sqlite import SqliteLedger
+from factotum.tool_executor.sources.adding import Sources
+from factotum.tool_executor.sources.mcp import McpSource
+from factotum.tool_executor.sources.store import Definition
+from tests.support.composition import catalog_of, executor_of, sources_of
+
+
+class McpBench:
+    """`source` is the kind, whose sessions are this bench's alone."""
+
+    def __init__(self, source: McpSource, catalog: Catalog, sources: Sources, executor: Executor, system: str) -> None:
+        self.source = source
+        self.catalog = catalog
+        self.sources = sources
+        self.executor = executor
+        self.system = system
+        self._calls = 0
+
+    async def add(self, **config: Any) -> list[str]:
+        """The names of the tools, without the system's."""
+        definition = Definition(
+            tenant="acme", system=self.system, kind="mcp", config_json=json.dumps(config), document=b""
+        )
+        listed = await self.sources.add(definition)
+        return [name.partition(".")[2] for name in listed.tools]
+
+    async def call(self, tool: str, *, key: str = "", settle: bool = False, **arguments: Any) -> Answer:
+        """An answer; a call without a key is another one each time."""
+        self._calls += 1
+        return await self.executor.execute(
+            tenant="acme",
+            tool=f"{self.system}.{tool}",
+            arguments_json=json.dumps(arguments),
+            key=key or f"run:/do/{self._calls}",
+            origin=Origin(run_id="run", step="/do/0/x"),
+            settle=settle,
+        )
+
+    async def output(self, tool: str, **arguments: Any) -> Any:
+        answer = await self.call(tool, **arguments)
+        assert answer.error is None, answer.error
+        return json.loads(answer.output_json or "null")
+
+    async def error(self, tool: str, **arguments: Any) -> ToolError:
+        answer = await self.call(tool, **arguments)
+        assert answer.error is not None, answer.output_json
+        return answer.error
+
+
+@asynccontextmanager
+async def mcp_bench(folder: Path, system: str = "things", **secrets: str) -> AsyncIterator[McpBench]:
+    """Without a source yet. `secrets` are the tenant acme's, by name."""
+    held = folder / "secrets" / "acme"
+    held.mkdir(parents=True)
+    for name, value in secrets.items():
+        (held / name).write_text(value)
+    catalog, source = catalog_of(), McpSource()
+    async with (
+        sources_of(catalog, folder, kinds={"mcp": source}, read_seconds=20.0) as sources,
+        SqliteLedger(folder / "ledger.sqlite", ambiguous_retry_seconds=5.0) as ledger,
+    ):
+        executor = executor_of(catalog, ledger, secrets=folder / "secrets")
+        try:
+            yield McpBench(source, catalog, sources, executor, system)
+            await executor.drained()
+        finally:
+            await source.aclose()

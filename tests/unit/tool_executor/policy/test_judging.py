@@ -167,7 +167,8 @@ def test_a_forbid_that_knows_several_types_takes_each() -> None:
 
 
 def test_a_forbid_that_cannot_be_evaluated_forbids_and_a_permit_does_not_permit() -> None:
-    overflows = 'when { context.arguments.numbers.hasTag("n") && context.arguments.numbers.getTag("n") + 9223372036854775807 > 0 }'
+    n = "context.arguments.numbers"
+    overflows = f'when {{ {n}.hasTag("n") && {n}.getTag("n") + 9223372036854775807 > 0 }}'
     most = Given({"n": 5})
     assert verdict(permit() + forbid(condition=overflows), given=most) is DENIED
     assert verdict(permit(condition=overflows), given=most) is DENIED

@@ -89,12 +89,19 @@ def test_every_fault_is_told() -> None:
     )
 
 
-@given(st.lists(st.sampled_from([";", '"', "\\", "//", "\n", "x", " ", "@id"]), max_size=30).map("".join))
-def test_no_text_is_lost_between_the_statements(text: str) -> None:
-    found = list(statements(text))
-    rest = text
-    for one in found:
-        before, _, rest = rest.partition(one.text)
-        assert all(line.strip() == "" or line.strip().startswith("//") for line in before.splitlines())
-        assert text.count("\n", 0, len(text) - len(rest) - len(one.text)) + 1 == one.line
-    assert all(line.strip() == "" or line.strip().startswith("//") for line in rest.splitlines())
+POLICIES = [
+    'permit("a;b");',
+    'forbid(";" // no; end\n);',
+    '@id("\\";") x\n;',
+    ";",
+]
+
+
+@given(st.lists(st.sampled_from([*POLICIES, "// a; comment\n", "\n", " "]), max_size=12))
+def test_statements_are_found_with_their_lines(pieces: list[str]) -> None:
+    expected, line = [], 1
+    for piece in pieces:
+        if piece in POLICIES:
+            expected.append((piece, line))
+        line += piece.count("\n")
+    assert [(one.text, one.line) for one in statements("".join(pieces))] == expected

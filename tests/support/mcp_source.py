@@ -14,7 +14,7 @@ from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.execution import Executor
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from factotum.tool_executor.sources.adding import Sources
-from factotum.tool_executor.sources.mcp import McpSource
+from factotum.tool_executor.sources.mcp.source import McpSource
 from factotum.tool_executor.sources.store import Definition
 from tests.support.composition import catalog_of, executor_of, sources_of
 

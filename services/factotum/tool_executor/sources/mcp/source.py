@@ -17,12 +17,12 @@ from factotum.connectors.protocols.mcp_session import failure
 from factotum.runtime import clock
 from factotum.sdk.errors import NotPermitted, RateLimited, ToolError, Unavailable
 from factotum.sdk.tool import Connector
-from factotum.tool_executor.sources import mcp_extras, mcp_listing, mcp_tools
-from factotum.tool_executor.sources.mcp_access import Access, pages
-from factotum.tool_executor.sources.mcp_calls import Calls
-from factotum.tool_executor.sources.mcp_config import McpConfig
-from factotum.tool_executor.sources.mcp_listing import Listing
-from factotum.tool_executor.sources.mcp_sessions import Live, Sessions
+from factotum.tool_executor.sources.mcp import extras, listing, tools
+from factotum.tool_executor.sources.mcp.access import Access, pages
+from factotum.tool_executor.sources.mcp.calls import Calls
+from factotum.tool_executor.sources.mcp.config import McpConfig
+from factotum.tool_executor.sources.mcp.listing import Listing
+from factotum.tool_executor.sources.mcp.sessions import Live, Sessions
 from factotum.tool_executor.sources.source import Offer, SourceInvalid, SourceUnavailable, Surroundings
 
 
@@ -49,44 +49,44 @@ class McpSource:
             async with self.sessions.borrowed(
                 access.key, access.opened, most=config.sessions, idle_seconds=config.idle_seconds, fresh=True
             ) as live:
-                tools = await _tools(live, surroundings.system, config.timeout)
+                found = await _tools(live, surroundings.system, config.timeout)
         except (Unavailable, RateLimited) as error:
             raise SourceUnavailable(error.message) from error
         except NotPermitted:
             raise
         except ToolError as error:
             raise SourceInvalid(error.message) from error
-        return _listing(live, tools).model_dump_json().encode()
+        return _listing(live, found).model_dump_json().encode()
 
     def offer(self, system: str, config: McpConfig, read: bytes) -> Offer:
-        listing = Listing.model_validate_json(read)
+        kept = Listing.model_validate_json(read)
         connector = Connector(system, settings=McpConfig)
         calls = Calls(system, self.sessions)
-        listed = {tool["name"]: tool for tool in listing.tools}
+        listed = {tool["name"]: tool for tool in kept.tools}
         _check_names(config, listed)
         if config.resources:
-            mcp_extras.add_resources(connector, calls)
+            extras.add_resources(connector, calls)
         if config.prompts:
-            mcp_extras.add_prompts(connector, calls)
-        version = mcp_listing.version(listing.server)
+            extras.add_prompts(connector, calls)
+        version = listing.version(kept.server)
         for name, description in listed.items():
             if not config.takes(name):
                 continue
-            tool = mcp_tools.made(description, system, config, calls, version=version)
+            tool = tools.made(description, system, config, calls, version=version)
             if tool.spec.name in connector.tools:
                 raise SourceInvalid(f"two tools would be {tool.spec.name}: give {name!r} another name in its terms")
             if (lookup := config.terms_of(name).reconcile) is not None:
-                mcp_tools.ask_by(tool, lookup, listed[lookup.tool], calls)
+                tools.ask_by(tool, lookup, listed[lookup.tool], calls)
             connector.tools[tool.spec.name] = tool
         return Offer(connector, config)
 
 
-def _listing(live: Live, tools: list[dict[str, Any]]) -> Listing:
+def _listing(live: Live, found: list[dict[str, Any]]) -> Listing:
     server = live.server.server_info
     return Listing(
         server={"name": server.name, "title": server.title, "version": server.version},
         protocol_version=str(live.server.protocol_version),
-        tools=sorted(tools, key=lambda tool: str(tool["name"])),
+        tools=sorted(found, key=lambda tool: str(tool["name"])),
     )
 
 

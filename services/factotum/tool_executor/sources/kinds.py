@@ -1,0 +1,12 @@
+"""The kinds of source there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from factotum.tool_executor.sources.mcp.source import McpSource
+from factotum.tool_executor.sources.source import AnySource
+
+_SOURCES: list[AnySource] = [McpSource()]
+
+KINDS: Mapping[str, AnySource] = {source.kind: source for source in _SOURCES}

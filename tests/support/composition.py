@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
@@ -11,7 +12,8 @@ from pydantic import BaseModel
 
 from factotum.runtime import clock
 from factotum.runtime.groups import Groups, GroupsFile
-from factotum.runtime.secrets import SecretDirectory
+from factotum.runtime.secrets import SecretDirectory, UnknownSecret
+from factotum.sdk.errors import NotPermitted
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.execution import Executor
@@ -20,6 +22,11 @@ from factotum.tool_executor.policy.judging import Judge
 from factotum.tool_executor.policy.policies import policies
 from factotum.tool_executor.registry import AnyConnector, Registry
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
+from factotum.tool_executor.sources.adding import Sources
+from factotum.tool_executor.sources.kinds import KINDS
+from factotum.tool_executor.sources.making import Maker
+from factotum.tool_executor.sources.source import AnySource
+from factotum.tool_executor.sources.store import SourceStore
 from factotum.tool_executor.tenants import Tenants
 from factotum.tool_executor.wrappers.authorised import Permits
 
@@ -36,6 +43,32 @@ def permits_of(text: str = '@id("all") permit(principal, action, resource);', **
 
 def contexts_of(catalog: Catalog, *, secrets: Path, now: Callable[[], datetime] = clock.now) -> Contexts:
     return Contexts(catalog=catalog, secrets=SecretDirectory(secrets), now=now)
+
+
+@asynccontextmanager
+async def sources_of(
+    catalog: Catalog,
+    folder: Path,
+    *,
+    kinds: Mapping[str, AnySource] = KINDS,
+    url: str = "",
+    read_seconds: float = 5.0,
+    now: Callable[[], datetime] = clock.now,
+) -> AsyncIterator[Sources]:
+    """The sources that are kept in the folder, or where `url` says; secrets are in `folder`/secrets."""
+    secrets = SecretDirectory(folder / "secrets")
+
+    async def secret(tenant: str, reference: str) -> str:
+        try:
+            return secrets.resolve(tenant, reference)
+        except UnknownSecret as error:
+            raise NotPermitted(str(error)) from error
+
+    async with SourceStore(url or f"sqlite:///{folder / 'sources.sqlite'}") as store:
+        maker = Maker(kinds=kinds, secret=secret, read_seconds=read_seconds)
+        sources = Sources(maker=maker, store=store, catalog=catalog, now=now)
+        await sources.look()
+        yield sources
 
 
 def executor_of(

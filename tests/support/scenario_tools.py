@@ -25,7 +25,7 @@ from factotum.tool_executor.grpc import ToolExecutorServicer
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from factotum.tool_executor.resolution import Resolver
 from factotum.tool_executor.under_way import GRACE_SECONDS
-from tests.support.composition import contexts_of, executor_of
+from tests.support.composition import contexts_of, executor_of, sources_of
 from tests.support.scenario import Json, Reply, Scenario
 
 TENANT = "acme"
@@ -120,12 +120,17 @@ async def scenario_tools(folder: Path, settings: Mapping[str, Json]) -> AsyncIte
     (folder / "connectors.yaml").write_text(yaml.safe_dump({"tenants": {TENANT: dict(settings)}}))
     installed = registry.load(None)
     catalog = Catalog(installed, tenants.load(folder / "connectors.yaml", installed))
-    async with SqliteLedger(folder / "ledger.sqlite", ambiguous_retry_seconds=5.0) as ledger:
+    async with (
+        SqliteLedger(folder / "ledger.sqlite", ambiguous_retry_seconds=5.0) as ledger,
+        sources_of(catalog, folder) as sources,
+    ):
         secrets = folder / "secrets"
         executor = executor_of(catalog, ledger, secrets=secrets, cancel_grace_seconds=GRACE_SECONDS)
         contexts = contexts_of(catalog, secrets=secrets)
         resolver = Resolver(catalog=catalog, contexts=contexts, ledger=ledger, now=clock.now)
-        real = ToolExecutorServicer(executor=executor, resolver=resolver, catalog=catalog, ledger=ledger)
+        real = ToolExecutorServicer(
+            executor=executor, resolver=resolver, catalog=catalog, ledger=ledger, sources=sources
+        )
         tools = ScenarioTools(real, secrets)
         server = grpc.aio.server()
         tools_pb2_grpc.add_ToolExecutorServiceServicer_to_server(tools, server)

@@ -24,6 +24,7 @@ class Catalog:
         self._registry = registry
         self._tenants = tenants
         self._offers: dict[str, dict[str, Offer]] = {}
+        self._kinds: dict[tuple[str, str], str] = {}
 
     def tools(self, tenant: str) -> list[AnyTool]:
         """By name."""
@@ -51,12 +52,22 @@ class Catalog:
         offer = self._offers.get(tenant, {}).get(system)
         return self._registry.connectors.get(system) if offer is None else offer.connector
 
-    def put(self, tenant: str, offer: Offer) -> None:
-        """Adds a source's tools, in place of those it had. Raises `SystemTaken`."""
-        system = offer.connector.system
+    def origin(self, tenant: str, system: str) -> str:
+        """Where the system's tools come from: `installed`, `folder`, or the kind of a source."""
+        return self._kinds.get((tenant, system)) or self._registry.origin(system)
+
+    def check_free(self, system: str) -> None:
+        """Raises `SystemTaken` for a system that no source can have."""
         if system in self._registry.connectors:
             raise SystemTaken(f"{system!r} is an installed connector: give the source another name")
+
+    def put(self, tenant: str, offer: Offer, *, kind: str = "source") -> None:
+        """Adds the tools of a source, in place of those it had. Raises `SystemTaken`."""
+        system = offer.connector.system
+        self.check_free(system)
         self._offers.setdefault(tenant, {})[system] = offer
+        self._kinds[tenant, system] = kind
 
     def take_out(self, tenant: str, system: str) -> None:
         self._offers.get(tenant, {}).pop(system, None)
+        self._kinds.pop((tenant, system), None)

@@ -6,48 +6,39 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, NoReturn, TypeAlias
+from typing import Any
 
-import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from factotum.api.tools.v1 import tools_pb2 as pb
 from factotum.api.tools.v1 import tools_pb2_grpc
+from factotum.runtime.grpc_server import MAX_MESSAGE_BYTES
+from factotum.runtime.tool_specs import message_of
 from factotum.sdk.errors import ToolError
 from factotum.tool_executor.calls import Answer, Approval, Origin, SecretMarks
 from factotum.tool_executor.catalog import Catalog
-from factotum.tool_executor.errors import (
-    CallRefused,
-    LedgerUnavailable,
-    NotAmbiguous,
-    UnknownEffect,
-    UnknownTool,
-    retry_after,
-)
+from factotum.tool_executor.errors import CallRefused, retry_after
 from factotum.tool_executor.execution import Executor, check_key, check_tenant
+from factotum.tool_executor.grpc_sources import SourceCalls
+from factotum.tool_executor.grpc_status import TRANSLATED, Context, abort
 from factotum.tool_executor.ledger import Entry, Ledger, State
 from factotum.tool_executor.registry import AnyTool
 from factotum.tool_executor.resolution import Resolver
+from factotum.tool_executor.sources.adding import Sources
 
 SERVICE = "factotum.api.tools.v1.ToolExecutorService"
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
-
-_STATUS: dict[type[Exception], grpc.StatusCode] = {
-    CallRefused: grpc.StatusCode.INVALID_ARGUMENT,
-    UnknownTool: grpc.StatusCode.NOT_FOUND,
-    UnknownEffect: grpc.StatusCode.NOT_FOUND,
-    NotAmbiguous: grpc.StatusCode.FAILED_PRECONDITION,
-    LedgerUnavailable: grpc.StatusCode.UNAVAILABLE,
-}
-_TRANSLATED: tuple[type[Exception], ...] = tuple(_STATUS)
-
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+# What an answer may hold, a little below what a message may.
+MOST_SCHEMA_BYTES = MAX_MESSAGE_BYTES - 1024 * 1024
 
 
-class ToolExecutorServicer(tools_pb2_grpc.ToolExecutorServiceServicer):
+class ToolExecutorServicer(SourceCalls, tools_pb2_grpc.ToolExecutorServiceServicer):
     """Serves `ToolExecutorService`."""
 
-    def __init__(self, *, executor: Executor, resolver: Resolver, catalog: Catalog, ledger: Ledger) -> None:
+    def __init__(
+        self, *, executor: Executor, resolver: Resolver, catalog: Catalog, sources: Sources, ledger: Ledger
+    ) -> None:
+        SourceCalls.__init__(self, sources=sources)
         self._executor = executor
         self._resolver = resolver
         self._catalog = catalog
@@ -75,29 +66,36 @@ class ToolExecutorServicer(tools_pb2_grpc.ToolExecutorServiceServicer):
                 secrets=_marks(request),
                 approval=_approval(request),
             )
-        except _TRANSLATED as error:
-            await _abort(context, error)
+        except TRANSLATED as error:
+            await abort(context, error)
         return pb.ExecuteResponse(observation=_observation(request, answer))
 
     async def Cancel(self, request: pb.CancelRequest, context: Context) -> pb.CancelResponse:
         try:
             return pb.CancelResponse(found=self._executor.cancel(request.tenant, request.idempotency_key))
-        except _TRANSLATED as error:
-            await _abort(context, error)
+        except TRANSLATED as error:
+            await abort(context, error)
 
     async def ListTools(self, request: pb.ListToolsRequest, context: Context) -> pb.ListToolsResponse:
         try:
             check_tenant(request.tenant)
-        except _TRANSLATED as error:
-            await _abort(context, error)
-        return pb.ListToolsResponse(tools=[_tool(tool) for tool in self._catalog.tools(request.tenant)])
+            schemas = not request.without_schemas
+            tools = [self._tool(request.tenant, tool, schemas=schemas) for tool in self._listed(request)]
+            if schemas and sum(tool.ByteSize() for tool in tools) > MOST_SCHEMA_BYTES:
+                raise CallRefused(
+                    f"{len(tools)} tools with their schemas are too many: ask without_schemas, or by names"
+                )
+        except TRANSLATED as error:
+            await abort(context, error)
+        return pb.ListToolsResponse(tools=tools)
 
     async def DescribeTool(self, request: pb.DescribeToolRequest, context: Context) -> pb.DescribeToolResponse:
         try:
             check_tenant(request.tenant)
-            return pb.DescribeToolResponse(tool=_tool(self._catalog.tool(request.tenant, request.tool)))
-        except _TRANSLATED as error:
-            await _abort(context, error)
+            tool = self._catalog.tool(request.tenant, request.tool)
+            return pb.DescribeToolResponse(tool=self._tool(request.tenant, tool))
+        except TRANSLATED as error:
+            await abort(context, error)
 
     async def ListEffects(self, request: pb.ListEffectsRequest, context: Context) -> pb.ListEffectsResponse:
         try:
@@ -108,8 +106,8 @@ class ToolExecutorServicer(tools_pb2_grpc.ToolExecutorServiceServicer):
             entries = await self._ledger.entries(
                 request.tenant, states=_states(request.states), limit=limit, run_id=request.run_id
             )
-        except _TRANSLATED as error:
-            await _abort(context, error)
+        except TRANSLATED as error:
+            await abort(context, error)
         return pb.ListEffectsResponse(effects=[_effect(entry) for entry in entries])
 
     async def ResolveEffect(self, request: pb.ResolveEffectRequest, context: Context) -> pb.ResolveEffectResponse:
@@ -123,14 +121,16 @@ class ToolExecutorServicer(tools_pb2_grpc.ToolExecutorServiceServicer):
                 output_json=_output(request),
                 reason=request.reason,
             )
-        except _TRANSLATED as error:
-            await _abort(context, error)
+        except TRANSLATED as error:
+            await abort(context, error)
         return pb.ResolveEffectResponse(effect=_effect(entry))
 
+    def _listed(self, request: pb.ListToolsRequest) -> list[AnyTool]:
+        names = frozenset(request.names)
+        return [tool for tool in self._catalog.tools(request.tenant) if not names or tool.spec.name in names]
 
-async def _abort(context: Context, error: Exception) -> NoReturn:
-    await context.abort(_STATUS[type(error)], str(error))
-    raise AssertionError("abort raises")
+    def _tool(self, tenant: str, tool: AnyTool, *, schemas: bool = True) -> pb.Tool:
+        return message_of(tool.spec, source=self._catalog.origin(tenant, tool.spec.system), schemas=schemas)
 
 
 def _output(request: pb.ResolveEffectRequest) -> str:
@@ -191,20 +191,6 @@ def _error(error: ToolError, effect_possible: bool) -> pb.ToolError:
         retry_after_seconds=retry_after(error),
         effect_possible=effect_possible,
         status=error.status or 0,
-    )
-
-
-def _tool(tool: AnyTool) -> pb.Tool:
-    spec = tool.spec
-    return pb.Tool(
-        name=spec.name,
-        version=spec.version,
-        description=spec.description,
-        effect=pb.Effect.Value(f"EFFECT_{spec.effect.name}"),
-        idempotency=pb.Idempotency.Value(f"IDEMPOTENCY_{spec.idempotency.name}"),
-        input_schema_json=json.dumps(spec.input_schema, ensure_ascii=False),
-        output_schema_json=json.dumps(spec.output_schema, ensure_ascii=False),
-        timeout_seconds=spec.timeout_seconds,
     )
 
 

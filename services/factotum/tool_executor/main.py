@@ -10,9 +10,10 @@ import structlog
 from factotum.api.tools.v1.tools_pb2_grpc import add_ToolExecutorServiceServicer_to_server
 from factotum.events.producer import EventProducer
 from factotum.runtime import clock, lifespan, telemetry
-from factotum.runtime.grpc_server import GrpcServer
 from factotum.runtime.groups import GroupsInvalid
-from factotum.runtime.secrets import SecretDirectory
+from factotum.runtime.grpc_server import GrpcServer
+from factotum.runtime.secrets import SecretDirectory, UnknownSecret
+from factotum.sdk.errors import NotPermitted
 from factotum.tool_executor import registry, tenants
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.contexts import Contexts
@@ -28,6 +29,11 @@ from factotum.tool_executor.resolution import Resolver
 from factotum.tool_executor.retention import Retention
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from factotum.tool_executor.settings import Settings
+from factotum.tool_executor.sources import file as sources_file
+from factotum.tool_executor.sources.adding import Sources
+from factotum.tool_executor.sources.kinds import KINDS
+from factotum.tool_executor.sources.making import Maker
+from factotum.tool_executor.sources.store import SourceStore, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -36,14 +42,17 @@ DRAIN_SECONDS = 2.0
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
-    """Runs the tool executor until `stop` is set. Raises `ConnectorsInvalid`, `LedgerUnavailable`, or
-    `RuntimeError` if the port is taken."""
-    installed = registry.load(settings.connectors)
+    """Runs the tool executor until `stop` is set. Raises `ConnectorsInvalid`, `FileInvalid`, `GroupsInvalid`,
+    `LedgerUnavailable`, `PoliciesInvalid`, `StoreUnavailable`, or `RuntimeError` if the port is taken."""
+    installed = registry.load(settings.connectors, settings.tools_folder)
     catalog = Catalog(installed, tenants.load(settings.connectors_file, installed))
+    wanted = sources_file.load(settings.tool_sources_file) if settings.tool_sources_file else []
+    secrets = SecretDirectory(settings.secrets.directory)
     permission = Permission(settings.policies, settings.groups_file)
     permission.renew()
     kafka = settings.kafka
     async with (
+        _source_store(settings) as source_store,
         _ledger(settings) as ledger,
         EventProducer(
             kafka.bootstrap_servers, client_id="tool-executor", timeout_seconds=kafka.publish_timeout_seconds
@@ -51,7 +60,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     ):
         contexts = Contexts(
             catalog=catalog,
-            secrets=SecretDirectory(settings.secrets.directory),
+            secrets=secrets,
             now=clock.now,
         )
         executor = Executor(
@@ -67,7 +76,20 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             new_id=lambda: uuid4().hex,
         )
         resolver = Resolver(catalog=catalog, contexts=contexts, ledger=ledger, now=clock.now)
-        servicer = ToolExecutorServicer(executor=executor, resolver=resolver, catalog=catalog, ledger=ledger)
+        sources = Sources(
+            maker=Maker(
+                kinds=KINDS,
+                secret=lambda tenant, reference: _secret(secrets, tenant, reference),
+                read_seconds=settings.source_read_seconds,
+            ),
+            store=source_store,
+            catalog=catalog,
+            now=clock.now,
+        )
+        await sources.look()
+        servicer = ToolExecutorServicer(
+            executor=executor, resolver=resolver, catalog=catalog, ledger=ledger, sources=sources
+        )
         server = GrpcServer(
             settings.grpc, [SERVICE], [lambda server: add_ToolExecutorServiceServicer_to_server(servicer, server)]
         )
@@ -75,6 +97,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             Outbox(ledger, producer).run(stop),
             Retention(ledger, days=settings.effects_kept_days, now=clock.now).run(stop),
         )
+        following = [
+            asyncio.create_task(sources.follow(stop, seconds=settings.sources_look_seconds)),
+            asyncio.create_task(sources_file.bring_about(wanted, sources)),
+            asyncio.create_task(permission.keep_up(stop)),
+        ]
         try:
             await server.start()
             log.info("tool-executor listens", host=settings.grpc.host, port=server.port, tools=len(installed.tools))
@@ -85,8 +112,23 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             await server.stop()
             # Effects whose callers are gone. One that takes longer is found `started` by its retry.
             await asyncio.wait({asyncio.ensure_future(executor.drained())}, timeout=DRAIN_SECONDS)
-            publishing.cancel()
-            await asyncio.gather(publishing, return_exceptions=True)
+            for task in (publishing, *following):
+                task.cancel()
+            await asyncio.gather(publishing, *following, return_exceptions=True)
+
+
+def _source_store(settings: Settings) -> SourceStore:
+    """Where the ledger is: in its database, or in a file beside it."""
+    if settings.ledger_url is None:
+        return SourceStore(f"sqlite:///{settings.ledger_path.with_name('sources.sqlite3').resolve()}")
+    return SourceStore(settings.ledger_url.get_secret_value())
+
+
+async def _secret(secrets: SecretDirectory, tenant: str, reference: str) -> str:
+    try:
+        return secrets.resolve(tenant, reference)
+    except UnknownSecret as error:
+        raise NotPermitted(str(error)) from error
 
 
 def _ledger(settings: Settings) -> SqliteLedger | PostgresLedger:
@@ -97,7 +139,15 @@ def _ledger(settings: Settings) -> SqliteLedger | PostgresLedger:
 
 
 def main() -> None:
-    with lifespan.boundary("tool-executor", ConnectorsInvalid, GroupsInvalid, LedgerUnavailable, PoliciesInvalid):
+    with lifespan.boundary(
+        "tool-executor",
+        ConnectorsInvalid,
+        GroupsInvalid,
+        LedgerUnavailable,
+        PoliciesInvalid,
+        StoreUnavailable,
+        sources_file.FileInvalid,
+    ):
         settings = lifespan.read(Settings)
         provider = telemetry.setup("tool-executor", settings.telemetry)
         try:

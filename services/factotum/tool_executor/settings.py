@@ -37,6 +37,17 @@ class Settings(ProcessSettings):
     connectors: list[str] | None = Field(
         default=None, description="modules to load in place of the entry points of the group factotum.tools"
     )
+    tools_folder: Path | None = Field(
+        default=None,
+        description="every *.py in it is loaded as a connector: code that is trusted as Factotum itself is",
+    )
+    tool_sources_file: Path | None = Field(
+        default=None, description="sources of tools that are kept in a file; see factotum.tool_executor.sources.file"
+    )
+    sources_look_seconds: float = Field(
+        default=3.0, gt=0, description="between looks what another executor added or removed"
+    )
+    source_read_seconds: float = Field(default=60.0, gt=0, description="how long reading a source may take")
     ledger_path: Path = Path(".factotum/tool-executor/ledger.sqlite")
     ledger_url: LedgerUrl | None = Field(
         default=None,

@@ -1,0 +1,42 @@
+"""Which status of gRPC an error of the tool executor is, and ending a call with it."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn, TypeAlias
+
+import grpc
+
+from factotum.tool_executor.catalog import SystemTaken
+from factotum.tool_executor.errors import (
+    CallRefused,
+    LedgerUnavailable,
+    NotAmbiguous,
+    UnknownEffect,
+    UnknownTool,
+)
+from factotum.tool_executor.sources.source import SourceInvalid, SourceUnavailable
+from factotum.tool_executor.sources.store import StoreUnavailable, UnknownSource
+
+_STATUS: dict[type[Exception], grpc.StatusCode] = {
+    CallRefused: grpc.StatusCode.INVALID_ARGUMENT,
+    SourceInvalid: grpc.StatusCode.INVALID_ARGUMENT,
+    UnknownTool: grpc.StatusCode.NOT_FOUND,
+    UnknownEffect: grpc.StatusCode.NOT_FOUND,
+    UnknownSource: grpc.StatusCode.NOT_FOUND,
+    NotAmbiguous: grpc.StatusCode.FAILED_PRECONDITION,
+    SystemTaken: grpc.StatusCode.ALREADY_EXISTS,
+    LedgerUnavailable: grpc.StatusCode.UNAVAILABLE,
+    SourceUnavailable: grpc.StatusCode.UNAVAILABLE,
+    StoreUnavailable: grpc.StatusCode.UNAVAILABLE,
+}
+
+# The errors that `abort` can tell.
+TRANSLATED: tuple[type[Exception], ...] = tuple(_STATUS)
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+async def abort(context: Context, error: Exception) -> NoReturn:
+    """Ends the call with the status of one of `TRANSLATED`."""
+    await context.abort(_STATUS[type(error)], str(error))
+    raise AssertionError("abort raises")

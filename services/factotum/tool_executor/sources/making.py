@@ -1,0 +1,93 @@
+"""From a definition to tools: reading a source, and making tools of what was read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from pydantic import BaseModel, ValidationError
+
+from factotum.sdk.errors import NotPermitted
+from factotum.sdk.spec import Effect, Idempotency
+from factotum.tool_executor.sources.source import AnySource, Offer, SourceInvalid, SourceUnavailable, Surroundings
+from factotum.tool_executor.sources.store import Definition, Stored
+
+MOST_TOOLS = 5000
+
+
+class Maker:
+    """Knows the kinds of source.
+
+    Args:
+        secret: the value behind a reference, of a tenant; raises `NotPermitted`.
+        read_seconds: how long reading a source may take.
+    """
+
+    def __init__(
+        self, *, kinds: Mapping[str, AnySource], secret: Callable[[str, str], Awaitable[str]], read_seconds: float
+    ) -> None:
+        self._kinds = kinds
+        self._secret = secret
+        self._read_seconds = read_seconds
+
+    async def read(self, definition: Definition) -> bytes:
+        """Raises `SourceInvalid`, `SourceUnavailable`."""
+        kind, config = self._kind(definition), self._config(definition)
+        tenant = definition.tenant
+        surroundings = Surroundings(
+            tenant=tenant,
+            system=definition.system,
+            secret=lambda reference: self._secret(tenant, reference),
+            seconds=self._read_seconds,
+        )
+        try:
+            async with asyncio.timeout(self._read_seconds):
+                return await kind.read(config, definition.document, surroundings)
+        except TimeoutError as error:
+            raise SourceUnavailable(f"{definition.system} was not read within {self._read_seconds:g} s") from error
+        except NotPermitted as error:  # a secret that is not there, an address that is not allowed
+            raise SourceInvalid(error.message) from error
+
+    async def offer(self, stored: Stored) -> Offer:
+        """The tools; reaches no system. Raises `SourceInvalid`."""
+        definition = stored.definition
+        kind, config = self._kind(definition), self._config(definition)
+        # A description of a thousand operations takes seconds, in which calls go on.
+        offer = await asyncio.to_thread(kind.offer, definition.system, config, stored.read)
+        _check(offer, definition.system)
+        return offer
+
+    def _kind(self, definition: Definition) -> AnySource:
+        if definition.kind not in self._kinds:
+            there_are = ", ".join(sorted(self._kinds))
+            raise SourceInvalid(f"there is no kind of source {definition.kind!r}; these are: {there_are}")
+        return self._kinds[definition.kind]
+
+    def _config(self, definition: Definition) -> BaseModel:
+        try:
+            model: BaseModel = self._kind(definition).config.model_validate_json(definition.config_json or "{}")
+        except ValidationError as error:
+            raise SourceInvalid(f"the configuration of {definition.system}: {_described(error)}") from error
+        return model
+
+
+def _described(error: ValidationError) -> str:
+    """The faults in one line, without the values: somebody may have written a secret where its name belongs."""
+    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'all of it'}: {fault['msg']}" for fault in error.errors())
+
+
+def _check(offer: Offer, system: str) -> None:
+    """Raises `SourceInvalid` for what would be no source's tools."""
+    tools = offer.connector.tools
+    if offer.connector.system != system or any(name != tool.spec.name for name, tool in tools.items()):
+        raise SourceInvalid(f"the tools made are not those of the system {system!r}")
+    if any(tool.spec.system != system for tool in tools.values()):
+        raise SourceInvalid(f"a tool of the system {system!r} has a name of another")
+    if not tools:
+        raise SourceInvalid(f"{system} has no tools: look at what its configuration allows")
+    if len(tools) > MOST_TOOLS:
+        raise SourceInvalid(f"{system} has {len(tools)} tools, at most {MOST_TOOLS} are taken: allow fewer")
+    for name, tool in tools.items():
+        spec = tool.spec
+        if spec.effect is not Effect.NONE and spec.idempotency is Idempotency.RECONCILE and tool.reconciler is None:
+            raise SourceInvalid(f"{name} is declared to be reconciled, and nothing can be asked")

@@ -1,0 +1,264 @@
+"""What is kept of each tenant's sources: how each was defined, what was read of it, and when.
+
+One implementation for SQLite and PostgreSQL. Several executors may share a store: each change makes a new version
+of it, by which the others see that there is something to look at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Engine,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    delete,
+    event,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+T = TypeVar("T")
+
+# A tenant and a system.
+Key = tuple[str, str]
+
+# How long another executor's transaction is waited for.
+LOCK_SECONDS = 5.0
+
+_metadata = MetaData()
+_SOURCES = Table(
+    "sources",
+    _metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("system", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("config_json", Text, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("read_bytes", LargeBinary, nullable=False),
+    Column("read_at", Float, nullable=False),
+    Column("from_file", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+# One row: the version that the last change made.
+_VERSION = Table("sources_version", _metadata, Column("version", Integer, nullable=False))
+
+
+class StoreUnavailable(Exception):
+    """The store of sources could not be read or written."""
+
+
+class UnknownSource(LookupError):
+    """The tenant has no source of this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A source as somebody asked for it.
+
+    Attributes:
+        config_json: the kind's configuration.
+        document: what was given with it; empty: nothing was.
+        from_file: the file of sources says so, and only it can change it.
+    """
+
+    tenant: str
+    system: str
+    kind: str
+    config_json: str
+    document: bytes = b""
+    from_file: bool = False
+
+    @property
+    def key(self) -> Key:
+        return self.tenant, self.system
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A definition with what was read; `version` is the store's after it was put."""
+
+    definition: Definition
+    read: bytes
+    read_at: datetime
+    version: int = 0
+
+
+class SourceStore:
+    """Use as an async context manager: entering makes the tables that are missing. What a method has returned is
+    durable.
+
+    Args:
+        url: `sqlite:///…` or `postgresql://…`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sources")
+        self._engine: Engine | None = None
+
+    async def __aenter__(self) -> Self:
+        """Raises `StoreUnavailable`."""
+        try:
+            self._engine = await self._submit(lambda: _opened(self._url))
+        except (SQLAlchemyError, OSError) as error:
+            self._thread.shutdown()
+            raise self._unavailable(error) from error
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await self._submit(engine.dispose)
+        self._thread.shutdown()
+
+    async def version(self) -> int:
+        """Another number after every change; cheap to ask."""
+        return await self._run(lambda db: int(db.execute(select(_VERSION.c.version)).scalar_one()))
+
+    async def versions(self) -> dict[Key, int]:
+        """Of each source, by tenant and system, the store's version when it was put."""
+        query = select(_SOURCES.c.tenant, _SOURCES.c.system, _SOURCES.c.version)
+        return await self._run(lambda db: {(row.tenant, row.system): row.version for row in db.execute(query)})
+
+    async def from_file(self) -> list[Key]:
+        query = select(_SOURCES.c.tenant, _SOURCES.c.system).where(_SOURCES.c.from_file)
+        return await self._run(lambda db: [(row.tenant, row.system) for row in db.execute(query)])
+
+    async def find(self, tenant: str, system: str) -> Stored | None:
+        return await self._run(lambda db: _find(db, tenant, system))
+
+    async def put(self, stored: Stored) -> Stored:
+        """Keeps it in place of what there was; gives it with its version."""
+        return await self._run(lambda db: _put(db, stored))
+
+    async def remove(self, tenant: str, system: str) -> bool:
+        """False if there is none."""
+        return await self._run(lambda db: _remove(db, tenant, system))
+
+    async def _run(self, work: Callable[[Connection], T]) -> T:
+        engine = self._engine
+        if engine is None:
+            raise StoreUnavailable("the store of sources is not open")
+
+        def transaction() -> T:
+            with engine.begin() as db:
+                return work(db)
+
+        try:
+            return await self._submit(transaction)
+        except SQLAlchemyError as error:
+            raise self._unavailable(error) from error
+
+    async def _submit(self, work: Callable[[], T]) -> T:
+        return await asyncio.wrap_future(self._thread.submit(work))
+
+    def _unavailable(self, error: Exception) -> StoreUnavailable:
+        shown = _url(self._url).render_as_string(hide_password=True)
+        # Not the statement and its values, which SQLAlchemy would add: a document has megabytes.
+        cause = getattr(error, "orig", None) or error
+        return StoreUnavailable(f"the store of sources {shown} cannot be used: {cause}")
+
+
+def _url(text: str) -> URL:
+    if text.startswith("sqlite:"):
+        return make_url(text)
+    _, _, rest = text.partition("://")
+    return make_url(f"postgresql://{rest}").set(drivername="postgresql+psycopg")
+
+
+def _opened(url: str) -> Engine:
+    parsed = _url(url)
+    sqlite = parsed.get_backend_name() == "sqlite"
+    if sqlite and parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        parsed,
+        pool_pre_ping=not sqlite,
+        connect_args={"timeout": LOCK_SECONDS} if sqlite else {},
+        hide_parameters=True,
+    )
+    if sqlite:
+        _as_sqlite_should(engine)
+    with engine.begin() as db:
+        if not sqlite:
+            # CREATE TABLE IF NOT EXISTS of two executors that start together would collide.
+            db.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('factotum.sources'))")
+        _metadata.create_all(db)
+        if db.execute(select(_VERSION.c.version)).first() is None:
+            db.execute(insert(_VERSION).values(version=0))
+    return engine
+
+
+def _as_sqlite_should(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def _(connection: object, _: object) -> None:
+        # SQLAlchemy's driver would otherwise begin transactions by itself, and too late.
+        connection.isolation_level = None  # type: ignore[attr-defined]
+        for pragma in ("journal_mode = WAL", "synchronous = FULL"):
+            connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
+
+    @event.listens_for(engine, "begin")
+    def _(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _next_version(db: Connection) -> int:
+    # Waits for the other executor's transaction: from here on, changes come one after the other.
+    db.execute(update(_VERSION).values(version=_VERSION.c.version + 1))
+    return int(db.execute(select(_VERSION.c.version)).scalar_one())
+
+
+def _find(db: Connection, tenant: str, system: str) -> Stored | None:
+    query = select(_SOURCES).where(_SOURCES.c.tenant == tenant, _SOURCES.c.system == system)
+    row = db.execute(query).one_or_none()
+    if row is None:
+        return None
+    definition = Definition(tenant, system, row.kind, row.config_json, row.document, row.from_file)
+    return Stored(definition, row.read_bytes, datetime.fromtimestamp(row.read_at, UTC), row.version)
+
+
+def _put(db: Connection, stored: Stored) -> Stored:
+    version, it = _next_version(db), stored.definition
+    db.execute(delete(_SOURCES).where(_SOURCES.c.tenant == it.tenant, _SOURCES.c.system == it.system))
+    db.execute(
+        insert(_SOURCES).values(
+            tenant=it.tenant,
+            system=it.system,
+            kind=it.kind,
+            config_json=it.config_json,
+            document=it.document,
+            read_bytes=stored.read,
+            read_at=stored.read_at.timestamp(),
+            from_file=it.from_file,
+            version=version,
+        )
+    )
+    return Stored(it, stored.read, stored.read_at, version)
+
+
+def _remove(db: Connection, tenant: str, system: str) -> bool:
+    removed = db.execute(delete(_SOURCES).where(_SOURCES.c.tenant == tenant, _SOURCES.c.system == system)).rowcount
+    if removed:
+        _next_version(db)
+    return bool(removed)

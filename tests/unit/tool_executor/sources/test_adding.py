@@ -1,0 +1,198 @@
+"""Sources come and go whole, belong to one tenant, and are made of what was read before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from factotum.tool_executor.catalog import Catalog, SystemTaken
+from factotum.tool_executor.errors import CallRefused, UnknownTool
+from factotum.tool_executor.sources.adding import MOST_BYTES, Sources
+from factotum.tool_executor.sources.source import SourceInvalid, SourceUnavailable
+from factotum.tool_executor.sources.store import Definition, StoreUnavailable, UnknownSource
+from tests.support import tools
+from tests.support.composition import catalog_of, sources_of
+from tests.support.listed_source import Listed
+
+
+class Executor:
+    """One process's catalog and sources, over a folder that others may share."""
+
+    def __init__(self, catalog: Catalog, sources: Sources, kind: Listed) -> None:
+        self.catalog, self.sources, self.kind = catalog, sources, kind
+
+    def names(self, tenant: str = "acme") -> list[str]:
+        return [tool.spec.name for tool in self.catalog.tools(tenant) if tool.spec.system != "fake"]
+
+
+@asynccontextmanager
+async def executor(folder: Path, kind: Listed | None = None) -> AsyncIterator[Executor]:
+    kind = kind or Listed()
+    catalog = catalog_of(tools.connector)
+    async with sources_of(catalog, folder, kinds={"listed": kind}, read_seconds=0.2) as sources:
+        yield Executor(catalog, sources, kind)
+
+
+def definition(tenant: str = "acme", system: str = "list", config: str = "{}", document: bytes = b"") -> Definition:
+    return Definition(tenant, system, "listed", config, document)
+
+
+async def test_a_source_is_there_when_adding_returns_and_for_its_tenant_only(tmp_path: Path) -> None:
+    async with executor(tmp_path) as it:
+        listed = await it.sources.add(definition())
+        assert (listed.tools, listed.fault) == (("list.one", "list.two"), "")
+        assert it.names() == ["list.one", "list.two"] and it.names("globex") == []
+        await it.sources.add(definition("globex", document=b"three"))
+        assert it.names() == ["list.one", "list.two"] and it.names("globex") == ["list.three"]
+        assert [one.system for one in it.sources.listed("globex")] == ["list"] and it.sources.listed("initech") == []
+        with pytest.raises(UnknownTool):
+            it.catalog.tool("globex", "list.one")
+        assert it.catalog.origin("acme", "list") == "listed" and it.catalog.origin("acme", "fake") == "installed"
+
+
+async def test_what_cannot_be_added_changes_nothing(tmp_path: Path) -> None:
+    async with executor(tmp_path) as it:
+        before = await it.sources.add(definition())
+        it.kind.words = None
+        refused: list[tuple[Definition, type[Exception], str]] = [
+            (definition(), SourceUnavailable, "away"),
+            (definition(document=b"one bad"), SourceInvalid, "bad is no tool"),
+            (definition(document=b" "), SourceInvalid, "has no tools"),
+            (definition(config='{"suffix": 3, "hunter2": 1}'), SourceInvalid, "suffix"),
+            (Definition("acme", "list", "nothing", "{}"), SourceInvalid, "no kind of source 'nothing'"),
+            (definition(system="fake", document=b"one"), SystemTaken, "installed connector"),
+            (definition(system="A.b", document=b"one"), CallRefused, "system must match"),
+            (definition(system="big", document=b" " * (MOST_BYTES + 1)), CallRefused, "32 MiB"),
+            (definition(config='{"token": "secret://none"}', document=b"x"), SourceInvalid, "no secret 'none'"),
+        ]
+        for wanted, error, words in refused:
+            with pytest.raises(error, match=words):
+                await it.sources.add(wanted)
+            assert it.sources.listed("acme") == [before]
+            assert it.names() == ["list.one", "list.two"]
+    async with executor(tmp_path) as again:
+        assert again.sources.listed("acme") == [before]
+
+
+async def test_the_values_of_a_configuration_are_in_no_refusal(tmp_path: Path) -> None:
+    async with executor(tmp_path) as it:
+        with pytest.raises(SourceInvalid) as refused:
+            await it.sources.add(definition(config='{"suffix": {"password": "hunter2"}}'))
+        assert "hunter2" not in str(refused.value)
+
+
+async def test_a_source_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang(*_: object) -> bytes:
+        await asyncio.sleep(60)
+        return b""
+
+    async with executor(tmp_path) as it:
+        monkeypatch.setattr(it.kind, "read", hang)
+        with pytest.raises(SourceUnavailable, match=r"not read within 0\.2 s"):
+            await it.sources.add(definition())
+
+
+async def test_a_start_reaches_no_source(tmp_path: Path) -> None:
+    async with executor(tmp_path) as it:
+        added = await it.sources.add(definition(config='{"suffix": "_x"}'))
+    away = Listed()
+    away.words = None
+    async with executor(tmp_path, away) as again:
+        assert again.names() == ["list.one_x", "list.two_x"] and away.reads == 0
+        assert again.sources.listed("acme") == [added]
+        with pytest.raises(SourceUnavailable):
+            await again.sources.refresh("acme", "list")
+        assert again.names() == ["list.one_x", "list.two_x"]
+
+
+async def test_one_that_makes_no_tools_any_more_is_listed_with_its_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with executor(tmp_path) as it:
+        await it.sources.add(definition(system="broken", document=b"one"))
+        await it.sources.add(definition(system="raising", document=b"two"))
+        await it.sources.add(definition())
+    kind, real = Listed(), Listed.offer
+
+    def offer(self: Listed, system: str, *rest: object) -> object:
+        if system == "broken":
+            raise SourceInvalid("line 3 is wrong")
+        if system == "raising":
+            raise KeyError("hunter2")
+        return real(self, system, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Listed, "offer", offer)
+    async with executor(tmp_path, kind) as again:
+        assert again.names() == ["list.one", "list.two"]
+        broken, working, raising = again.sources.listed("acme")
+        assert (broken.fault, broken.tools, working.fault) == ("line 3 is wrong", (), "")
+        assert "refresh raising" in raising.fault and "hunter2" not in raising.fault
+
+
+async def test_refresh_says_what_changed(tmp_path: Path) -> None:
+    async with executor(tmp_path) as it:
+        await it.sources.add(definition())
+        it.kind.words = "two@2.0.0 three"
+        listed, changes = await it.sources.refresh("acme", "list")
+        assert (changes.added, changes.removed, changes.changed) == (("list.three",), ("list.one",), ("list.two",))
+        assert listed.tools == ("list.three", "list.two")
+        with pytest.raises(UnknownSource, match="tools list --sources"):
+            await it.sources.refresh("globex", "list")
+
+
+async def test_removing(tmp_path: Path) -> None:
+    async with executor(tmp_path) as it:
+        await it.sources.add(definition())
+        await it.sources.add(definition("globex"))
+        await it.sources.remove("acme", "list")
+        assert it.names() == [] and it.sources.listed("acme") == [] and it.names("globex") != []
+        with pytest.raises(UnknownSource):
+            await it.sources.remove("acme", "list")
+    async with executor(tmp_path) as again:
+        assert again.names() == [] and again.names("globex") == ["list.one", "list.two"]
+
+
+async def test_executors_learn_of_each_others_changes(tmp_path: Path) -> None:
+    async with executor(tmp_path) as one, executor(tmp_path) as other:
+        stop = asyncio.Event()
+        following = asyncio.create_task(other.sources.follow(stop, seconds=0.02))
+
+        async def seen(names: list[str]) -> None:
+            async with asyncio.timeout(5):
+                while other.names() != names:
+                    await asyncio.sleep(0.01)
+
+        await one.sources.add(definition())
+        await seen(["list.one", "list.two"])
+        await one.sources.add(definition(document=b"four"))
+        await seen(["list.four"])
+        assert other.kind.reads == 0
+        await one.sources.remove("acme", "list")
+        await seen([])
+        assert other.sources.listed("acme") == []
+        stop.set()
+        await following
+
+
+async def test_secrets_are_those_of_the_tenant(tmp_path: Path) -> None:
+    for tenant in ("acme", "globex"):
+        (tmp_path / "secrets" / tenant).mkdir(parents=True)
+        (tmp_path / "secrets" / tenant / "token").write_text(f"of {tenant}")
+    async with executor(tmp_path) as it:
+        for tenant in ("acme", "globex"):
+            await it.sources.add(definition(tenant, config='{"token": "secret://token"}'))
+        assert it.kind.seen == ["of acme", "of globex"]
+
+
+async def test_a_store_that_is_away_keeps_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with executor(tmp_path) as it:
+        await it.sources.add(definition())
+    with pytest.raises(StoreUnavailable):
+        await it.sources.look()
+    with pytest.raises(StoreUnavailable):
+        await it.sources.add(definition(document=b"five"))
+    assert it.names() == ["list.one", "list.two"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from factotum.connectors.protocols.egress import Egress, EgressSettings
@@ -41,7 +42,6 @@ class Caller:
     """How an operation is called.
 
     Attributes:
-        headers: sent with each call, unless the operation has a parameter of that name that was given.
         lenient: take answers that are not as described.
         redirects: follow those of reads.
     """
@@ -49,7 +49,6 @@ class Caller:
     interface: Interface
     effect: Effect
     proofs: tuple[Proof, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
     lenient: bool = False
     redirects: bool = False
 
@@ -60,14 +59,16 @@ class Caller:
         *,
         egress: Egress,
         settings: EgressSettings,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Answered:
         """The success that the operation answers with these arguments, which are valid.
+
+        `headers` are sent besides, but for those that are a parameter which is given.
 
         Raises the error that a refusal means, `Failed` for a success that is not as described: its effect is there.
         """
         with nothing_begun():
-            sending = self._headed(self.interface.sending(arguments), headers or {})
+            sending = _headed(self.interface.sending(arguments), headers)
         return await self._sent(sending, context, egress, settings)
 
     async def all_pages(
@@ -78,11 +79,12 @@ class Caller:
         *,
         egress: Egress,
         settings: EgressSettings,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Answered:
         """The answers of all pages as one, within the paging's bounds."""
         given: dict[str, Any] | None = paging.first(arguments)
         with nothing_begun():
-            sending = self._headed(self.interface.sending(given or {}), {})
+            sending = _headed(self.interface.sending(given or {}), headers)
         items: list[Any] = []
         for _ in range(paging.pages):
             answer = await self._sent(sending, context, egress, settings)
@@ -93,7 +95,7 @@ class Caller:
                 following = None if url is None else replace(sending, url=url)
             else:
                 given = paging.following(given or {}, answer.body)
-                following = None if given is None else self._headed(self.interface.sending(given), {})
+                following = None if given is None else _headed(self.interface.sending(given), headers)
             if following is None or len(items) >= paging.most_items:
                 complete = following is None and len(items) <= paging.most_items
                 break
@@ -101,15 +103,6 @@ class Caller:
         else:
             complete = False
         return replace(answer, body=paging.merged(answer.body, items[: paging.most_items]), complete=complete)
-
-    def _headed(self, sending: Sending, more: Mapping[str, str]) -> Sending:
-        headers = {**self.headers, **more}
-        # What the caller of the operation gave counts; the client's own Accept does not.
-        given = {name.lower() for name, _ in sending.headers} - {"accept"}
-        added = {name: value for name, value in headers.items() if name.lower() not in given}
-        replaced = {name.lower() for name in added}
-        kept = [pair for pair in sending.headers if pair[0].lower() not in replaced]
-        return replace(sending, headers=[*kept, *checked_headers(added)])
 
     async def _sent(
         self, sending: Sending, context: ToolContext[Any], egress: Egress, settings: EgressSettings
@@ -146,3 +139,12 @@ class Caller:
             effect_possible=self.effect is not Effect.NONE,
             status=status,
         )
+
+
+def _headed(sending: Sending, headers: Mapping[str, str]) -> Sending:
+    # What the caller of the operation gave counts; the client's own Accept does not.
+    given = {name.lower() for name, _ in sending.headers} - {"accept"}
+    added = {name: value for name, value in headers.items() if name.lower() not in given}
+    replaced = {name.lower() for name in added}
+    kept = [pair for pair in sending.headers if pair[0].lower() not in replaced]
+    return replace(sending, headers=[*kept, *checked_headers(added)])

@@ -26,9 +26,9 @@ _SENT = "application/json, application/x-www-form-urlencoded, a text or bytes"
 
 
 class Shape:
-    """What a value must be. Its `$defs` are gathered when a value is first looked at."""
+    """What a value must be. `definitions`, its `$defs`, are gathered when a value is first looked at."""
 
-    def __init__(self, schema: Schema | bool, definitions: Callable[[], Schema]) -> None:
+    def __init__(self, schema: Schema | bool, definitions: Callable[[], Schema] | None = None) -> None:
         self._schema = schema
         self._definitions = definitions
         self._validator: Validator | None = None
@@ -36,7 +36,9 @@ class Shape:
     def faults(self, value: Any) -> list[str]:
         """The places that are not as described, without their values."""
         if self._validator is None:
-            whole = {"$defs": self._definitions(), "allOf": [self._schema]}
+            whole = (
+                self._schema if self._definitions is None else {"$defs": self._definitions(), "allOf": [self._schema]}
+            )
             self._validator = Draft202012Validator(whole)
         found: Iterator[Any] = self._validator.iter_errors(value)
         return [
@@ -52,6 +54,7 @@ class Interface:
     Attributes:
         parameters: the operation's parameters by the names that they have in the arguments.
         body: the name that the body has there; None where there is none.
+        arguments: what `input_schema` asks for.
         answers: what each described success holds, by status (`200`, `2XX`, `default`) and content type; no content
             types: nothing is said of it; no statuses: nothing is said of any.
         security: alternatives of schemes with their scopes; None where the document says nothing.
@@ -63,6 +66,7 @@ class Interface:
     body: str | None
     input_schema: Schema
     output_schema: Schema
+    arguments: Shape
     answers: Mapping[str, Mapping[str, Shape]]
     security: tuple[Mapping[str, tuple[str, ...]], ...] | None
 
@@ -140,6 +144,7 @@ class Reader:
         )
         body = None if read.body is None else ("request_body" if "body" in parameters else "body")
         answers, output = self._answers(one)
+        asked = self._input(read, parameters, body)
         made = Interface(
             name=one.id or f"{one.method} {one.path}",
             # Without the document and its schemas, which would be kept for as long as the interface is.
@@ -152,8 +157,9 @@ class Reader:
             ),
             parameters={name: replace(parameter, schema={}) for name, parameter in parameters.items()},
             body=body,
-            input_schema=self._input(read, parameters, body),
+            input_schema=asked,
             output_schema=output,
+            arguments=Shape(asked),
             answers=answers,
             security=_security(one.found.get("security", self._document.get("security"))),
         )
@@ -204,6 +210,8 @@ class Reader:
         statuses = [int(key) for key in wanted if key.isdecimal()]
         exact = bool(statuses) and len(statuses) == len(wanted)
         properties: Schema = {"status": {"enum": sorted(statuses)} if exact else {"type": "integer"}}
+        if any(_names_location(self._document, responses[key]) for key in wanted):
+            properties["location"] = {"type": "string", "description": "Where what was made or begun is to be found."}
         if bodies:
             properties["body"] = bodies[0] if len(bodies) == 1 else {"anyOf": bodies}
         required = ["status", "body"] if always else ["status"]
@@ -239,6 +247,11 @@ def _told(kind: str, media: Any) -> Any:
     if is_json(kind) or "*" in kind:
         return (media.get("schema") if isinstance(media, dict) else None) or {}
     return {"type": "string"} if is_text(kind) else _BYTES
+
+
+def _names_location(document: Mapping[str, Any], response: Any) -> bool:
+    headers = openapi_document.followed(document, response).get("headers") or {}
+    return any(str(name).lower() == "location" for name in headers)
 
 
 def _keys(status: int) -> tuple[str, str, str]:

@@ -65,16 +65,22 @@ _ONE_MODERN = ("contains", "propertyNames", "if", "then", "else", "unevaluatedIt
 _MANY = ("allOf", "anyOf", "oneOf")
 _NAMED = ("properties",)
 _NAMED_MODERN = ("patternProperties", "dependentSchemas")
+_NAMES = ("patternProperties", "additionalProperties", "unevaluatedProperties", "propertyNames")
 _UNSUPPORTED = ("$dynamicRef", "$recursiveRef", "$id", "$anchor")
 
 
 class Schemas:
     """The schemas of one document, as they hold for what is sent or for what is answered: what is read-only is not
-    sent, what is write-only is not answered."""
+    sent, what is write-only is not answered.
+
+    Answers are not held to regular expressions: the pattern and the text are of one stranger, who could keep this
+    process busy for ever with the two.
+    """
 
     def __init__(self, document: Mapping[str, Any], *, sent: bool) -> None:
         self._document = document
         self._modern = not str(document.get("openapi", "")).startswith("3.0")
+        self._sent = sent
         self._hidden = "readOnly" if sent else "writeOnly"
         self._names: dict[str, str] = {}
         self._taken: set[str] = set()
@@ -130,6 +136,9 @@ class Schemas:
         if not isinstance(given, dict):
             raise SchemaInvalid(f"a schema is an object, not {type(given).__name__}")
         made: Schema = {}
+        if not self._sent and "patternProperties" in given:
+            # Without the names that it allows, no others can be said to be too many.
+            given = {keyword: value for keyword, value in given.items() if keyword not in _NAMES}
         if "$ref" in given:
             reference = given["$ref"]
             if not isinstance(reference, str) or not reference.startswith("#/"):
@@ -160,7 +169,7 @@ class Schemas:
                 if not _PLAIN[keyword](value):
                     raise SchemaInvalid(f"`{keyword}: {str(value)[:80]}` is not what {keyword} may be")
                 made[keyword] = value
-            elif keyword == "pattern" and isinstance(value, str) and _is_regex(value):
+            elif keyword == "pattern" and self._sent and isinstance(value, str) and _is_regex(value):
                 made[keyword] = value
 
     def _parts(self, given: Mapping[str, Any], made: Schema, references: set[str]) -> None:

@@ -1,0 +1,1 @@
+"""Sources of the kind openapi: operations of an OpenAPI 3.0 or 3.1 document become tools."""

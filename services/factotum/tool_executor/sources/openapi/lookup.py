@@ -1,0 +1,121 @@
+"""Asking an API what became of an effect, by a read of the same API."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from factotum.connectors.http_answers import asking
+from factotum.connectors.protocols.openapi_calls import Answered
+from factotum.connectors.protocols.openapi_places import at
+from factotum.sdk.errors import Ambiguous, NotFound
+from factotum.tool_executor.schema_model import SchemaModel
+from factotum.tool_executor.sources.openapi.config import Lookup
+from factotum.tool_executor.sources.openapi.templates import effect_key, filled
+from factotum.tool_executor.sources.openapi.tools import Context, Operation, OperationTool
+from factotum.tool_executor.wrappers.validated import faults
+
+# How far the system's clock may be behind ours.
+CLOCK_SKEW = timedelta(seconds=5)
+# Between two questions of a system whose reads lag behind.
+INTERVAL_SECONDS = 5.0
+
+
+class Asking:
+    """The reconciler of a tool.
+
+    A read that lags behind its system's writes is asked again until it has had its time, counted from the first
+    question: the attempt that is asked about has ended before. Only then is the effect not there.
+    """
+
+    def __init__(self, tool: OperationTool, lookup: Lookup, read: Operation) -> None:
+        self._tool = tool
+        self._lookup = lookup
+        self._read = read
+
+    async def __call__(self, given: SchemaModel, context: Context) -> SchemaModel | None:
+        arguments: dict[str, Any] = given.root
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._lookup.lag_seconds
+        while True:
+            answer = await self._answer(arguments, context)
+            items = [] if answer is None else self._items(answer.body)
+            found = [item for item in items if self._is_it(item, arguments, context)]
+            if found:
+                return self._told(found)
+            if answer is not None and not answer.complete:
+                raise Ambiguous(
+                    f"{self._read.caller.interface.name} has more than the bounds of its paging take, and the effect "
+                    f"of {self._tool.spec.name} is not among those: it may be among the others"
+                )
+            left = until - loop.time()
+            if left <= 0:
+                return None
+            await asyncio.sleep(min(left, INTERVAL_SECONDS))
+
+    async def _answer(self, arguments: dict[str, Any], context: Context) -> Answered | None:
+        """None for what is not found."""
+        interface = self._read.caller.interface
+        wanted = filled(self._lookup.arguments, arguments, effect_key(context))
+        wanted = {name: value for name, value in wanted.items() if value is not None}
+        if wrong := interface.arguments.faults(wanted):
+            raise Ambiguous(
+                f"{self._tool.spec.name} cannot be asked for by {interface.name}, whose arguments would be wrong: "
+                f"{'; '.join(wrong)}"
+            )
+        with asking(self._tool.spec.system):
+            try:
+                return await self._read.answer(wanted, context, paging=self._read.terms.paging)
+            except NotFound:
+                return None
+
+    def _items(self, body: Any) -> list[Any]:
+        items = at(body, self._lookup.items)
+        if items is None:
+            return []
+        return items if isinstance(items, list) else [items]
+
+    def _is_it(self, item: Any, arguments: dict[str, Any], context: Context) -> bool:
+        key = effect_key(context)
+        for place, template in self._lookup.match.items():
+            value, wanted = at(item, place), filled(template, arguments, key)
+            if not (value == wanted or (isinstance(value, list) and wanted in value)):
+                return False
+        for place, template in self._lookup.contains.items():
+            text, wanted = at(item, place), filled(template, arguments, key)
+            if not (isinstance(text, str) and isinstance(wanted, str) and wanted and wanted in text):
+                return False
+        return not self._lookup.created or self._made_since(item, context)
+
+    def _made_since(self, item: Any, context: Context) -> bool:
+        try:
+            made = datetime.fromisoformat(str(at(item, self._lookup.created)))
+        except ValueError:
+            made = None
+        if made is None or made.tzinfo is None:
+            raise Ambiguous(
+                f"{self._tool.spec.system} has what {self._tool.spec.name} may have made and does not say at "
+                f"{self._lookup.created} when that was"
+            )
+        return made >= context.started_at - CLOCK_SKEW
+
+    def _told(self, found: list[Any]) -> SchemaModel:
+        name = self._tool.spec.name
+        if len(found) > 1:
+            raise Ambiguous(f"{len(found)} things are what {name} may have made: which one it is cannot be told")
+        properties = self._tool.spec.output_schema["properties"]
+        output = {"status": properties["status"].get("enum", [200])[0]}
+        if "body" in properties:
+            output["body"] = found[0]
+        try:
+            return self._tool.output.model_validate(output)
+        except ValidationError as error:
+            if self._read.caller.lenient:
+                return self._tool.output(output)
+            raise Ambiguous(
+                f"the effect of {name} is there, as {self._read.caller.interface.name} says, in another form than the "
+                f"output has: {faults(error)}"
+            ) from None

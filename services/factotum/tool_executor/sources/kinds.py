@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from factotum.tool_executor.sources.mcp.source import McpSource
+from factotum.tool_executor.sources.openapi.source import OpenapiSource
 from factotum.tool_executor.sources.source import AnySource
 
-_SOURCES: list[AnySource] = [McpSource()]
+_SOURCES: list[AnySource] = [McpSource(), OpenapiSource()]
 
 KINDS: Mapping[str, AnySource] = {source.kind: source for source in _SOURCES}

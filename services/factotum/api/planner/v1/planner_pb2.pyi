@@ -550,6 +550,7 @@ class StartRunRequest(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     INPUT_JSON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     procedure: _builtins.str
     """namespace/name."""
@@ -558,6 +559,10 @@ class StartRunRequest(_message.Message):
     input_json: _builtins.str
     request_id: _builtins.str
     """At most 256 characters."""
+    user: _builtins.str
+    """The person that the run acts for, whose permission it has; empty: nobody, and it has that of the procedure. What
+    asks answers for it: the planner does not know whether it is true. At most 256 characters.
+    """
     def __init__(
         self,
         *,
@@ -566,10 +571,11 @@ class StartRunRequest(_message.Message):
         version: _builtins.str = ...,
         input_json: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        user: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_json", b"input_json", "procedure", b"procedure", "request_id", b"request_id", "tenant", b"tenant", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_json", b"input_json", "procedure", b"procedure", "request_id", b"request_id", "tenant", b"tenant", "user", b"user", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -84,6 +84,11 @@ class ToolExecutorServiceStub:
                 request_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AuthorizeRequest.SerializeToString,
                 response_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AuthorizeResponse.FromString,
                 _registered_method=True)
+        self.AuthorizePlan = channel.unary_unary(
+                '/factotum.api.tools.v1.ToolExecutorService/AuthorizePlan',
+                request_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AuthorizePlanRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AuthorizePlanResponse.FromString,
+                _registered_method=True)
         self.ListEffects = channel.unary_unary(
                 '/factotum.api.tools.v1.ToolExecutorService/ListEffects',
                 request_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.ListEffectsRequest.SerializeToString,
@@ -171,7 +176,16 @@ class ToolExecutorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Authorize(self, request, context):
-        """What policy says of a call, and why, without making it.
+        """What policy says of a call, and why, without making it. What is only known of a call that is made, such as who
+        approved it, is not known here.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AuthorizePlan(self, request, context):
+        """The same of all calls of a plan at once. A tool that there is not, or arguments that it does not take, are no
+        error here: their verdict is DEPENDS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -243,6 +257,11 @@ def add_ToolExecutorServiceServicer_to_server(servicer, server):
                     servicer.Authorize,
                     request_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AuthorizeRequest.FromString,
                     response_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AuthorizeResponse.SerializeToString,
+            ),
+            'AuthorizePlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.AuthorizePlan,
+                    request_deserializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AuthorizePlanRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AuthorizePlanResponse.SerializeToString,
             ),
             'ListEffects': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEffects,
@@ -525,6 +544,33 @@ class ToolExecutorService:
             '/factotum.api.tools.v1.ToolExecutorService/Authorize',
             factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AuthorizeRequest.SerializeToString,
             factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AuthorizeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AuthorizePlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.tools.v1.ToolExecutorService/AuthorizePlan',
+            factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AuthorizePlanRequest.SerializeToString,
+            factotum_dot_api_dot_tools_dot_v1_dot_tools__pb2.AuthorizePlanResponse.FromString,
             options,
             channel_credentials,
             insecure,

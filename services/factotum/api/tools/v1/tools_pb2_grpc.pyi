@@ -62,7 +62,13 @@ class ToolExecutorServiceStub:
     RefreshSource: _grpc.UnaryUnaryMultiCallable[_tools_pb2.RefreshSourceRequest, _tools_pb2.RefreshSourceResponse]
     """Reads a source anew; where that fails, what was read before stays and the answer is as of `AddSource`."""
     Authorize: _grpc.UnaryUnaryMultiCallable[_tools_pb2.AuthorizeRequest, _tools_pb2.AuthorizeResponse]
-    """What policy says of a call, and why, without making it."""
+    """What policy says of a call, and why, without making it. What is only known of a call that is made, such as who
+    approved it, is not known here.
+    """
+    AuthorizePlan: _grpc.UnaryUnaryMultiCallable[_tools_pb2.AuthorizePlanRequest, _tools_pb2.AuthorizePlanResponse]
+    """The same of all calls of a plan at once. A tool that there is not, or arguments that it does not take, are no
+    error here: their verdict is DEPENDS.
+    """
     ListEffects: _grpc.UnaryUnaryMultiCallable[_tools_pb2.ListEffectsRequest, _tools_pb2.ListEffectsResponse]
     """Entries of the effect ledger of one tenant, newest first."""
     ResolveEffect: _grpc.UnaryUnaryMultiCallable[_tools_pb2.ResolveEffectRequest, _tools_pb2.ResolveEffectResponse]
@@ -102,7 +108,13 @@ class ToolExecutorServiceAsyncStub(ToolExecutorServiceStub):
     RefreshSource: _aio.UnaryUnaryMultiCallable[_tools_pb2.RefreshSourceRequest, _tools_pb2.RefreshSourceResponse]  # type: ignore[assignment]
     """Reads a source anew; where that fails, what was read before stays and the answer is as of `AddSource`."""
     Authorize: _aio.UnaryUnaryMultiCallable[_tools_pb2.AuthorizeRequest, _tools_pb2.AuthorizeResponse]  # type: ignore[assignment]
-    """What policy says of a call, and why, without making it."""
+    """What policy says of a call, and why, without making it. What is only known of a call that is made, such as who
+    approved it, is not known here.
+    """
+    AuthorizePlan: _aio.UnaryUnaryMultiCallable[_tools_pb2.AuthorizePlanRequest, _tools_pb2.AuthorizePlanResponse]  # type: ignore[assignment]
+    """The same of all calls of a plan at once. A tool that there is not, or arguments that it does not take, are no
+    error here: their verdict is DEPENDS.
+    """
     ListEffects: _aio.UnaryUnaryMultiCallable[_tools_pb2.ListEffectsRequest, _tools_pb2.ListEffectsResponse]  # type: ignore[assignment]
     """Entries of the effect ledger of one tenant, newest first."""
     ResolveEffect: _aio.UnaryUnaryMultiCallable[_tools_pb2.ResolveEffectRequest, _tools_pb2.ResolveEffectResponse]  # type: ignore[assignment]
@@ -199,7 +211,19 @@ class ToolExecutorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tools_pb2.AuthorizeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tools_pb2.AuthorizeResponse, _abc.Awaitable[_tools_pb2.AuthorizeResponse]]:
-        """What policy says of a call, and why, without making it."""
+        """What policy says of a call, and why, without making it. What is only known of a call that is made, such as who
+        approved it, is not known here.
+        """
+
+    @_abc_1.abstractmethod
+    def AuthorizePlan(
+        self,
+        request: _tools_pb2.AuthorizePlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tools_pb2.AuthorizePlanResponse, _abc.Awaitable[_tools_pb2.AuthorizePlanResponse]]:
+        """The same of all calls of a plan at once. A tool that there is not, or arguments that it does not take, are no
+        error here: their verdict is DEPENDS.
+        """
 
     @_abc_1.abstractmethod
     def ListEffects(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,6 +18,7 @@ from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.execution import Executor
 from factotum.tool_executor.ledger import Ledger
+from factotum.tool_executor.limits import BreakerRules, Limits
 from factotum.tool_executor.policy.judging import Judge
 from factotum.tool_executor.policy.policies import policies
 from factotum.tool_executor.registry import AnyConnector, Registry
@@ -71,6 +72,12 @@ async def sources_of(
         yield sources
 
 
+# No breaker opens, so that a test may have a system fail as often as it likes.
+UNBROKEN = Limits(
+    line_seconds=0.2, breaker=BreakerRules(failures=0, window=timedelta(seconds=30), cool_down=timedelta(seconds=5))
+)
+
+
 def executor_of(
     catalog: Catalog,
     ledger: Ledger,
@@ -82,6 +89,7 @@ def executor_of(
     now: Callable[[], datetime] = clock.now,
     new_id: Callable[[], str] = lambda: uuid4().hex,
     permits: Permits | None = None,
+    limits: Limits = UNBROKEN,
 ) -> Executor:
     """An executor over these tools.
 
@@ -94,6 +102,7 @@ def executor_of(
         permits=permits or permits_of(),
         contexts=contexts_of(catalog, secrets=secrets, now=now),
         ledger=ledger,
+        limits=limits,
         sandbox=Bubblewrap(),
         lease_seconds=lease_seconds,
         ambiguous_retry_seconds=ambiguous_retry_seconds,

@@ -46,6 +46,18 @@ class EffectUnderWay(Unavailable):
         self.retry_after = retry_after
 
 
+class SystemResting(Unavailable):
+    """A system that did not answer is left alone for a moment; nothing was done.
+
+    Args:
+        retry_after: seconds until it is worth asking again.
+    """
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message, effect_possible=False)
+        self.retry_after = retry_after
+
+
 class EffectAmbiguous(Ambiguous):
     """A person has to say whether the effect happened; until then each retry is answered with this.
 
@@ -70,6 +82,6 @@ def presentable(message: str) -> str:
 
 def retry_after(error: ToolError) -> float:
     """Seconds to wait before a retry; 0 where nobody said."""
-    if isinstance(error, RateLimited | EffectUnderWay | EffectAmbiguous):
+    if isinstance(error, RateLimited | SystemResting | EffectUnderWay | EffectAmbiguous):
         return error.retry_after or 0.0
     return 0.0

@@ -16,6 +16,7 @@ from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.errors import CallRefused
 from factotum.tool_executor.ledger import Ledger
+from factotum.tool_executor.limits import Breakers, Limits
 from factotum.tool_executor.narrowing import narrowed
 from factotum.tool_executor.wrappers import invoked
 from factotum.tool_executor.wrappers.approved import Approved
@@ -23,6 +24,7 @@ from factotum.tool_executor.wrappers.authorised import Authorised, Permits
 from factotum.tool_executor.wrappers.contained import Contained
 from factotum.tool_executor.wrappers.interruptible import Interruptible
 from factotum.tool_executor.wrappers.ledgered import Ledgered
+from factotum.tool_executor.wrappers.limited import Limited
 from factotum.tool_executor.wrappers.observed import Observed
 from factotum.tool_executor.wrappers.reported import Reported
 from factotum.tool_executor.wrappers.revealed import Revealed
@@ -30,6 +32,7 @@ from factotum.tool_executor.wrappers.sandboxed import Sandboxed
 from factotum.tool_executor.wrappers.settling import Settling
 from factotum.tool_executor.wrappers.timed import Timed
 from factotum.tool_executor.wrappers.validated import Validated
+from factotum.tool_executor.wrappers.watched import Watched
 
 MAX_KEY_LENGTH = 512
 MAX_ORIGIN_LENGTH = 1024
@@ -55,6 +58,7 @@ class Executor:
         permits: Permits,
         sandbox: Sandbox,
         ledger: Ledger,
+        limits: Limits,
         lease_seconds: float,
         ambiguous_retry_seconds: float,
         cancel_grace_seconds: float = under_way.GRACE_SECONDS,
@@ -65,15 +69,22 @@ class Executor:
         self._contexts = contexts
         self._now = now
         self._under_way = under_way.UnderWay(grace_seconds=cancel_grace_seconds)
+        breakers = Breakers(limits.breaker)
         # From the inside out. What decides whether a call may be made belongs between validated and
         # ledgered; what decides how it is made, inside ledgered.
         self._ledgered = Ledgered(
             Contained(
-                Interruptible(
-                    Sandboxed(Timed(Reported(Revealed(invoked.act))), sandbox=sandbox), under_way=self._under_way
+                Watched(
+                    Interruptible(
+                        Sandboxed(Timed(Reported(Revealed(invoked.act))), sandbox=sandbox), under_way=self._under_way
+                    ),
+                    breakers=breakers,
+                    now=now,
                 )
             ),
-            Contained(Sandboxed(Timed(Revealed(invoked.ask)), sandbox=sandbox)),
+            Contained(
+                Watched(Sandboxed(Timed(Revealed(invoked.ask)), sandbox=sandbox), breakers=breakers, now=now)
+            ),
             ledger=ledger,
             observe=lambda call, answer, attempt: observations.publication(call, answer, attempt=attempt),
             lease_seconds=lease_seconds,
@@ -81,7 +92,8 @@ class Executor:
             now=now,
             new_id=new_id,
         )
-        authorised = Authorised(Approved(self._ledgered), permits=permits, catalog=catalog)
+        limited = Limited(self._ledgered, breakers=breakers, line_seconds=limits.line_seconds, now=now)
+        authorised = Authorised(Approved(limited), permits=permits, catalog=catalog)
         validated = Validated(authorised, contexts=contexts)
         settling = Settling(validated, ledger=ledger, ambiguous_retry_seconds=ambiguous_retry_seconds, now=now)
         self._handle: Callable[[Call], Awaitable[Answer]] = Observed(

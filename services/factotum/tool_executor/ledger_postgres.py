@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import structlog
 
+from factotum.tool_executor import ledger_postgres_statements as statements
 from factotum.tool_executor.calls import Origin
 from factotum.tool_executor.errors import LedgerUnavailable
 from factotum.tool_executor.ledger import (
@@ -62,88 +63,6 @@ _SETTINGS = {
     # One that lost its executor, and holds what that had taken out of the outbox.
     "idle_in_transaction_session_timeout": "60s",
 }
-
-# A new key, which most are, in one statement: nothing is written where there is an entry.
-_BEGIN = """
-INSERT INTO factotum_effects (
-    tenant, key, tool, tool_version, arguments_sha256, arguments_json,
-    run_id, step, iteration, procedure, event_source, event_id, "user",
-    state, attempts, started_at, updated_at, lease_owner, lease_until
-)
-VALUES (
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-    'started', 1, $14, $14, $15, COALESCE($16::timestamptz, clock_timestamp()) + $17::interval
-)
-ON CONFLICT (tenant, key) DO NOTHING
-RETURNING true
-"""
-
-_FIND = "SELECT * FROM factotum_effects WHERE tenant = $1 AND key = $2"
-
-_FIND_LOCKED = """
-SELECT *, COALESCE($3::timestamptz, clock_timestamp()) AS here
-FROM factotum_effects WHERE tenant = $1 AND key = $2 FOR UPDATE
-"""
-
-_TAKE_UP = """
-UPDATE factotum_effects SET
-    state = 'started', attempts = $3, tool_version = $4, lease_owner = $5, lease_until = $6, updated_at = $7,
-    doubt = $8, arguments_json = $9, arguments_sha256 = $10
-WHERE tenant = $1 AND key = $2
-"""
-
-_RENEW = """
-UPDATE factotum_effects SET lease_until = COALESCE($4::timestamptz, clock_timestamp()) + $5::interval
-WHERE tenant = $1 AND key = $2 AND lease_owner = $3
-RETURNING true
-"""
-
-# One statement is one transaction: the state and what is told of it.
-_SETTLE = """
-WITH settled AS (
-    UPDATE factotum_effects SET
-        state = $4, reason = $5, observation = $6, reconciled = $7, updated_at = $8, doubt = $9,
-        arguments_json = CASE WHEN $10 THEN arguments_json END, lease_owner = NULL, lease_until = NULL
-    WHERE tenant = $1 AND key = $2 AND lease_owner = $3
-    RETURNING true
-), told AS (
-    INSERT INTO factotum_outbox (message_key, value, traceparent)
-    SELECT one.* FROM unnest($11::text[], $12::bytea[], $13::text[]) AS one WHERE EXISTS (SELECT FROM settled)
-)
-SELECT count(*) FROM settled
-"""
-
-_RESOLVE = """
-UPDATE factotum_effects SET
-    state = $3, reason = $4, observation = $5, updated_at = $6, doubt = false, arguments_json = NULL
-WHERE tenant = $1 AND key = $2
-"""
-
-_LIST = """
-SELECT * FROM factotum_effects WHERE tenant = $1 AND state = ANY($2::text[]) AND ($3 = '' OR run_id = $3)
-ORDER BY started_at DESC, key LIMIT $4
-"""
-
-_PUT = """
-INSERT INTO factotum_outbox (message_key, value, traceparent)
-SELECT * FROM unnest($1::text[], $2::bytea[], $3::text[])
-"""
-
-_TAKE = """
-SELECT id, message_key, value, traceparent FROM factotum_outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
-"""
-
-_FORGET = """
-WITH forgotten AS (
-    DELETE FROM factotum_effects WHERE (tenant, key) IN (
-        SELECT tenant, key FROM factotum_effects
-        WHERE state IN ('done', 'failed') AND NOT doubt AND updated_at < $1
-        ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED
-    )
-    RETURNING true
-)
-SELECT count(*) FROM forgotten
-"""
 
 
 class PostgresLedger:
@@ -205,7 +124,7 @@ class PostgresLedger:
     async def renew(self, tenant: str, key: str, owner: str, *, now: datetime, lease_until: datetime) -> bool:
         async with self._connection() as db:
             values = (tenant, key, owner, self._clock(now), lease_until - now)
-            return bool(await db.fetchval(_RENEW, *values))
+            return bool(await db.fetchval(statements.RENEW, *values))
 
     async def settle(self, settlement: Settlement) -> bool:
         return await self._insist(lambda db: _settle(db, settlement))
@@ -221,22 +140,22 @@ class PostgresLedger:
         publications: Sequence[Publication] = (),
     ) -> Entry:
         async with self._connection() as db, db.transaction():
-            row = await db.fetchrow(_FIND_LOCKED, tenant, key, None)
+            row = await db.fetchrow(statements.FIND_LOCKED, tenant, key, None)
             found = None if row is None else _entry(row)
             entry = resolved(found, tenant, key, output_json=output_json, reason=_text(reason), now=now)
-            await db.execute(_RESOLVE, tenant, key, entry.state.value, entry.reason, entry.observation, now)
+            await db.execute(statements.RESOLVE, tenant, key, entry.state.value, entry.reason, entry.observation, now)
             await _put(db, publications)
             return entry
 
     async def entry(self, tenant: str, key: str) -> Entry | None:
         async with self._connection() as db:
-            row = await db.fetchrow(_FIND, tenant, key)
+            row = await db.fetchrow(statements.FIND, tenant, key)
             return None if row is None else _entry(row)
 
     async def entries(self, tenant: str, *, states: Sequence[State], limit: int, run_id: str) -> list[Entry]:
         async with self._connection() as db:
             chosen = [state.value for state in states or State]
-            return [_entry(row) for row in await db.fetch(_LIST, tenant, chosen, run_id, limit)]
+            return [_entry(row) for row in await db.fetch(statements.LIST, tenant, chosen, run_id, limit)]
 
     async def publish_later(self, publications: Sequence[Publication]) -> None:
         async with self._connection() as db:
@@ -246,34 +165,36 @@ class PostgresLedger:
     async def taken(self, limit: int) -> AsyncIterator[Taken]:
         # The locks of the transaction are what keeps others away, and end with it or with this process.
         async with self._connection() as db, db.transaction():
-            taken = Taken([(row[0], Publication(row[1], row[2], row[3])) for row in await db.fetch(_TAKE, limit)])
+            taken = Taken(
+                [(row[0], Publication(row[1], row[2], row[3])) for row in await db.fetch(statements.TAKE, limit)]
+            )
             failure: BaseException | None = None
             try:
                 yield taken
             except BaseException as error:  # of the block: what was published by then is taken out all the same
                 failure = error
             if taken.published:
-                await db.execute("DELETE FROM factotum_outbox WHERE id = ANY($1::bigint[])", taken.published)
+                await db.execute(statements.TAKE_OUT, taken.published)
         if failure is not None:
             raise failure
 
     async def forget(self, before: datetime, *, limit: int) -> int:
         async with self._connection() as db:
-            forgotten: int = await db.fetchval(_FORGET, before, limit)
+            forgotten: int = await db.fetchval(statements.FORGET, before, limit)
             return forgotten
 
     async def _claim(self, db: Connection, claim: Claim) -> Decision:
         clock, lease, origin = self._clock(claim.now), claim.lease_until - claim.now, claim.origin
         for _ in range(MOST_LOOKS):
             if not claim.settle and await db.fetchval(
-                _BEGIN,
+                statements.BEGIN,
                 *(claim.tenant, claim.key, claim.tool, claim.tool_version, claim.arguments_sha256),
                 *(claim.arguments_json, origin.run_id, origin.step, origin.iteration, origin.procedure),
                 *(origin.event_source, origin.event_id, origin.user, claim.now, claim.owner, clock, lease),
             ):
                 return decide(None, claim, ambiguous_retry_seconds=self._ambiguous_retry)
             async with db.transaction():
-                row = await db.fetchrow(_FIND_LOCKED, claim.tenant, claim.key, clock)
+                row = await db.fetchrow(statements.FIND_LOCKED, claim.tenant, claim.key, clock)
                 if row is None and not claim.settle:
                     continue  # forgotten since: it is a new key
                 here = claim.now if row is None else row["here"]
@@ -281,7 +202,7 @@ class PostgresLedger:
                 decision = decide(entry, replace(claim, now=here), ambiguous_retry_seconds=self._ambiguous_retry)
                 if isinstance(decision, Granted):
                     await db.execute(
-                        _TAKE_UP,
+                        statements.TAKE_UP,
                         *(claim.tenant, claim.key, decision.attempt, claim.tool_version, claim.owner, here + lease),
                         *(claim.now, decision.doubt, claim.arguments_json, claim.arguments_sha256),
                     )
@@ -331,7 +252,7 @@ class PostgresLedger:
 async def _settle(db: Connection, settlement: Settlement) -> bool:
     unknown = settlement.state in (State.STARTED, State.AMBIGUOUS)
     changed = await db.fetchval(
-        _SETTLE,
+        statements.SETTLE,
         *(settlement.tenant, settlement.key, settlement.owner, settlement.state.value, _text(settlement.reason)),
         *(settlement.observation, settlement.reconciled, settlement.now, settlement.doubt, unknown),
         *_columns(settlement.publications),
@@ -339,7 +260,7 @@ async def _settle(db: Connection, settlement: Settlement) -> bool:
     if changed:
         return True
     # Settled by a statement whose answer was lost, or nobody's business any more.
-    row = await db.fetchrow(_FIND, settlement.tenant, settlement.key)
+    row = await db.fetchrow(statements.FIND, settlement.tenant, settlement.key)
     entry = None if row is None else _entry(row)
     return entry is not None and (
         (entry.lease_owner, entry.state, entry.updated_at, entry.observation)
@@ -349,7 +270,7 @@ async def _settle(db: Connection, settlement: Settlement) -> bool:
 
 async def _put(db: Connection, publications: Sequence[Publication]) -> None:
     if publications:
-        await db.execute(_PUT, *_columns(publications))
+        await db.execute(statements.PUT, *_columns(publications))
 
 
 def _columns(publications: Sequence[Publication]) -> tuple[list[str], list[bytes], list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from uuid import uuid4
 
 import structlog
@@ -22,13 +23,14 @@ from factotum.tool_executor.execution import Executor
 from factotum.tool_executor.grpc import SERVICE, ToolExecutorServicer
 from factotum.tool_executor.ledger_postgres import PostgresLedger
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
+from factotum.tool_executor.limits import BreakerRules, Limits
 from factotum.tool_executor.outbox import Outbox
 from factotum.tool_executor.policy.folders import Permission
 from factotum.tool_executor.policy.policies import PoliciesInvalid
 from factotum.tool_executor.resolution import Resolver
 from factotum.tool_executor.retention import Retention
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
-from factotum.tool_executor.settings import Settings
+from factotum.tool_executor.settings import LimitSettings, Settings
 from factotum.tool_executor.sources import file as sources_file
 from factotum.tool_executor.sources.adding import Sources
 from factotum.tool_executor.sources.kinds import KINDS
@@ -68,6 +70,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             contexts=contexts,
             permits=permission,
             ledger=ledger,
+            limits=_limits(settings.limits),
             sandbox=Bubblewrap(),
             lease_seconds=settings.lease_seconds,
             ambiguous_retry_seconds=settings.ambiguous_retry_seconds,
@@ -129,6 +132,15 @@ async def _secret(secrets: SecretDirectory, tenant: str, reference: str) -> str:
         return secrets.resolve(tenant, reference)
     except UnknownSecret as error:
         raise NotPermitted(str(error)) from error
+
+
+def _limits(settings: LimitSettings) -> Limits:
+    breaker = BreakerRules(
+        failures=settings.breaker_failures,
+        window=timedelta(seconds=settings.breaker_window_seconds),
+        cool_down=timedelta(seconds=settings.breaker_cool_down_seconds),
+    )
+    return Limits(line_seconds=settings.line_seconds, breaker=breaker)
 
 
 def _ledger(settings: Settings) -> SqliteLedger | PostgresLedger:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from factotum.runtime.settings import GrpcSettings, KafkaSettings, ProcessSettings, SecretsSettings
+from factotum.runtime.settings import GrpcSettings, KafkaSettings, Part, ProcessSettings, SecretsSettings
 from factotum.tool_executor import under_way
 from factotum.tool_executor.policy.folders import STARTER
 
@@ -19,6 +19,19 @@ def _of_postgres(url: SecretStr) -> SecretStr:
 
 
 LedgerUrl = Annotated[SecretStr, AfterValidator(_of_postgres)]
+
+
+class LimitSettings(Part):
+    line_seconds: float = Field(
+        default=1.0, gt=0, description="how long a call waits for its turn where a tool takes so many at once"
+    )
+    breaker_failures: int = Field(
+        default=10,
+        ge=0,
+        description="after so many calls in a row that a system did not answer it is left alone for a while; 0: never",
+    )
+    breaker_window_seconds: float = Field(default=30.0, gt=0, description="in which those many have to be")
+    breaker_cool_down_seconds: float = Field(default=5.0, gt=0, description="until one call may try again")
 
 
 class Settings(ProcessSettings):
@@ -60,6 +73,7 @@ class Settings(ProcessSettings):
         description="how long an effect is remembered of which all is known; longer than Temporal keeps a run that "
         "somebody may reset, 0: for ever",
     )
+    limits: LimitSettings = LimitSettings()
     lease_seconds: float = Field(
         default=5.0, gt=0, description="how long a call that nobody renews any more keeps a retry waiting"
     )

@@ -15,15 +15,14 @@ from factotum.tool_executor.calls import Origin
 from factotum.tool_executor.errors import CallRefused, UnknownTool, retry_after
 from factotum.tool_executor.ledger import State
 from tests.support import tools
-from tests.support.ledgers import Open
 from tests.support.tool_executor import AMBIGUOUS_RETRY_SECONDS, LEASE_SECONDS, Bench, bench
 
 EFFECTS = ["create", "send", "put"]
 
 
 @pytest.fixture
-async def b(tmp_path: Path, opened: Open) -> AsyncIterator[Bench]:
-    async with bench(tmp_path, opened) as made:
+async def b(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with bench(tmp_path) as made:
         yield made
 
 

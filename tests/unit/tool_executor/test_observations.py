@@ -11,13 +11,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from factotum.events.types import OBSERVATION_TYPE
 from factotum.tool_executor.wrappers import observed
 from tests.support import tools
-from tests.support.ledgers import Open, waiting
+from tests.support.ledgers import waiting
 from tests.support.tool_executor import Bench, bench
 
 
 @pytest.fixture
-async def b(tmp_path: Path, opened: Open) -> AsyncIterator[Bench]:
-    async with bench(tmp_path, opened) as made:
+async def b(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with bench(tmp_path) as made:
         yield made
 
 

@@ -12,15 +12,14 @@ from factotum.tool_executor.errors import CallRefused
 from factotum.tool_executor.ledger import Entry, State
 from tests.support import tools
 from tests.support.composition import catalog_of, contexts_of
-from tests.support.ledgers import Open
 from tests.support.tool_executor import Bench, bench
 
 KEY = "run:/do/0/x:0"
 
 
 @pytest.fixture
-async def b(tmp_path: Path, opened: Open) -> AsyncIterator[Bench]:
-    async with bench(tmp_path, opened) as made:
+async def b(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with bench(tmp_path) as made:
         yield made
 
 

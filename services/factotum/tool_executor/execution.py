@@ -82,9 +82,7 @@ class Executor:
                     now=now,
                 )
             ),
-            Contained(
-                Watched(Sandboxed(Timed(Revealed(invoked.ask)), sandbox=sandbox), breakers=breakers, now=now)
-            ),
+            Contained(Watched(Sandboxed(Timed(Revealed(invoked.ask)), sandbox=sandbox), breakers=breakers, now=now)),
             ledger=ledger,
             observe=lambda call, answer, attempt: observations.publication(call, answer, attempt=attempt),
             lease_seconds=lease_seconds,

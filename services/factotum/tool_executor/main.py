@@ -96,10 +96,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         server = GrpcServer(
             settings.grpc, [SERVICE], [lambda server: add_ToolExecutorServiceServicer_to_server(servicer, server)]
         )
-        publishing = asyncio.gather(
-            Outbox(ledger, producer).run(stop),
-            Retention(ledger, days=settings.effects_kept_days, now=clock.now).run(stop),
-        )
+        retention = Retention(ledger, days=settings.effects_kept_days, now=clock.now)
+        publishing = asyncio.create_task(_kept_up(Outbox(ledger, producer), retention, stop))
         following = [
             asyncio.create_task(sources.follow(stop, seconds=settings.sources_look_seconds)),
             asyncio.create_task(sources_file.bring_about(wanted, sources)),
@@ -132,6 +130,10 @@ async def _secret(secrets: SecretDirectory, tenant: str, reference: str) -> str:
         return secrets.resolve(tenant, reference)
     except UnknownSecret as error:
         raise NotPermitted(str(error)) from error
+
+
+async def _kept_up(outbox: Outbox, retention: Retention, stop: asyncio.Event) -> None:
+    await asyncio.gather(outbox.run(stop), retention.run(stop))
 
 
 def _limits(settings: LimitSettings) -> Limits:

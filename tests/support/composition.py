@@ -21,6 +21,7 @@ from factotum.tool_executor.ledger import Ledger
 from factotum.tool_executor.limits import BreakerRules, Limits
 from factotum.tool_executor.policy.judging import Judge
 from factotum.tool_executor.policy.policies import policies
+from factotum.tool_executor.probing import Prober, Secrets
 from factotum.tool_executor.registry import AnyConnector, Registry
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from factotum.tool_executor.sources.adding import Sources
@@ -57,16 +58,8 @@ async def sources_of(
     now: Callable[[], datetime] = clock.now,
 ) -> AsyncIterator[Sources]:
     """The sources that are kept in the folder, or where `url` says; secrets are in `folder`/secrets."""
-    secrets = SecretDirectory(folder / "secrets")
-
-    async def secret(tenant: str, reference: str) -> str:
-        try:
-            return secrets.resolve(tenant, reference)
-        except UnknownSecret as error:
-            raise NotPermitted(str(error)) from error
-
     async with SourceStore(url or f"sqlite:///{folder / 'sources.sqlite'}") as store:
-        maker = Maker(kinds=kinds, secret=secret, read_seconds=read_seconds)
+        maker = Maker(kinds=kinds, secret=_secret_in(folder / "secrets"), read_seconds=read_seconds)
         sources = Sources(maker=maker, store=store, catalog=catalog, now=now)
         await sources.look()
         yield sources
@@ -76,6 +69,30 @@ async def sources_of(
 UNBROKEN = Limits(
     line_seconds=0.2, breaker=BreakerRules(failures=0, window=timedelta(seconds=30), cool_down=timedelta(seconds=5))
 )
+
+
+def prober_of(
+    catalog: Catalog, sources: Sources, executor: Executor, *, secrets: Path, permits: Permits | None = None
+) -> Prober:
+    return Prober(
+        catalog=catalog,
+        sources=sources,
+        executor=executor,
+        permits=permits or permits_of(),
+        secret=_secret_in(secrets),
+    )
+
+
+def _secret_in(folder: Path) -> Secrets:
+    secrets = SecretDirectory(folder)
+
+    async def secret(tenant: str, reference: str, *, user: str = "") -> str:
+        try:
+            return secrets.resolve(tenant, reference)
+        except UnknownSecret as error:
+            raise NotPermitted(str(error)) from error
+
+    return secret
 
 
 def executor_of(

@@ -20,12 +20,13 @@ import yaml
 from factotum.api.tools.v1 import tools_pb2, tools_pb2_grpc
 from factotum.runtime import clock
 from factotum.tool_executor import registry, tenants
+from factotum.tool_executor.authorising import Authorising
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.grpc import ToolExecutorServicer
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from factotum.tool_executor.resolution import Resolver
 from factotum.tool_executor.under_way import GRACE_SECONDS
-from tests.support.composition import contexts_of, executor_of, sources_of
+from tests.support.composition import contexts_of, executor_of, prober_of, sources_of
 from tests.support.scenario import Json, Reply, Scenario
 
 TENANT = "acme"
@@ -129,7 +130,13 @@ async def scenario_tools(folder: Path, settings: Mapping[str, Json]) -> AsyncIte
         contexts = contexts_of(catalog, secrets=secrets)
         resolver = Resolver(catalog=catalog, contexts=contexts, ledger=ledger, now=clock.now)
         real = ToolExecutorServicer(
-            executor=executor, resolver=resolver, catalog=catalog, ledger=ledger, sources=sources
+            executor=executor,
+            resolver=resolver,
+            catalog=catalog,
+            ledger=ledger,
+            sources=sources,
+            prober=prober_of(catalog, sources, executor, secrets=secrets),
+            authorising=Authorising(catalog=catalog, contexts=contexts, permits=permits_of(), now=clock.now),
         )
         tools = ScenarioTools(real, secrets)
         server = grpc.aio.server()

@@ -15,13 +15,16 @@ from factotum.api.tools.v1 import tools_pb2_grpc
 from factotum.runtime.grpc_server import MAX_MESSAGE_BYTES
 from factotum.runtime.tool_specs import message_of
 from factotum.sdk.errors import ToolError
+from factotum.tool_executor.authorising import Authorising
 from factotum.tool_executor.calls import Answer, Approval, Origin, SecretMarks
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.errors import CallRefused, retry_after
 from factotum.tool_executor.execution import Executor, check_key, check_tenant
+from factotum.tool_executor.grpc_policy import PolicyCalls
 from factotum.tool_executor.grpc_sources import SourceCalls
 from factotum.tool_executor.grpc_status import TRANSLATED, Context, abort
 from factotum.tool_executor.ledger import Entry, Ledger, State
+from factotum.tool_executor.probing import Prober
 from factotum.tool_executor.registry import AnyTool
 from factotum.tool_executor.resolution import Resolver
 from factotum.tool_executor.sources.adding import Sources
@@ -32,13 +35,22 @@ DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 MOST_SCHEMA_BYTES = MAX_MESSAGE_BYTES - 1024 * 1024
 
 
-class ToolExecutorServicer(SourceCalls, tools_pb2_grpc.ToolExecutorServiceServicer):
+class ToolExecutorServicer(PolicyCalls, SourceCalls, tools_pb2_grpc.ToolExecutorServiceServicer):
     """Serves `ToolExecutorService`."""
 
     def __init__(
-        self, *, executor: Executor, resolver: Resolver, catalog: Catalog, sources: Sources, ledger: Ledger
+        self,
+        *,
+        executor: Executor,
+        resolver: Resolver,
+        catalog: Catalog,
+        sources: Sources,
+        prober: Prober,
+        ledger: Ledger,
+        authorising: Authorising,
     ) -> None:
-        SourceCalls.__init__(self, sources=sources)
+        PolicyCalls.__init__(self, authorising=authorising)
+        SourceCalls.__init__(self, sources=sources, prober=prober)
         self._executor = executor
         self._resolver = resolver
         self._catalog = catalog

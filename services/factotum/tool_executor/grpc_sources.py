@@ -10,15 +10,17 @@ from factotum.api.tools.v1 import tools_pb2 as pb
 from factotum.tool_executor.errors import CallRefused
 from factotum.tool_executor.execution import check_tenant
 from factotum.tool_executor.grpc_status import TRANSLATED, Context, abort
+from factotum.tool_executor.probing import Prober
 from factotum.tool_executor.sources.adding import Listed, Sources
 from factotum.tool_executor.sources.store import Definition
 
 
 class SourceCalls:
-    """The calls of `ToolExecutorService` that are about sources."""
+    """The calls of `ToolExecutorService` that are about sources, and about trying their tools."""
 
-    def __init__(self, *, sources: Sources) -> None:
+    def __init__(self, *, sources: Sources, prober: Prober) -> None:
         self._sources = sources
+        self._prober = prober
 
     async def AddSource(self, request: pb.AddSourceRequest, context: Context) -> pb.AddSourceResponse:
         try:
@@ -59,6 +61,18 @@ class SourceCalls:
             await abort(context, error)
         return pb.RefreshSourceResponse(
             source=_source(listed), added=changes.added, removed=changes.removed, changed=changes.changed
+        )
+
+    async def TestTool(self, request: pb.TestToolRequest, context: Context) -> pb.TestToolResponse:
+        try:
+            checks = await self._prober.probe(request.tenant, request.tool, user=request.user)
+        except TRANSLATED as error:
+            await abort(context, error)
+        return pb.TestToolResponse(
+            checks=[
+                pb.TestToolResponse.Check(name=check.name, passed=check.passed, message=check.message)
+                for check in checks
+            ]
         )
 
 

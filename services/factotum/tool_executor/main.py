@@ -16,6 +16,7 @@ from factotum.runtime.grpc_server import GrpcServer
 from factotum.runtime.secrets import SecretDirectory, UnknownSecret
 from factotum.sdk.errors import NotPermitted
 from factotum.tool_executor import registry, tenants
+from factotum.tool_executor.authorising import Authorising
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.errors import ConnectorsInvalid, LedgerUnavailable
@@ -27,6 +28,7 @@ from factotum.tool_executor.limits import BreakerRules, Limits
 from factotum.tool_executor.outbox import Outbox
 from factotum.tool_executor.policy.folders import Permission
 from factotum.tool_executor.policy.policies import PoliciesInvalid
+from factotum.tool_executor.probing import Prober
 from factotum.tool_executor.resolution import Resolver
 from factotum.tool_executor.retention import Retention
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
@@ -90,8 +92,21 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             now=clock.now,
         )
         await sources.look()
+        prober = Prober(
+            catalog=catalog,
+            sources=sources,
+            executor=executor,
+            permits=permission,
+            secret=lambda tenant, reference, user="": _secret(secrets, tenant, reference),
+        )
         servicer = ToolExecutorServicer(
-            executor=executor, resolver=resolver, catalog=catalog, ledger=ledger, sources=sources
+            executor=executor,
+            resolver=resolver,
+            catalog=catalog,
+            ledger=ledger,
+            sources=sources,
+            prober=prober,
+            authorising=Authorising(catalog=catalog, contexts=contexts, permits=permission, now=clock.now),
         )
         server = GrpcServer(
             settings.grpc, [SERVICE], [lambda server: add_ToolExecutorServiceServicer_to_server(servicer, server)]

@@ -26,7 +26,7 @@ from factotum.tool_executor.grpc import ToolExecutorServicer
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from factotum.tool_executor.resolution import Resolver
 from factotum.tool_executor.under_way import GRACE_SECONDS
-from tests.support.composition import contexts_of, executor_of, prober_of, sources_of
+from tests.support.composition import contexts_of, executor_of, permits_of, prober_of, sources_of
 from tests.support.scenario import Json, Reply, Scenario
 
 TENANT = "acme"

@@ -14,9 +14,10 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from factotum.connectors.sql import statements, tools
+from factotum.connectors.sql import kinds, statements, tools
 from factotum.connectors.sql.settings import Database, SqlSettings
 from factotum.connectors.sql.tools import connector, execute, narrowed, query, tables
 from factotum.sdk.context import ToolContext
@@ -214,6 +215,13 @@ async def test_a_query_leaves_the_file_it_is_of(tmp_path: Path) -> None:
             await place.query(change)
     with pytest.raises(InvalidArgument):
         await place.change(f"ATTACH DATABASE '{other}' AS other")
+
+
+async def test_a_file_is_opened_for_reading_only(tmp_path: Path) -> None:
+    place = on_sqlite(tmp_path)
+    with kinds.Sqlite().engine(Database(url=place.url).parsed, reading=True, seconds=1).connect() as connection:
+        with pytest.raises(OperationalError, match="readonly"):
+            connection.exec_driver_sql("CREATE TABLE x (y)")
 
 
 async def test_values_that_json_has_no_form_for(pg: Place) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,14 +13,10 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from factotum.connectors.sql.kinds import Kind, kind_of
 from factotum.connectors.sql.refusals import refusal
 from factotum.connectors.sql.settings import Database
-from factotum.sdk.errors import Cancelled, Failed, InvalidArgument, ToolError, Unavailable
+from factotum.connectors.threads import in_thread
+from factotum.sdk.errors import Cancelled, Failed, InvalidArgument, Unavailable
 
 T = TypeVar("T")
-
-# Between two requests to the server to stop: one that comes between two statements is not heard.
-_AGAIN_SECONDS = 0.2
-# How long a server may take to stop before it is left alone.
-_STOP_SECONDS = 5.0
 
 
 class Transaction:
@@ -113,27 +107,4 @@ class Transaction:
 async def carried_out(transaction: Transaction, work: Callable[[Connection, Transaction], T]) -> T:
     """What `Transaction.run` gives. If this is cancelled, so is the statement, in the server; a change that was kept
     by then is told as done. Raises `ToolError`."""
-    running = asyncio.ensure_future(asyncio.to_thread(transaction.run, work))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await _stopped(running, transaction)
-        if not running.done() or running.cancelled():
-            raise
-        error = running.exception()
-        if error is None:
-            return running.result()
-        if isinstance(error, Cancelled):
-            raise error from None
-        if isinstance(error, ToolError):
-            raise Cancelled(error.message, effect_possible=error.effect_possible) from error
-        raise
-
-
-async def _stopped(running: asyncio.Future[Any], transaction: Transaction) -> None:
-    loop = asyncio.get_running_loop()
-    until = loop.time() + _STOP_SECONDS
-    while not running.done() and loop.time() < until:
-        # Of its own: the threads of the loop may all be waiting for databases.
-        threading.Thread(target=transaction.stop, daemon=True).start()
-        await asyncio.wait({running}, timeout=_AGAIN_SECONDS)
+    return await in_thread(lambda: transaction.run(work), stop=transaction.stop)

@@ -1,0 +1,1 @@
+"""Files beneath folders that an operator names."""

@@ -28,6 +28,9 @@ class ScriptedExecutor(tools_pb2_grpc.ToolExecutorServiceServicer):
         # Whom `Cancel` asked to end, as (tenant, key).
         self.cancels: list[tuple[str, str]] = []
         self.specs = specs or []
+        # What policy forbids whatever the arguments, with why.
+        self.denied: dict[str, str] = {}
+        self.asked: list[tools_pb2.AuthorizePlanRequest] = []
         self.address = ""
 
     @property
@@ -60,6 +63,20 @@ class ScriptedExecutor(tools_pb2_grpc.ToolExecutorServiceServicer):
     async def Cancel(self, request: tools_pb2.CancelRequest, context: Any) -> tools_pb2.CancelResponse:
         self.cancels.append((request.tenant, request.idempotency_key))
         return tools_pb2.CancelResponse(found=True)
+
+    async def AuthorizePlan(
+        self, request: tools_pb2.AuthorizePlanRequest, context: Any
+    ) -> tools_pb2.AuthorizePlanResponse:
+        self.asked.append(request)
+        return tools_pb2.AuthorizePlanResponse(
+            calls=[
+                tools_pb2.AuthorizeResponse(
+                    verdict=tools_pb2.VERDICT_DENIED if call.tool in self.denied else tools_pb2.VERDICT_ALLOWED,
+                    explanation=self.denied.get(call.tool, ""),
+                )
+                for call in request.calls
+            ]
+        )
 
     async def ListTools(self, request: tools_pb2.ListToolsRequest, context: Any) -> tools_pb2.ListToolsResponse:
         return tools_pb2.ListToolsResponse(

@@ -18,6 +18,7 @@ from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.execution import Executor
 from factotum.tool_executor.ledger import Entry, Ledger
 from factotum.tool_executor.resolution import Resolver
+from factotum.tool_executor.wrappers.authorised import Permits
 from tests.support import ledgers, tools
 from tests.support.composition import catalog_of, contexts_of, executor_of
 from tests.support.ledgers import Open
@@ -56,7 +57,7 @@ class Bench:
         settings = tools.FakeSettings(world=self.folder)
         return catalog_of(tools.connector, settings={(tenant, "fake"): settings for tenant in tenants})
 
-    def restarted(self, catalog: Catalog | None = None) -> Executor:
+    def restarted(self, catalog: Catalog | None = None, *, permits: Permits | None = None) -> Executor:
         owners = count()
         self.catalog = catalog or self.catalog
         self.executor = executor_of(
@@ -67,19 +68,27 @@ class Bench:
             ambiguous_retry_seconds=AMBIGUOUS_RETRY_SECONDS,
             cancel_grace_seconds=CANCEL_GRACE_SECONDS,
             now=self.now,
+            permits=permits,
             new_id=lambda: f"{id(owners)}-{next(owners)}",
         )
         return self.executor
 
     async def call(
-        self, tool: str, key: str = "run:/do/0/x:0", *, tenant: str = "acme", settle: bool = False, **arguments: Any
+        self,
+        tool: str,
+        key: str = "run:/do/0/x:0",
+        *,
+        tenant: str = "acme",
+        settle: bool = False,
+        user: str = "",
+        **arguments: Any,
     ) -> Answer:
         return await self.executor.execute(
             tenant=tenant,
             tool=f"fake.{tool}",
             arguments_json=json.dumps(arguments or {"name": "ada"}),
             key=key,
-            origin=Origin(run_id="run", step="/do/0/x", procedure="hr/test"),
+            origin=Origin(run_id="run", step="/do/0/x", procedure="hr/test", user=user),
             settle=settle,
         )
 

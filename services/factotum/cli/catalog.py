@@ -7,11 +7,13 @@ from importlib.metadata import entry_points
 from factotum.api.tools.v1 import tools_pb2 as pb
 from factotum.cli.connection import REQUEST_SECONDS, Connection, run
 from factotum.cli.errors import CommandError, StackNotRunning
-from factotum.planner.catalog import spec_of
 from factotum.procedures.check import Catalog
+from factotum.runtime.tool_specs import spec_of
 from factotum.sdk.spec import ToolSpec
 
 GROUP = "factotum.tools"
+# Tools with their schemas in one answer: some have hundreds of kilobytes.
+AT_ONCE = 50
 
 
 def available(connection: Connection) -> tuple[str, Catalog]:
@@ -27,9 +29,17 @@ def available(connection: Connection) -> tuple[str, Catalog]:
 
 async def of_stack(connection: Connection) -> Catalog:
     """The tools of the running stack's executor. Raises `StackNotRunning`."""
+    tenant = connection.tenant
     async with connection.tools() as tools:
-        answer = await tools.ListTools(pb.ListToolsRequest(tenant=connection.tenant), timeout=REQUEST_SECONDS)
-    return {tool.name: spec_of(tool) for tool in answer.tools}
+        bare = pb.ListToolsRequest(tenant=tenant, without_schemas=True)
+        names = [tool.name for tool in (await tools.ListTools(bare, timeout=REQUEST_SECONDS)).tools]
+        pieces = [
+            await tools.ListTools(
+                pb.ListToolsRequest(tenant=tenant, names=names[start : start + AT_ONCE]), timeout=REQUEST_SECONDS
+            )
+            for start in range(0, len(names), AT_ONCE)
+        ]
+    return {tool.name: spec_of(tool) for piece in pieces for tool in piece.tools}
 
 
 def installed() -> Catalog:

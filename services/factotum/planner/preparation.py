@@ -9,6 +9,7 @@ from typing import Any
 from factotum.planner.catalog import ToolCatalog
 from factotum.planner.fetching import Fetching
 from factotum.planner.resolution import Resolved, resolve
+from factotum.procedures import protocols
 from factotum.procedures.check import Catalog, called_tools, check
 from factotum.procedures.fault import Fault, FaultyDocument
 from factotum.procedures.model import Document
@@ -38,8 +39,10 @@ class Prepared:
     uses: tuple[Source, ...] = ()
     limits: Limits = field(default_factory=lambda: Limits(here_seconds=HERE_SECONDS))
 
-    def run(self, *, tenant: str, given: Json, event: EventReference | None = None, hops: int = 0) -> RunInput:
-        """The input of a run that is given `given`."""
+    def run(
+        self, *, tenant: str, given: Json, event: EventReference | None = None, hops: int = 0, user: str = ""
+    ) -> RunInput:
+        """The input of a run that is given `given`; `user` is the person that it acts for."""
         return RunInput(
             tenant=tenant,
             document=self.source.raw,
@@ -50,6 +53,7 @@ class Prepared:
             functions=self.functions,
             limits=self.limits,
             hops=hops,
+            user=user,
         )
 
 
@@ -57,6 +61,7 @@ class Prepared:
 class _Kept:
     given: Source
     resolved: Resolved
+    names: frozenset[str]
     catalog: Catalog
     prepared: Prepared
 
@@ -82,20 +87,36 @@ class Preparation:
 
     async def prepare(self, tenant: str, source: Source) -> Prepared:
         """Raises `FaultyDocument` if it may not run; of what passes, `CatalogUnavailable`, `StoreUnavailable`."""
-        catalog = await self._catalog.get(tenant)
         key = tenant, source.document.full_name, source.document.document.version
         kept = self._kept.get(key)
-        if kept is not None and (kept.given is not source or kept.catalog != catalog):
+        if kept is not None and kept.given is not source:
             kept = None
-        if kept is not None and kept.needs_nothing:
+        if kept is not None and kept.needs_nothing and kept.catalog == await self._catalog.get(tenant, kept.names):
             return kept.prepared
         resolved = await resolve(source, self._fetching.of(tenant))
-        if kept is None or kept.resolved != resolved:
+        names = needed_tools(resolved)
+        catalog = await self._catalog.get(tenant, names)
+        if kept is None or kept.resolved != resolved or kept.catalog != catalog:
             if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
-            found = replace(prepared(resolved, catalog), limits=self._limits)
-            kept = self._kept[key] = _Kept(source, resolved, catalog, found)
+            found = replace(await self._checked(tenant, resolved, catalog), limits=self._limits)
+            kept = self._kept[key] = _Kept(source, resolved, names, catalog, found)
         return kept.prepared
+
+    async def _checked(self, tenant: str, resolved: Resolved, catalog: Catalog) -> Prepared:
+        try:
+            return prepared(resolved, catalog)
+        except FaultyDocument:
+            # The advice of a fault names other tools that there are.
+            return prepared(resolved, {**await self._catalog.listed(tenant), **catalog})
+
+
+def needed_tools(resolved: Resolved) -> frozenset[str]:
+    """The names of all tools that a check of it looks for."""
+    parts = (resolved.source, *(found for _, found in (*resolved.procedures, *resolved.functions_as)))
+    names = {name for part in parts for name in called_tools(part.document)}
+    # Which of the two is meant stands in the arguments.
+    return frozenset(names | ({protocols.RECEIVE} if protocols.PUBLISH in names else set()))
 
 
 def prepared(resolved: Resolved, catalog: Catalog) -> Prepared:

@@ -38,6 +38,7 @@ def message_of(spec: ToolSpec, *, source: str, schemas: bool = True) -> pb.Tool:
             for example in spec.examples
         ],
         source=source,
+        sandbox=spec.sandbox,
     )
 
 
@@ -66,6 +67,7 @@ def spec_of(tool: pb.Tool) -> ToolSpec:
         if tool.HasField("rate_limit")
         else None,
         concurrency=tool.concurrency or None,
+        sandbox=tool.sandbox,
         examples=tuple(
             Example(
                 title=example.title,

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from factotum.planner import preparation
-from factotum.planner.preparation import Preparation
-from factotum.planner.resolution import Unreachable
+from factotum.planner.preparation import Preparation, needed_tools
+from factotum.planner.resolution import Resolved, Unreachable
+from factotum.procedures.check import check
 from factotum.procedures.fault import FaultyDocument
 from factotum.procedures.parse import Source, parse
 from factotum.sdk.spec import Effect, Idempotency, ToolSpec
+
+ROOT = Path(__file__).parents[3]
 
 
 def spec(version: str) -> ToolSpec:
@@ -38,6 +44,7 @@ class World:
         self.tools = {"mail.send": spec("1.0.0")}
         self.leaf = text("leaf", "{set: {x: 1}}")
         self.checked = self.looked_up = 0
+        self.asked: list[list[str]] = []
         real = preparation.check
 
         def counting(source: Source, catalog: Any) -> Any:
@@ -48,8 +55,12 @@ class World:
         own: Any = self
         self.preparation = Preparation(catalog=own, fetching=own, moved_bytes=12)
 
-    async def get(self, _: str) -> dict[str, ToolSpec]:
-        return dict(self.tools)  # as anew from the executor
+    async def get(self, _: str, names: Collection[str]) -> dict[str, ToolSpec]:
+        self.asked.append(sorted(names))
+        return {name: tool for name, tool in self.tools.items() if name in names}  # as anew from the executor
+
+    async def listed(self, _: str) -> dict[str, ToolSpec]:
+        return dict(self.tools)
 
     def of(self, _: str) -> World:
         return self
@@ -94,3 +105,57 @@ async def test_what_it_needs_is_looked_up_each_time(world: World) -> None:
     made = await world.preparation.prepare("acme", source)
     assert made.documents["t/leaf:latest"] == world.leaf.raw
     assert (world.looked_up, world.checked) == (3, 4)
+
+
+async def test_only_the_tools_that_are_called_are_asked_for(world: World) -> None:
+    world.tools |= {f"github.tool_{number}": spec("1.0.0") for number in range(3)}
+    await world.preparation.prepare("acme", text("p", "{call: mail.send}"))
+    await world.preparation.prepare("acme", text("q", "{set: {x: 2}}"))
+    assert world.asked == [["mail.send"], []]
+
+
+async def test_the_advice_of_a_fault_names_tools_that_are_not_called(world: World) -> None:
+    with pytest.raises(FaultyDocument, match=r"mail\.send"):
+        await world.preparation.prepare("acme", text("p", "{call: mail.sent}"))
+
+
+class Recording(Mapping[str, ToolSpec]):
+    """A catalog in which every tool is asked for by name, and none is there."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> ToolSpec:
+        self.names |= {name} if name else set()
+        raise KeyError(name)
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 1
+
+
+def documents() -> list[str]:
+    """All that the repository has: packaged, faulty, and those of the documentation, parts made whole."""
+    files = [
+        file.read_text() for name in ("procedures", "tests/unit/procedures") for file in (ROOT / name).rglob("*.yaml")
+    ]
+    shown = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "docs/procedures.md").read_text(), re.MULTILINE | re.DOTALL)
+    head = "document: {dsl: '1.0.3', namespace: t, name: part, version: '1.0.0'}\n"
+    undo = "metadata: {compensate: {call: asyncapi, with: {cursor: a}}}"
+    files.append(f"{head}do:\n  - a: {{call: http, with: {{method: get, endpoint: 'https://a.example'}}, {undo}}}\n")
+    return files + [part if part.startswith("document:") else head + f"do:\n{part}" for part in shown]
+
+
+def test_a_check_looks_for_no_tool_that_was_not_asked_for() -> None:
+    recording, needed = Recording(), set[str]()
+    for document in documents():
+        try:
+            source = parse(document)
+        except FaultyDocument:
+            continue
+        needed |= needed_tools(Resolved(source))
+        check(source, recording)
+    assert "asyncapi.receive" in needed and len(recording.names) > 10
+    assert recording.names <= needed

@@ -63,7 +63,7 @@ def run_factotum(
     """
 
     def prepare(chosen: ports.Ports) -> None:
-        for folder in ("sandbox", "temporal", "kafka", "memory", "tool-executor", "planner"):
+        for folder in ("sandbox", "temporal", "kafka", "memory", "tool-executor", "planner", "tools"):
             (directory / folder).mkdir(exist_ok=True)
         names = SecretDirectory(directory / "secrets")
         credentials.provide(directory / "secrets", credentials.TENANTS, secrets.token_bytes)

@@ -152,7 +152,11 @@ TOOL_EXECUTOR = Part(
         "FACTOTUM_GRPC__PORT": "{tool-executor.grpc.port}",
         "FACTOTUM_LEDGER_PATH": "{data}/tool-executor/ledger.sqlite3",
     },
-    defaults={**_LOGS, "FACTOTUM_CONNECTORS_FILE": "{data}/config/connectors.yaml"},
+    defaults={
+        **_LOGS,
+        "FACTOTUM_CONNECTORS_FILE": "{data}/config/connectors.yaml",
+        "FACTOTUM_TOOLS_FOLDER": "{data}/tools",
+    },
     needs=("kafka",),
     ports={"grpc": 50052},
     addresses={"grpc": "{tool-executor.grpc}"},

@@ -59,6 +59,7 @@ class ToolCalls:
                 procedure=call.procedure,
                 event_source=call.event.source,
                 event_id=call.event.id,
+                user=call.user,
             ),
             settle=call.settle,
             tool_version=call.tool_version,

@@ -34,6 +34,9 @@ def run(
     request_id: Annotated[
         str, typer.Option("--request-id", help="The same one again starts no second run. Without it, a new one.")
     ] = "",
+    user: Annotated[
+        str, typer.Option("--for", metavar="USER", help="The person that the run acts for, with whose permission.")
+    ] = "",
     watch: Annotated[bool, typer.Option("--watch", "--wait", help="Follow the run to its end.")] = False,
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
     as_json: JsonOption = False,
@@ -67,6 +70,7 @@ def run(
         version=version,
         input_json=input_json,
         request_id=request_id or uuid.uuid4().hex,
+        user=user,
     )
     connection = Connection(data, tenant, os.environ)
 

@@ -10,6 +10,8 @@ HOOKS = "/hooks/"
 OWN_TYPES = "dev.factotum."
 # The sources of Factotum's own events, each the name of the process that makes them.
 OWN_SOURCES = frozenset({"/cli", "/gateway", "/memory", "/planner", "/tool-executor", "/worker"})
+# The extension attribute that names the person for whom the runs that the event starts act.
+ACTS_FOR = "factotumuser"
 
 
 def why_reserved(event: Event) -> str | None:

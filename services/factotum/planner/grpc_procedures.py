@@ -9,6 +9,7 @@ from typing import Any
 from factotum.api.planner.v1 import planner_pb2 as pb
 from factotum.planner.grpc_status import TRANSLATED, Context, abort, check, refuse
 from factotum.planner.library import Library
+from factotum.planner.planning import LONGEST_USER, can_be_user
 from factotum.planner.requests import Requests
 from factotum.procedures.parse import Source
 
@@ -56,6 +57,8 @@ class ProcedureCalls:
         await _check_name(context, request)
         if not 1 <= len(request.request_id) <= LONGEST_REQUEST_ID:
             await refuse(context, f"request_id must have 1 to {LONGEST_REQUEST_ID} characters")
+        if not can_be_user(request.user):
+            await refuse(context, f"user must have at most {LONGEST_USER} characters, none of them a control character")
         try:
             given = json.loads(request.input_json) if request.input_json else None
         except ValueError as error:
@@ -67,6 +70,7 @@ class ProcedureCalls:
                 version=request.version,
                 given=given,
                 request_id=request.request_id,
+                user=request.user,
             )
         except TRANSLATED as error:
             await abort(context, error)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from factotum.events.envelope import Event
+from factotum.events.reserved import ACTS_FOR
 from factotum.planner.preparation import Prepared
 from factotum.procedures.event_matching import correlation_keys, takes
 from factotum.procedures.expressions import Costly
@@ -18,6 +20,10 @@ from factotum.workflows.contract import EventReference, RunInput
 # procedures that start each other ends there.
 HOPS = "factotumhops"
 MOST_HOPS = 16
+LONGEST_USER = 256
+
+# What the origin of a call may not hold either.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,17 @@ def hops_of(event: Event) -> int:
     return int(text) if len(text) <= len(str(MOST_HOPS)) else MOST_HOPS + 1
 
 
+def acts_for(events: Iterable[Event]) -> str:
+    """The person for whom a run acts that these events start: whom all of them name; empty: nobody."""
+    named = {event.extensions.get(ACTS_FOR, "") for event in events}
+    user = named.pop() if len(named) == 1 else ""
+    return user if isinstance(user, str) and can_be_user(user) else ""
+
+
+def can_be_user(user: str) -> bool:
+    return len(user) <= LONGEST_USER and not _CONTROL.search(user)
+
+
 def run_of(events: Sequence[tuple[str, str]], source: Source, tenant: str) -> str:
     """The id of the run that these events, each by source and id, start: of one event, or of all together."""
     procedure, schedule = source.document.full_name, source.document.schedule
@@ -90,6 +107,7 @@ def plan(events: Sequence[Event], prepared: Prepared) -> Plan:
             given=[event.model_dump(mode="json", exclude_none=True) for event in events],
             event=EventReference(source=first.source, id=first.id, type=first.type),
             hops=max(map(hops_of, events)),
+            user=acts_for(events),
         ),
         uses=prepared.uses,
     )

@@ -54,20 +54,20 @@ class Requests:
         return source, added
 
     async def start(
-        self, tenant: str, *, procedure: str, version: str, given: Any, request_id: str
+        self, tenant: str, *, procedure: str, version: str, given: Any, request_id: str, user: str = ""
     ) -> tuple[Plan, bool]:
-        """The plan, and whether this request started it; without a version it is the newest.
+        """The plan, and whether this request started it; without a version it is the newest. The run acts for `user`.
 
         Raises `UnknownProcedure`, `FaultyDocument`, `InputRefused`, `RunRefused`, or, of what passes,
         `CatalogUnavailable`, `StoreUnavailable`, `TemporalUnavailable`.
         """
         found = await self._library.find(tenant, procedure, version)
         prepared = await self._preparation.prepare(tenant, found.source)
-        made = requested(prepared, tenant=tenant, given=given, request_id=request_id)
+        made = requested(prepared, tenant=tenant, given=given, request_id=request_id, user=user)
         return made, await self._starting.start(made)
 
 
-def requested(prepared: Prepared, *, tenant: str, given: Any, request_id: str) -> Plan:
+def requested(prepared: Prepared, *, tenant: str, given: Any, request_id: str, user: str = "") -> Plan:
     """The plan of a request. Raises `InputRefused`."""
     document = prepared.source.document
     schema = document.input.schema_.document if document.input.schema_ is not None else None
@@ -79,6 +79,6 @@ def requested(prepared: Prepared, *, tenant: str, given: Any, request_id: str) -
     return Plan(
         run_id=run_id(tenant=tenant, source=SOURCE, event_id=request_id, procedure=document.full_name),
         source=prepared.source,
-        run=prepared.run(tenant=tenant, given=given),
+        run=prepared.run(tenant=tenant, given=given, user=user),
         uses=prepared.uses,
     )

@@ -21,6 +21,10 @@ EVALUATE = "evaluate-expression"
 # Type of the `ApplicationError` for every expression that fails, is too slow or too large.
 EXPRESSION_FAILED = "expression"
 
+# The extension attribute of an emitted event that names whom the run acts for, as `factotum.events.reserved` has it:
+# the interpreter imports nothing of events.
+ACTS_FOR = "factotumuser"
+
 # Signal that brings an event, update that brings a person's decision, query for what waits for one.
 EVENT_SIGNAL = "event"
 DECIDE_UPDATE = "decide"
@@ -111,6 +115,7 @@ class RunInput(Contract):
         nested: the result is a `NestedResult`, for the run around this one.
         resume: where to go on, of a run that continued as new; see `workflows.progress`.
         ending: set for a run that was about to end when it continued as new.
+        user: the person that the run acts for; empty: nobody.
         steps_before: how many calls and nested runs the earlier executions of a run that continued as new have made.
     """
 
@@ -129,6 +134,7 @@ class RunInput(Contract):
     ending: Ending | None = None
     first_started_at: datetime | None = None
     steps_before: int = 0
+    user: str = ""
 
 
 class NestedResult(Contract):
@@ -171,6 +177,7 @@ class ToolCall(Contract):
     event: EventReference = EventReference()
     secrets: SecretMarks | None = None
     approval: ApprovalProof | None = None
+    user: str = ""
 
 
 def local_call_id(step: str, iteration: str) -> str:

@@ -160,6 +160,7 @@ class TemporalEffects:
             event=self._run.event,
             secrets=step.secrets,
             approval=step.approval,
+            user=self._run.user,
         )
 
     async def sleep(self, seconds: float) -> None:

@@ -18,7 +18,7 @@ from factotum.procedures.tasks import Catch, Task
 from factotum.workflows import problem, shaping
 from factotum.workflows.approvals import Approvals
 from factotum.workflows.compensation import Journal
-from factotum.workflows.contract import SecretMarks
+from factotum.workflows.contract import ACTS_FOR, SecretMarks
 from factotum.workflows.inbox import Inbox
 from factotum.workflows.problem import Problem
 from factotum.workflows.progress import Frame, Gate
@@ -45,6 +45,7 @@ class Machine:
         descriptor: `$workflow`: id, definition, input (raw), startedAt.
         tenant: for whom the run is.
         hops: how many runs in a row led to this one by events that they emitted.
+        user: the person that the run acts for.
         nonce: what no one outside of the run knows; see `secrets`.
         documents, functions: what `run.workflow` and calls by name stand for.
         saved: where to go on; what `as_json` gave.
@@ -60,6 +61,7 @@ class Machine:
         raw: Mapping[str, Json] | None = None,
         tenant: str = "",
         hops: int = 0,
+        user: str = "",
         nonce: str = "",
         documents: Mapping[str, dict[str, Json]] | None = None,
         functions: Mapping[str, Task] | None = None,
@@ -72,6 +74,7 @@ class Machine:
         self.tenant = tenant
         self.run_id = str(descriptor.get("id", ""))
         self._hops = hops
+        self._user = user
         self.documents = documents or {}
         self.functions = functions or {}
         self.raw = raw or {}
@@ -207,14 +210,17 @@ class Machine:
     async def publish(self, with_: Mapping[str, Json], *, pointer: str, iteration: str, summary: str) -> Json:
         """Publishes an event of this run's tenant, once for a pointer and iteration; the whole event."""
         identity = hashlib.sha256(f"{self.run_id}|{pointer}|{iteration}".encode()).hexdigest()[:32]
-        event = {
+        event: dict[str, Json] = {
             "specversion": "1.0",
             "id": identity,
             "time": self.effects.now().isoformat(),
-            **with_,
+            **{name: value for name, value in with_.items() if name != ACTS_FOR},
             "tenant": self.tenant,
             "factotumhops": self._hops + 1,
         }
+        # What the event starts acts for whom this run acts for, whatever the document says.
+        if self._user:
+            event[ACTS_FOR] = self._user
         async with self.effect():
             await self.effects.emit(event, summary)
         return event

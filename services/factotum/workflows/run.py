@@ -71,6 +71,7 @@ class Run:
             raw=run.document,
             tenant=run.tenant,
             hops=run.hops,
+            user=run.user,
             nonce=workflow.uuid4().hex,
             documents=run.documents,
             functions=run.functions,

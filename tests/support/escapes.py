@@ -1,0 +1,391 @@
+"""Runs inside a sandbox and tries to get out of it: one try a name.
+
+`TRIES` is code for `tests.support.sandboxed`; it prints, as JSON, what each try came to: `refused: …` or `got: …`.
+"""
+
+from __future__ import annotations
+
+TRIES = r'''
+libc = ctypes.CDLL(None, use_errno=True)
+tries = {}
+
+
+def attempt(function):
+    tries[function.__name__] = function
+
+
+def call(name, *arguments):
+    """A function of the C library, or by its number a system call; raises OSError."""
+    function = getattr(libc, name) if isinstance(name, str) else lambda *more: libc.syscall(name, *more)
+    ctypes.set_errno(0)
+    result = function(*arguments)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return f"{name} = {result}"
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return f"{path}: {file.read(200)!r}"
+
+
+def first(function, values):
+    """What the first is that the function takes; the last error where it takes none."""
+    for value in values:
+        try:
+            return function(value)
+        except OSError as error:
+            last = error
+    raise last
+
+
+@attempt
+def descriptors_of_the_executor():
+    found = {}
+    for pid in ("self", "1"):
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                found[pid, name] = os.readlink(f"/proc/{pid}/fd/{name}")
+            except OSError:
+                pass
+    own = {found["self", name] for name in "012"} | {"anon_inode:[eventfd]"}
+    more = [to for to in found.values() if to not in own and not to.startswith("/proc/")]
+    if more:
+        return more
+    raise OSError("none")
+
+
+@attempt
+def passwords():
+    return first(read, ["/etc/shadow", "/etc/passwd", "/proc/1/root/etc/shadow", "/proc/self/root/etc/shadow"])
+
+
+@attempt
+def climbing():
+    return first(read, ["/tmp/../etc/shadow", "/run/factotum/../../etc/shadow", "/usr/../../../../etc/shadow"])
+
+
+@attempt
+def links_to_the_machine():
+    os.symlink("/etc/shadow", "link")
+    os.symlink("../../../../../../etc", "up")
+    return first(read, ["link", "up/shadow", "/proc/self/cwd/../etc/shadow"])
+
+
+@attempt
+def hard_link_to_the_machine():
+    os.link("/usr/bin/env", "/tmp/env")
+    return "linked"
+
+
+@attempt
+def ledger_and_secrets():
+    return first(read, given["paths"])
+
+
+@attempt
+def homes_and_settings():
+    return first(os.listdir, ["/root", "/home", "/var", "/opt", "/srv", "/mnt", "/sys", "/boot", "/etc/ssl", "/work"])
+
+
+@attempt
+def another_runs_folder():
+    # The other one has made a file of this name in its folder.
+    found = [place for place in ("/tmp", "/var/tmp", "/dev/shm", "/run") if os.path.exists(f"{place}/of-another-run")]
+    if found:
+        return found
+    raise FileNotFoundError("of-another-run")
+
+
+@attempt
+def environments():
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = open(f"/proc/{pid}/environ", "rb").read()
+        except PermissionError:
+            continue
+        if b"PLANTED" in words:
+            return words
+    return first(read, [f"/proc/{pid}/environ" for pid in given["pids"]])
+
+
+@attempt
+def outside_processes():
+    return first(lambda pid: os.kill(pid, 0) or pid, given["pids"])
+
+
+@attempt
+def handles_of_outside_processes():
+    return first(os.pidfd_open, given["pids"])
+
+
+@attempt
+def tracing():
+    return first(lambda pid: call("ptrace", 16, pid, 0, 0), [*given["pids"], os.getppid(), 1])
+
+
+@attempt
+def memory_of_others():
+    return first(lambda pid: call("process_vm_readv", pid, 0, 0, 0, 0, 0), [*given["pids"], 1])
+
+
+@attempt
+def priority():
+    return first(lambda _: os.nice(-5), [0])
+
+
+@attempt
+def real_time():
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    return "real time"
+
+
+@attempt
+def tcp():
+    return first(lambda host: socket.create_connection((host, given["tcp"]), timeout=1), ["127.0.0.1", *given["hosts"]])
+
+
+@attempt
+def udp():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
+        for host in given["hosts"]:
+            sending.sendto(b"escaped", (host, given["udp"]))
+            return "sent"
+        raise OSError("no host")
+
+
+@attempt
+def udp_on_loopback():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sending:
+        # To be sent is no escape here: nobody listens on this loopback. The test looks at the outside one.
+        sending.sendto(b"escaped", ("127.0.0.1", given["udp"]))
+    raise OSError("sent to the sandbox's own")
+
+
+@attempt
+def raw():
+    return first(lambda protocol: socket.socket(socket.AF_INET, socket.SOCK_RAW, protocol), [1, 6, 255])
+
+
+@attempt
+def packets():
+    return socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 3)
+
+
+@attempt
+def host_of_a_virtual_machine():
+    return first(lambda kind: socket.socket(40, kind), [socket.SOCK_STREAM, socket.SOCK_DGRAM, 5])
+
+
+@attempt
+def rare_families():
+    families = [value for value in range(1, 46) if value not in (1, 2, 10, 16)]
+    kinds = [socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_SEQPACKET]
+    return first(lambda pair: socket.socket(*pair), [(family, kind) for family in families for kind in kinds])
+
+
+@attempt
+def unix_sockets():
+    def connected(name):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(name)
+        return name
+    names = ["/var/run/docker.sock", "/run/dbus/system_bus_socket"]
+    return first(connected, ["\0" + given["abstract"], given["unix"], *names])
+
+
+@attempt
+def network_configuration():
+    os.system("ip link add dummy0 type dummy 2>/dev/null")
+    if len(socket.if_nameindex()) > 1:
+        return socket.if_nameindex()
+    raise OSError("one interface")
+
+
+@attempt
+def mounting():
+    tries = [(b"tmpfs", b"/tmp", b"tmpfs", 0), (b"/", b"/tmp", None, 4096), (b"none", b"/", None, 32 | 4096)]
+    return first(lambda one: call("mount", *one, None), [*tries, (b"proc", b"/proc", b"proc", 0)])
+
+
+@attempt
+def mounting_the_new_way():
+    return first(lambda number: call(number, b"tmpfs", 0, 0, 0, 0), [428, 430, 433, 442])
+
+
+@attempt
+def unmounting():
+    return first(lambda path: call("umount2", path, 2), [b"/proc", b"/tmp", b"/usr"])
+
+
+@attempt
+def new_root():
+    return first(lambda name: call(name, b"/tmp", b"/tmp"), ["chroot", "pivot_root"])
+
+
+@attempt
+def namespaces():
+    kinds = [0x10000000, 0x20000, 0x40000000, 0x20000000, 0x8000000, 0x4000000, 0x2000000, 0x80]
+    return first(lambda kind: call("unshare", kind), [*kinds, 0x10020000])
+
+
+@attempt
+def namespaces_of_a_child():
+    # clone(2) with CLONE_NEWUSER, and clone3(2), which no filter can look into.
+    number = 56 if os.uname().machine == "x86_64" else 220
+    made = first(lambda one: call(*one), [(number, 0x10000000 | 17, 0, 0, 0, 0), (435, 0, 0)])
+    if made.endswith("= 0"):
+        os._exit(0)  # the child
+    return made
+
+
+@attempt
+def entering_namespaces():
+    return first(lambda name: call("setns", os.open(f"/proc/1/ns/{name}", os.O_RDONLY), 0), os.listdir("/proc/1/ns"))
+
+
+@attempt
+def becoming_root():
+    ways = [lambda: os.setuid(0), lambda: os.setresuid(0, 0, 0), lambda: os.setgid(0)]
+    return first(lambda become: become() or "root", ways)
+
+
+@attempt
+def programs_that_become_root():
+    if libc.prctl(39, 0, 0, 0, 0) != 1 or not os.statvfs("/usr").f_flag & os.ST_NOSUID:
+        return "setuid programs keep their rights"
+    with open("su", "wb") as file:
+        file.write(open("/usr/bin/env", "rb").read())
+    os.chmod("su", 0o4755)
+    if not os.statvfs("/tmp").f_flag & os.ST_NOSUID:
+        return "they can be made"
+    raise OSError("no new rights")
+
+
+@attempt
+def capabilities():
+    lines = dict(line.split(":\t") for line in open("/proc/self/status").read().splitlines() if line.startswith("Cap"))
+    if any(int(lines[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")):
+        return lines
+    raise OSError("none")
+
+
+@attempt
+def device_nodes():
+    kinds = [(stat.S_IFBLK, 8), (stat.S_IFCHR, 1)]
+    return first(lambda one: os.mknod("node", one[0] | 0o666, os.makedev(one[1], 1)) or one, kinds)
+
+
+@attempt
+def devices():
+    names = ["mem", "kmem", "port", "kmsg", "sda", "vda", "fuse", "kvm", "vsock", "net/tun", "loop-control", "tty0"]
+    return first(read, [f"/dev/{name}" for name in names])
+
+
+@attempt
+def terminals():
+    return os.open("/dev/tty", os.O_RDWR)
+
+
+@attempt
+def typing_into_terminals():
+    import fcntl
+    _, terminal = os.openpty()
+    return first(lambda command: fcntl.ioctl(terminal, command, b"x"), [0x5412, 0x541C])
+
+
+@attempt
+def writing_outside():
+    places = ["/x", "/usr/x", "/usr/bin/env", "/etc/x", "/run/x", "/dev/x", "/dev/shm/x", "/lib/x", "/var/x"]
+    return first(lambda place: open(place, "w") and place, [*places, "/run/factotum/code.py"])
+
+
+@attempt
+def settings_of_the_kernel():
+    names = ["sys/kernel/hostname", "sys/kernel/core_pattern", "sys/vm/overcommit_memory", "sysrq-trigger"]
+    return first(lambda name: open(f"/proc/{name}", "w").write("x"), names)
+
+
+@attempt
+def kernel_memory():
+    return first(read, ["/proc/kcore", "/proc/kmsg", "/proc/kpagecount", "/proc/slabinfo", "/proc/1/mem"])
+
+
+@attempt
+def name_of_the_machine():
+    socket.sethostname("escaped")
+    return "named"
+
+
+@attempt
+def keyring():
+    numbers = (248, 249, 250) if os.uname().machine == "x86_64" else (217, 218, 219)
+    add, request, control = numbers
+    tries = [(add, b"user", b"key", b"value", 5, -3), (request, b"user", b"key", 0, -3), (control, 0, -3, 0)]
+    return first(lambda one: call(*one), [*tries, (control, 11, -3, 0, 0)])
+
+
+@attempt
+def memory_that_counts_for_nobody():
+    tries = [("memfd_create", b"x", 0), ("shmget", 0, 4096, 0o1600), ("msgget", 0, 0o1600), (447, 0)]
+    return first(lambda one: call(*one), tries)
+
+
+@attempt
+def programs_in_the_kernel():
+    numbers = {"bpf": (321, 280), "perf": (298, 241), "faults": (323, 282), "rings": (425, 425)}
+    column = os.uname().machine != "x86_64"
+    return first(lambda one: call(one[column], 0, 0, 0, 0, 0), numbers.values())
+
+
+@attempt
+def the_same_calls_by_other_numbers():
+    if os.uname().machine == "x86_64":
+        return call(0x40000000 + 39)
+    raise OSError("there are none")
+
+
+@attempt
+def calls_of_another_architecture():
+    if os.uname().machine != "x86_64":
+        raise OSError("there is none")
+    child = os.fork()
+    if child == 0:
+        # mov eax, 20 (getpid of i386); int 0x80; ret
+        memory = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+        memory.write(b"\xb8\x14\x00\x00\x00\xcd\x80\xc3")
+        ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(memory)))()
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGSYS:
+        raise OSError("killed")
+    return status
+
+
+@attempt
+def larger_limits():
+    import resource
+    names = ["NOFILE", "NPROC", "CPU", "FSIZE", "AS"]
+    def raised(name):
+        try:
+            return resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (-1, -1)) or name
+        except ValueError as error:
+            raise PermissionError(str(error)) from None
+    return first(raised, names)
+
+
+@attempt
+def the_machines_clock():
+    time.clock_settime(time.CLOCK_REALTIME, 0)
+    return "set"
+
+
+results = {}
+for name, function in tries.items():
+    try:
+        results[name] = f"got: {function()!r}"
+    except OSError as error:
+        results[name] = f"refused: {error.strerror or error}"
+print(json.dumps(results), flush=True)
+os._exit(0)  # whatever else some try has left here
+'''

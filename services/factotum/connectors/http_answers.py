@@ -29,6 +29,8 @@ from factotum.sdk.errors import (
 
 _INVALID = frozenset({400, 405, 406, 411, 413, 414, 415, 422})
 _WORDS_LIMIT = 500
+# Of a limit that does not say how long it holds.
+_UNSAID_WAIT = 60.0
 
 
 @cache
@@ -92,6 +94,8 @@ def refusal(system: str, response: httpx2.Response, words: str, *, now: datetime
     message = (
         f"{system} answered {status}: {words.strip()[:_WORDS_LIMIT] or response.reason_phrase or 'no reason given'}"
     )
+    if status == 403 and (wait := _used_up(response, words, now)) is not None:
+        return RateLimited(message, retry_after=wait, status=status)
     if status in (401, 403):
         return NotPermitted(message, status=status)
     if status in (404, 410):
@@ -117,6 +121,17 @@ def asking(system: str) -> Iterator[None]:
         yield
     except ToolError as error:
         raise Unavailable(f"{system} cannot be asked now: {error.message}", effect_possible=True) from error
+
+
+def _used_up(response: httpx2.Response, words: str, now: datetime) -> float | None:
+    """Seconds to wait where a 403 means that there were too many requests: GitHub answers its limits so
+    (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api). None where it means what it says."""
+    if (wait := _retry_after(response, now)) is not None:
+        return wait
+    reset = response.headers.get("X-RateLimit-Reset", "")
+    if response.headers.get("X-RateLimit-Remaining") == "0":
+        return max(0.0, float(reset) - now.timestamp()) if reset.isascii() and reset.isdigit() else _UNSAID_WAIT
+    return _UNSAID_WAIT if "rate limit" in words.lower() else None
 
 
 def _retry_after(response: httpx2.Response, now: datetime) -> float | None:

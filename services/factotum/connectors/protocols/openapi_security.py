@@ -79,6 +79,8 @@ def proofs(
     if security is None:
         return tuple(_proof(name, {}, one, ()) for name, one in own)
     alternatives = list(security)
+    if not alternatives:
+        return ()
     for alternative in sorted(alternatives, key=lambda one: not one):  # to be anonymous is the last choice
         if all(name in credentials for name in alternative):
             return tuple(

@@ -12,7 +12,7 @@ from factotum.sdk.errors import InvalidArgument
 # Of YAML: longer is read for minutes, and may be made for that.
 LONGEST_YAML = 4 * 1024 * 1024
 # What aliases write out in full can be far more than the text is long.
-MOST_VALUES = 5_000_000
+MOST_VALUES = 3_000_000
 
 
 def parsed(content: bytes, address: str, *, longest_yaml: int = LONGEST_YAML) -> dict[str, Any]:

@@ -59,7 +59,8 @@ class Terms(Part):
     Attributes:
         key_header, key_argument: where the system takes the effect's key, by which it knows a repetition: then the
             idempotency is native.
-        mark: what is put into the arguments so that `reconcile` finds it: a template by place; to a list it is added.
+        mark: what is put into the arguments so that `reconcile` finds it: by place a text, or a list of texts that
+            are added to the list there.
         absent_is_done: of a delete: that there is nothing to delete is success.
     """
 
@@ -70,7 +71,7 @@ class Terms(Part):
     key_header: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]+$")
     key_argument: str | None = None
     reconcile: Lookup | None = None
-    mark: dict[str, str] = {}
+    mark: dict[str, str | list[str]] = {}
     compensation: Compensation | None = None
     permissions: tuple[str, ...] | None = None
     timeout_seconds: float | None = Field(default=None, gt=0, le=3600)

@@ -31,8 +31,9 @@ class Asking:
     question: the attempt that is asked about has ended before. Only then is the effect not there.
     """
 
-    def __init__(self, tool: OperationTool, lookup: Lookup, read: Operation) -> None:
+    def __init__(self, tool: OperationTool, lookup: Lookup, read: Operation, *, lenient: bool) -> None:
         self._tool = tool
+        self._lenient = lenient
         self._lookup = lookup
         self._read = read
 
@@ -113,7 +114,7 @@ class Asking:
         try:
             return self._tool.output.model_validate(output)
         except ValidationError as error:
-            if self._read.caller.lenient:
+            if self._lenient:
                 return self._tool.output(output)
             raise Ambiguous(
                 f"the effect of {name} is there, as {self._read.caller.interface.name} says, in another form than the "

@@ -12,8 +12,6 @@ from factotum.connectors.protocols.openapi_document import Described
 from factotum.tool_executor.sources.openapi.config import OpenapiConfig, Terms
 from factotum.tool_executor.sources.source import SourceInvalid
 
-_WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z0-9]+")
-
 
 def label(one: Described) -> str:
     """What an operation is called in messages."""
@@ -21,7 +19,8 @@ def label(one: Described) -> str:
 
 
 def fits(pattern: str, one: Described) -> bool:
-    """`tag:…` is of tags, what has a space of method and path, all else of operationIds."""
+    """`tag:…` is of tags, what has a space of method and path, all else of operationIds; an operation without one is
+    taken by `**` alone."""
     if pattern.startswith("tag:"):
         wanted = _compiled(pattern.removeprefix("tag:"))
         return any(wanted.fullmatch(tag) for tag in one.tags)
@@ -30,7 +29,7 @@ def fits(pattern: str, one: Described) -> bool:
         return _compiled(method.upper()).fullmatch(one.method) is not None and (
             _compiled(path.strip()).fullmatch(one.path) is not None
         )
-    return bool(one.id) and _compiled(pattern).fullmatch(one.id) is not None
+    return _compiled(pattern).fullmatch(label(one)) is not None
 
 
 def selected(operations: Sequence[Described], config: OpenapiConfig) -> list[Described]:
@@ -63,7 +62,6 @@ def terms_of(one: Described, config: OpenapiConfig) -> Terms:
             found |= {name: getattr(terms, name) for name in terms.model_fields_set}
     for pattern, paging in config.paging.items():
         if fits(pattern, one):
-            found.setdefault("paging", paging)
             found["paging"] = paging
     return Terms.model_validate(found)
 
@@ -84,8 +82,9 @@ def names(operations: Iterable[Described]) -> dict[tuple[str, str], str]:
 
 def snake(text: str) -> str:
     """`issues/createLabel` as `issues_create_label`."""
-    name = "_".join(word.lower() for word in _WORDS.findall(text))
-    return name if name[:1].isalpha() else f"op_{name}"
+    parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text)
+    name = re.sub(r"[^a-z0-9]+", "_", parts.lower()).strip("_")
+    return name if re.match(r"[a-z]", name) else f"op_{name}"
 
 
 def found(reference: str, operations: Mapping[str, Described]) -> Described:

@@ -117,7 +117,8 @@ class _Making:
             read = self._operation(selection.found(terms.reconcile.operation, known))
             if read.caller.effect is not Effect.NONE:
                 raise SourceInvalid(f"{made.name} cannot be asked for by {terms.reconcile.operation}, which is no read")
-            tool.reconcile(Asking(tool, terms.reconcile, read).__call__)
+            asking = Asking(tool, terms.reconcile, read, lenient=operation.caller.lenient)
+            tool.reconcile(asking.__call__)
         return tool
 
     def _operation(self, one: Described) -> Operation:

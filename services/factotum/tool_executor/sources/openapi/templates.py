@@ -35,12 +35,12 @@ def filled(value: Any, arguments: Mapping[str, Any], key: str) -> Any:
     return _PLACE.sub(lambda found: _text(key if found[1] == "$key" else at(dict(arguments), found[1])), value)
 
 
-def marked(arguments: dict[str, Any], marks: Mapping[str, str], key: str) -> dict[str, Any]:
-    """The arguments with the marks put in; to a list a mark is added."""
+def marked(arguments: dict[str, Any], marks: Mapping[str, str | list[str]], key: str) -> dict[str, Any]:
+    """The arguments with the marks put in; those that are lists are added to what is there."""
     made = arguments
     for place, template in marks.items():
         before, mark = at(made, place), filled(template, arguments, key)
-        made = put(made, place, [*before, mark] if isinstance(before, list) else mark)
+        made = put(made, place, [*(before or ()), *mark] if isinstance(mark, list) else mark)
     return made
 
 

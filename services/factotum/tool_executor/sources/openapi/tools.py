@@ -91,7 +91,7 @@ class Operation:
         return await self.caller.call(arguments, context, egress=egress, settings=settings, headers=headers)
 
     def _keyed(self, arguments: dict[str, Any], context: Context) -> dict[str, Any]:
-        marks = dict(self.terms.mark)
+        marks: dict[str, str | list[str]] = dict(self.terms.mark)
         if self.terms.key_argument is not None:
             marks[self.terms.key_argument] = "{$key}"
         if not marks:

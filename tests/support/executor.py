@@ -30,6 +30,7 @@ class ScriptedExecutor(tools_pb2_grpc.ToolExecutorServiceServicer):
         self.specs = specs or []
         # What policy forbids whatever the arguments, with why.
         self.denied: dict[str, str] = {}
+        self.away = False
         self.asked: list[tools_pb2.AuthorizePlanRequest] = []
         self.address = ""
 
@@ -67,6 +68,8 @@ class ScriptedExecutor(tools_pb2_grpc.ToolExecutorServiceServicer):
     async def AuthorizePlan(
         self, request: tools_pb2.AuthorizePlanRequest, context: Any
     ) -> tools_pb2.AuthorizePlanResponse:
+        if self.away:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "away")
         self.asked.append(request)
         return tools_pb2.AuthorizePlanResponse(
             calls=[

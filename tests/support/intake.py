@@ -14,7 +14,7 @@ from factotum.planner.intake import Intake
 from factotum.planner.library import Library
 from factotum.planner.main import SCHEMAS
 from factotum.planner.partial_matches import PartialMatches
-from factotum.planner.preparation import Preparation
+from factotum.planner.permission import Permitted
 from factotum.planner.signalling import Signalling
 from factotum.planner.starting import Starting
 from factotum.planner.store_file import StoreFile
@@ -46,7 +46,7 @@ async def taking(
     *,
     runs: Runs,
     producer: EventProducer,
-    preparation: Preparation,
+    preparation: Permitted,
     texts: tuple[str, ...] = (),
     library: Library | None = None,
     costly: Costly = nothing_is_costly,

@@ -72,7 +72,7 @@ class Allows:
 
     fault = ""
 
-    async def prepare(self, tenant: str, source: Source) -> Prepared:
+    async def prepare(self, tenant: str, source: Source, *, acting_for: str | None = None) -> Prepared:
         if self.fault:
             raise FaultyDocument([Fault("", self.fault)])
         return Prepared(source, {}, uses=(source,))

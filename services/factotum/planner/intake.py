@@ -31,8 +31,8 @@ from factotum.planner.library import Library
 from factotum.planner.message import Message
 from factotum.planner.partial_match_rows import Group
 from factotum.planner.partial_matches import PartialMatches, strategy_of
-from factotum.planner.planning import MOST_HOPS, Offer, Plan, hops_of, offers, plan, run_of
-from factotum.planner.preparation import Preparation
+from factotum.planner.permission import Permitted
+from factotum.planner.planning import MOST_HOPS, Offer, Plan, acts_for, hops_of, offers, plan, run_of
 from factotum.planner.signalling import Signalling
 from factotum.planner.starting import Starting
 from factotum.planner.turns import Turn, Turns
@@ -73,7 +73,7 @@ class Intake:
         self,
         *,
         library: Library,
-        preparation: Preparation,
+        preparation: Permitted,
         starting: Starting,
         signalling: Signalling,
         partial_matches: PartialMatches,
@@ -117,7 +117,7 @@ class Intake:
         """
         matches, _ = await self._matches(event, _attributes(event))
         return [
-            plan([event], await self._preparation.prepare(event.tenant, match.source))
+            plan([event], await self._preparation.prepare(event.tenant, match.source, acting_for=acts_for([event])))
             for match in matches
             if _all_filters(match.source) is None
         ]
@@ -192,7 +192,9 @@ class Intake:
         """The id of the run that the event started, alone or as the last of all; empty while others are missing."""
         filters = _all_filters(match.source)
         if filters is None:
-            made = plan([event], await self._preparation.prepare(event.tenant, match.source))
+            made = plan(
+                [event], await self._preparation.prepare(event.tenant, match.source, acting_for=acts_for([event]))
+            )
             await self._start(made)
             return made.run_id
         strategy = strategy_of(event.tenant, match.source.document.full_name, filters)
@@ -206,7 +208,8 @@ class Intake:
     async def _start_of_all(self, source: Source, group: Group) -> None:
         events = [Event.from_bytes(entry.value or b"") for entry in group.entries]
         try:
-            await self._start(plan(events, await self._preparation.prepare(group.tenant, source)))
+            prepared = await self._preparation.prepare(group.tenant, source, acting_for=acts_for(events))
+            await self._start(plan(events, prepared))
         except (FaultyDocument, RunRefused) as error:
             await self._partial_matches.give_up(group, f"{_versioned(source)}: {error}")
             raise

@@ -18,6 +18,7 @@ from factotum.planner.grpc import SERVICE, PlannerServicer
 from factotum.planner.intake import Intake
 from factotum.planner.library import Library
 from factotum.planner.partial_matches import PartialMatches
+from factotum.planner.permission import Permitted
 from factotum.planner.preparation import Preparation
 from factotum.planner.requests import Requests
 from factotum.planner.scheduling import Scheduling
@@ -71,8 +72,12 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             roots=settings.catalog_folders,
             new_key=lambda: f"planner:{uuid.uuid4()}",
         )
-        preparation = Preparation(
-            catalog=catalog, fetching=fetching, moved_bytes=claims.most_moved_bytes(settings.temporal.claims)
+        preparation = Permitted(
+            Preparation(
+                catalog=catalog, fetching=fetching, moved_bytes=claims.most_moved_bytes(settings.temporal.claims)
+            ),
+            tool_executor,
+            monotonic=time.monotonic,
         )
         starting = Starting(library=library, subscriptions=subscriptions, runs=runs, now=clock.now)
         partial_matches = PartialMatches(

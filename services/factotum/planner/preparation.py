@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from factotum.procedures.check import Catalog, called_tools, check
 from factotum.procedures.fault import Fault, FaultyDocument
 from factotum.procedures.model import Document
 from factotum.procedures.parse import Source
+from factotum.procedures.planned_calls import PlannedCall, planned_calls
 from factotum.workflows.contract import EventReference, Limits, RunInput, ToolPin
 
 Json = Any
@@ -24,12 +25,29 @@ HERE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A call that a procedure may make.
+
+    Attributes:
+        pointer: the place in the first document that leads to it.
+        prefix: what is said before a fault of it: of which other procedure it is.
+        procedure: namespace/name of what makes it.
+    """
+
+    pointer: str
+    prefix: str
+    procedure: str
+    call: PlannedCall
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """A procedure that may run.
 
     Attributes:
         documents, functions, tools, limits: as in `RunInput`.
         uses: every procedure of the library that a run of it may start, itself included.
+        calls: what it and those may call.
     """
 
     source: Source
@@ -37,6 +55,7 @@ class Prepared:
     documents: dict[str, dict[str, Json]] = field(default_factory=dict)
     functions: dict[str, dict[str, Json]] = field(default_factory=dict)
     uses: tuple[Source, ...] = ()
+    calls: tuple[Asked, ...] = ()
     limits: Limits = field(default_factory=lambda: Limits(here_seconds=HERE_SECONDS))
 
     def run(
@@ -142,7 +161,19 @@ def prepared(resolved: Resolved, catalog: Catalog) -> Prepared:
         documents=resolved.documents,
         functions=resolved.functions,
         uses=(source, *procedures),
+        calls=tuple(_calls(resolved)),
     )
+
+
+def _calls(resolved: Resolved) -> Iterator[Asked]:
+    """Not those of functions that lie elsewhere, which any of the procedures may call: policy is asked at the call."""
+    document = resolved.source.document
+    for call in planned_calls(document):
+        yield Asked(call.pointer, "", document.full_name, call)
+    for origin, needed in resolved.procedures:
+        name = needed.document.full_name
+        for call in planned_calls(needed.document):
+            yield Asked(origin, f"{name} {needed.document.document.version}: {call.pointer}: ", name, call)
 
 
 def pins(documents: Iterable[Document], catalog: Catalog) -> dict[str, ToolPin]:

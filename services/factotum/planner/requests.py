@@ -10,8 +10,9 @@ from jsonschema import Draft202012Validator
 
 from factotum.planner.errors import InputRefused
 from factotum.planner.library import Library
+from factotum.planner.permission import Permitted
 from factotum.planner.planning import Plan
-from factotum.planner.preparation import Preparation, Prepared
+from factotum.planner.preparation import Prepared
 from factotum.planner.scheduling import Scheduling
 from factotum.planner.starting import Starting
 from factotum.procedures import schemas
@@ -29,7 +30,7 @@ class Requests:
         self,
         *,
         library: Library,
-        preparation: Preparation,
+        preparation: Permitted,
         scheduling: Scheduling,
         starting: Starting,
         now: Callable[[], datetime],
@@ -62,7 +63,7 @@ class Requests:
         `CatalogUnavailable`, `StoreUnavailable`, `TemporalUnavailable`.
         """
         found = await self._library.find(tenant, procedure, version)
-        prepared = await self._preparation.prepare(tenant, found.source)
+        prepared = await self._preparation.prepare(tenant, found.source, acting_for=user)
         made = requested(prepared, tenant=tenant, given=given, request_id=request_id, user=user)
         return made, await self._starting.start(made)
 

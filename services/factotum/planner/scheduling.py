@@ -10,7 +10,7 @@ import structlog
 
 from factotum.planner.errors import CatalogUnavailable, StoreUnavailable
 from factotum.planner.library import Library
-from factotum.planner.preparation import Preparation
+from factotum.planner.permission import Permitted
 from factotum.procedures.fault import FaultyDocument
 from factotum.procedures.parse import Source
 from factotum.runs.errors import RunRefused, TemporalUnavailable
@@ -34,7 +34,7 @@ class Scheduling:
         self,
         *,
         library: Library,
-        preparation: Preparation,
+        preparation: Permitted,
         schedules: Schedules,
         tenants: Collection[str],
         now: Callable[[], datetime],
@@ -84,7 +84,7 @@ class Scheduling:
         """False, and an error in the log, for what may not run: it is not scheduled."""
         name, version = source.document.full_name, source.document.document.version
         try:
-            prepared = await self._preparation.prepare(tenant, source)
+            prepared = await self._preparation.prepare(tenant, source, acting_for="")
             await self._library.mark_used(tenant, prepared.uses, self._now())
             await self._schedules.put(prepared.run(tenant=tenant, given=None), prepared.source.document)
         except (FaultyDocument, RunRefused) as error:

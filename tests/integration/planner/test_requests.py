@@ -23,6 +23,7 @@ from factotum.planner.fetching import Fetching
 from factotum.planner.grpc import SERVICE, PlannerServicer
 from factotum.planner.library import Library
 from factotum.planner.main import SCHEMAS
+from factotum.planner.permission import Permitted
 from factotum.planner.preparation import Preparation
 from factotum.planner.requests import Requests
 from factotum.planner.scheduling import Scheduling
@@ -95,7 +96,11 @@ async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench
         await library.shelve(filed(*SHELF), clock.now())
         runs = Runs(environment.client, task_queue="q", ui_url="http://ui")
         fetching = Fetching(library=library, channel=tools, roots=[], new_key=str)
-        preparation = Preparation(catalog=ToolCatalog(tools, monotonic=time.monotonic), fetching=fetching)
+        preparation = Permitted(
+            Preparation(catalog=ToolCatalog(tools, monotonic=time.monotonic), fetching=fetching),
+            tools,
+            monotonic=time.monotonic,
+        )
         scheduling = Scheduling(
             library=library,
             preparation=preparation,

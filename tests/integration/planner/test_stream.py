@@ -18,6 +18,7 @@ from factotum.events.producer import EventProducer
 from factotum.events.topics import DEAD_LETTER, EVENTS, OBSERVATIONS
 from factotum.planner.catalog import ToolCatalog
 from factotum.planner.fetching import Fetching
+from factotum.planner.permission import Permitted
 from factotum.planner.preparation import Preparation
 from factotum.planner.stream import make_consumer
 from factotum.procedures.model import Document
@@ -88,9 +89,13 @@ async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench
             open_library(path, PROCEDURES) as library,
         ):
             runs = Flaky(environment.client, task_queue="nobody", ui_url="")
-            preparation = Preparation(
-                catalog=ToolCatalog(connection, monotonic=time.monotonic),
-                fetching=Fetching(library=library, channel=connection, roots=[], new_key=lambda: "unused"),
+            preparation = Permitted(
+                Preparation(
+                    catalog=ToolCatalog(connection, monotonic=time.monotonic),
+                    fetching=Fetching(library=library, channel=connection, roots=[], new_key=lambda: "unused"),
+                ),
+                connection,
+                monotonic=time.monotonic,
             )
             async with taking(path, library=library, runs=runs, producer=producer, preparation=preparation) as planner:
                 consumer = make_consumer(planner.intake, KafkaSettings(bootstrap_servers=kafka, embedded=True))

@@ -1,0 +1,89 @@
+"""A plan of which policy denies a call, whatever its arguments will be, is refused before its first step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+import grpc
+
+from factotum.api.tools.v1 import tools_pb2, tools_pb2_grpc
+from factotum.planner.errors import CatalogUnavailable
+from factotum.planner.preparation import Preparation, Prepared
+from factotum.procedures.fault import Fault, FaultyDocument
+from factotum.procedures.parse import Source
+
+TIMEOUT_SECONDS = 5.0
+# As old as what is known of the tools may be. It is the executor that enforces, at each call.
+FRESH_SECONDS = 10.0
+MOST_KEPT = 2_000
+
+
+class Permitted:
+    """Prepares procedures, and asks the tool executor whether all of their calls may be made.
+
+    That they may is kept for a moment; that one may not is asked anew each time.
+
+    Args:
+        monotonic: seconds of a clock that never goes back.
+    """
+
+    def __init__(
+        self, preparation: Preparation, tool_executor: grpc.aio.Channel, *, monotonic: Callable[[], float]
+    ) -> None:
+        self._preparation = preparation
+        self._stub = tools_pb2_grpc.ToolExecutorServiceStub(tool_executor)
+        self._monotonic = monotonic
+        self._passed: dict[tuple[str, str, str, str], tuple[Prepared, float]] = {}
+
+    async def prepare(self, tenant: str, source: Source, *, acting_for: str | None = None) -> Prepared:
+        """As `Preparation.prepare`. Policy is asked for a run that acts for `acting_for`, for nobody if that is empty;
+        None: no run begins, so that it is not known for whom."""
+        prepared = await self._preparation.prepare(tenant, source)
+        if acting_for is not None and prepared.calls:
+            await self._ask(tenant, acting_for, prepared)
+        return prepared
+
+    async def _ask(self, tenant: str, user: str, prepared: Prepared) -> None:
+        """Raises `FaultyDocument`, `CatalogUnavailable`."""
+        header = prepared.source.document.document
+        key = tenant, user, prepared.source.document.full_name, header.version
+        passed, at = self._passed.get(key, (None, 0.0))
+        if passed is prepared and self._monotonic() - at < FRESH_SECONDS:
+            return
+        try:
+            answer = await self._stub.AuthorizePlan(_request(tenant, user, prepared), timeout=TIMEOUT_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            if passed is prepared:
+                return
+            raise CatalogUnavailable(f"tool-executor: {error.code().name} {error.details()}") from error
+        if faults := _faults(prepared, answer.calls):
+            self._passed.pop(key, None)
+            raise FaultyDocument(faults)
+        if len(self._passed) >= MOST_KEPT:
+            self._passed.clear()
+        self._passed[key] = prepared, self._monotonic()
+
+
+def _request(tenant: str, user: str, prepared: Prepared) -> tools_pb2.AuthorizePlanRequest:
+    return tools_pb2.AuthorizePlanRequest(
+        tenant=tenant,
+        user=user,
+        calls=[
+            tools_pb2.PlannedCall(
+                tool=asked.call.tool,
+                arguments_json="" if asked.call.arguments is None else json.dumps(asked.call.arguments),
+                unknown=asked.call.unknown,
+                procedure=asked.procedure,
+            )
+            for asked in prepared.calls
+        ],
+    )
+
+
+def _faults(prepared: Prepared, answers: Sequence[tools_pb2.AuthorizeResponse]) -> list[Fault]:
+    return [
+        prepared.source.locate(Fault(asked.pointer, f"{asked.prefix}{answer.explanation}"))
+        for asked, answer in zip(prepared.calls, answers, strict=True)
+        if answer.verdict == tools_pb2.VERDICT_DENIED
+    ]

@@ -13,7 +13,9 @@ import pytest
 
 from tests.support.tool_calls import closed_port
 
-_PROGRAM = Path(__file__).parents[1] / ("servers/node_modules/@modelcontextprotocol/server-everything/dist/index.js")
+# Where all is that it reads.
+FOLDER = str(Path(__file__).parents[1] / "servers" / "node_modules")
+_PROGRAM = Path(FOLDER) / "@modelcontextprotocol" / "server-everything" / "dist" / "index.js"
 
 
 def command() -> list[str]:

@@ -6,8 +6,9 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 
@@ -61,9 +62,56 @@ class Bubblewrap:
             files = {} if collected is None or ended.stopped else await collected.files()
             return Ended(ended.code, ended.stdout, ended.stderr, ended.stopped, files, refused)
 
+    @asynccontextmanager
+    async def launched(self, command: Command, limits: Limits, *, folders: Sequence[str] = ()) -> AsyncIterator[Launch]:
+        """How to start a command that outlives a call, such as a server. Who starts it ends it within the block, which
+        ends when nothing of it runs any more; of the limits, `seconds` and `output_kib` are for them to keep.
+
+        Args:
+            folders: of the machine, that it may read.
+
+        Raises as `run` does.
+        """
+        argv = [self.program(command.argv[0]), *command.argv[1:]]
+        async with AsyncExitStack() as opened:
+            network = await opened.enter_async_context(Network(command.hosts)) if command.hosts else None
+            with self._launch(argv, command, limits, network, None, folders) as launch:
+                try:
+                    yield launch
+                finally:
+                    await _emptied(launch.status.read().get("child-pid"))
+
     async def _run(
         self, argv: list[str], command: Command, limits: Limits, network: Network | None, collected: Collected | None
     ) -> tuple[processes.Ended, Sequence[str]]:
+        with self._launch(argv, command, limits, network, collected, ()) as launch:
+            try:
+                ended = await processes.run(
+                    launch.argv,
+                    environment={},
+                    stdin=command.stdin.encode("utf-8", "replace") if isinstance(command.stdin, str) else command.stdin,
+                    seconds=limits.seconds,
+                    output_bytes=limits.output_kib * 1024,
+                    files=launch.files,
+                    look=launch.look,
+                )
+            finally:
+                await _emptied(launch.status.read().get("child-pid"))
+            if not ended.stopped and "exit-code" not in launch.status.read():
+                why = ended.stderr.last_lines or f"code {ended.code}"
+                raise Failed(f"no sandbox could be made: {why}; {_ADVICE}", effect_possible=False)
+            return ended, () if network is None else tuple(network.refused)
+
+    @contextmanager
+    def _launch(
+        self,
+        argv: list[str],
+        command: Command,
+        limits: Limits,
+        network: Network | None,
+        collected: Collected | None,
+        folders: Sequence[str],
+    ) -> Iterator[Launch]:
         scripts, environment = dict(command.scripts), dict(command.environment)
         handed: dict[str, object] = {}
         inherited: list[int] = []
@@ -89,6 +137,7 @@ class Bubblewrap:
                     scripts=in_scripts,
                     files=in_files,
                     filters=filters_at,
+                    folders=folders,
                 )
             )
             _check([*words, *argv])
@@ -104,22 +153,16 @@ class Bubblewrap:
                     return f"left files of more than {limits.disk_bytes // MIB} MiB"
                 return _too_much(pid, status.read().get("child-pid"), limits)
 
-            try:
-                ended = await processes.run(
-                    [*self._around(command, limits), "--args", str(given), "--", *self._bounds(limits), *before, *argv],
-                    environment={},
-                    stdin=command.stdin.encode("utf-8", "replace") if isinstance(command.stdin, str) else command.stdin,
-                    seconds=limits.seconds,
-                    output_bytes=limits.output_kib * 1024,
-                    files=inherited,
-                    look=look,
-                )
-            finally:
-                await _emptied(status.read().get("child-pid"))
-            if not ended.stopped and "exit-code" not in status.read():
-                why = ended.stderr.last_lines or f"code {ended.code}"
-                raise Failed(f"no sandbox could be made: {why}; {_ADVICE}", effect_possible=False)
-            return ended, () if network is None else tuple(network.refused)
+            started = [
+                *self._around(command, limits),
+                "--args",
+                str(given),
+                "--",
+                *self._bounds(limits),
+                *before,
+                *argv,
+            ]
+            yield Launch(started, inherited, look, status)
 
     def _around(self, command: Command, limits: Limits) -> list[str]:
         """What the sandbox is started by. Root becomes nobody: of root's processes the kernel bounds no number."""
@@ -211,6 +254,22 @@ class _Status:
                 self._text += part
         lines = self._text[: self._text.rfind(b"\n") + 1].splitlines()
         return {name: value for line in lines for name, value in json.loads(line).items() if isinstance(value, int)}
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What a sandbox is started by, outside, with no variables.
+
+    Attributes:
+        files: the descriptors that it inherits.
+        look: told the process id of what was started, says why to stop it; empty: let it run.
+        status: what became of it.
+    """
+
+    argv: Sequence[str]
+    files: Sequence[int]
+    look: Callable[[int], str]
+    status: _Status
 
 
 @cache

@@ -3,7 +3,7 @@ to work in, no environment, no other process in sight."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from factotum.sdk.processes import SEARCH
@@ -22,12 +22,14 @@ def options(
     scripts: Mapping[str, int],
     files: Mapping[str, int],
     filters: int | None,
+    folders: Sequence[str] = (),
 ) -> Iterator[str]:
     """To be given in a file: the command line of a process is for everyone to read.
 
     Args:
         scripts, files: names, and descriptors of what they hold.
         filters: a descriptor of what `seccomp` made.
+        folders: of the machine, that are there too, read-only.
     """
     yield from ("--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session")
     yield from ("--uid", str(NOBODY), "--gid", str(NOBODY), "--hostname", "sandbox", "--clearenv")
@@ -40,6 +42,8 @@ def options(
             yield from ("--ro-bind", str(path), str(path))
     for link in _LINKS:
         yield from ("--ro-bind-try", link, link)
+    for folder in folders:
+        yield from ("--ro-bind", folder, folder)
     yield from ("--proc", "/proc", "--dev", "/dev")
     for name, descriptor in scripts.items():
         yield from ("--ro-bind-data", str(descriptor), f"{SCRIPTS}/{name}")

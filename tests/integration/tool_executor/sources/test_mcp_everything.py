@@ -14,7 +14,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from factotum.sdk.errors import Cancelled, InvalidArgument, NotPermitted
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.tool_executor.wrappers import observed
-from tests.support.everything_server import EverythingServer, command, everything_server
+from tests.support.everything_server import FOLDER, EverythingServer, command, everything_server
+from tests.support.machine import needs
 from tests.support.mcp_source import McpBench, mcp_bench
 
 READS = ["echo", "get-sum", "trigger-long-running-operation"]
@@ -41,8 +42,9 @@ async def bench(
     way = (
         {"http": {"url": server.url}}
         if request.param == "http"
-        else {"stdio": {"command": [*command(), "stdio"], "unsandboxed": True}}
+        else {"stdio": {"command": [*command(), "stdio"], "folders": [FOLDER]}}
     )
+    needs("bwrap", "setpriv", "prlimit", what="the sandbox")
     async with mcp_bench(tmp_path_factory.mktemp("mcp"), "everything") as made:
         names = await made.add(**way, **TAKEN)
         assert len(names) == 13 + 4 and "get_structured_content" in names

@@ -26,13 +26,15 @@ from factotum.connectors.protocols.mcp_wire import Wire, over_http
 from factotum.runtime.secrets import SCHEME
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Failed, ToolError, Unavailable
+from factotum.sdk.processes import SEARCH
+from factotum.sdk.sandbox import Command
+from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from factotum.tool_executor.sources.mcp.config import McpConfig, Program, Remote
 from factotum.tool_executor.sources.mcp.sessions import Live
 from factotum.tool_executor.sources.mcp.stdio import over_process
 
 CLIENT = types.Implementation(name="factotum", version="1.0.0")
 _MOST_PAGES = 200
-_SEARCH = "/usr/local/bin:/usr/bin:/bin"
 
 
 class Result(RootModel[dict[str, Any]]):
@@ -48,6 +50,7 @@ class Access:
     config: McpConfig
     secret: Callable[[str], str]
     now: Callable[[], datetime]
+    sandbox: Bubblewrap
 
     @property
     def key(self) -> Hashable:
@@ -112,10 +115,22 @@ class Access:
             now=self.now,
         )
 
-    def _over_stdio(self, program: Program, wire: Wire) -> AbstractAsyncContextManager[TransportStreams]:
+    @asynccontextmanager
+    async def _over_stdio(self, program: Program, wire: Wire) -> AsyncIterator[TransportStreams]:
         environment = {name: self._valued(value) for name, value in program.environment.items()}
-        plain = {"PATH": _SEARCH, "HOME": "/nonexistent", "LANG": "C.UTF-8"}
-        return over_process(program.command, {**plain, **environment}, wire=wire, limit=self.config.max_bytes)
+        limit = self.config.max_bytes
+        if program.unsandboxed:
+            plain = {"PATH": SEARCH, "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+            async with over_process(program.command, {**plain, **environment}, wire=wire, limit=limit) as streams:
+                yield streams
+            return
+        # Programs of node reserve far more than they use.
+        command = Command(program.command, environment=environment, hosts=program.hosts, bound_address_space=False)
+        async with (
+            self.sandbox.launched(command, program.limits, folders=program.folders) as launch,
+            over_process(launch.argv, {}, wire=wire, limit=limit, files=launch.files, look=launch.look) as streams,
+        ):
+            yield streams
 
     def _policy(self, remote: Remote) -> Authentication | None:
         if remote.authentication is None:

@@ -13,6 +13,7 @@ from factotum.connectors.protocols import mcp_session
 from factotum.connectors.protocols.mcp_session import KEY, words
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Failed, InvalidArgument, NotFound, NotPermitted, ToolError
+from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from factotum.tool_executor.sources.mcp.access import Access, asked, pages
 from factotum.tool_executor.sources.mcp.config import McpConfig
 from factotum.tool_executor.sources.mcp.listing import fingerprints
@@ -25,8 +26,9 @@ Context = ToolContext[McpConfig]
 class Calls:
     """Asks the server of one source, for any tenant."""
 
-    def __init__(self, system: str, sessions: Sessions) -> None:
+    def __init__(self, system: str, sessions: Sessions, sandbox: Bubblewrap) -> None:
         self._system = system
+        self._sandbox = sandbox
         self._sessions = sessions
 
     async def tool(
@@ -79,7 +81,7 @@ class Calls:
 
     async def _on_session(self, what: str, use: Callable[[Live], Awaitable[T]], context: Context) -> T:
         config, shown = context.settings, f"{self._system} {what}"
-        access = Access(context.tenant, self._system, config, context.secret, context.now)
+        access = Access(context.tenant, self._system, config, context.secret, context.now, self._sandbox)
         fresh = False
         while True:
             async with self._sessions.borrowed(

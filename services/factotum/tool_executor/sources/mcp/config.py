@@ -6,16 +6,18 @@ A server's own hints about its tools (readOnlyHint and the like) permit nothing:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import httpx2
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from factotum.connectors.protocols.authentication import Authentication
 from factotum.connectors.protocols.egress import EgressSettings
 from factotum.connectors.protocols.mcp_session import Version
 from factotum.runtime.secrets import SCHEME
+from factotum.sdk.sandbox import Limits
 from factotum.sdk.spec import Compensation, Effect, Idempotency, RateLimit
+from factotum.tool_executor.sandbox.network import check_host
 
 # Properties of authentication policies that hold a secret.
 _CONFIDENTIAL = frozenset({"token", "password", "secret", "assertion"})
@@ -48,13 +50,28 @@ class Remote(Part):
 
 
 class Program(Part):
-    """A server that is started here. `environment` holds texts and references of secrets."""
+    """A server that is started here, in a sandbox: it reads the machine's programs and `folders`, reaches `hosts` by
+    HTTP through a proxy and nothing else, and its files are gone with it. `environment` holds texts and references of
+    secrets."""
 
     command: list[str] = Field(min_length=1, description="The program and its arguments.")
     environment: dict[str, str] = {}
+    folders: list[Annotated[str, StringConstraints(pattern=r"^(/[^/\x00]+)+$")]] = Field(
+        default=[], description="Of the machine, that it may read, such as the one it is installed in."
+    )
+    hosts: list[Annotated[str, AfterValidator(check_host)]] = Field(
+        default=[], description="host, host:port or *.domain of whom it may reach."
+    )
+    limits: Limits = Limits(cpu_seconds=600, memory_mib=1024)
     unsandboxed: bool = Field(
         default=False, description="It runs as the tool executor does, and may read and reach all that this may."
     )
+
+    @model_validator(mode="after")
+    def _is_in_a_sandbox_or_not(self) -> Self:
+        if self.unsandboxed and (self.folders or self.hosts):
+            raise ValueError("unsandboxed it may read and reach everything: leave out folders and hosts")
+        return self
 
 
 class Lookup(Part):

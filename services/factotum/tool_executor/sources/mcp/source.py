@@ -17,6 +17,7 @@ from factotum.connectors.protocols.mcp_session import failure
 from factotum.runtime import clock
 from factotum.sdk.errors import NotPermitted, RateLimited, ToolError, Unavailable
 from factotum.sdk.tool import Connector
+from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from factotum.tool_executor.sources.mcp import extras, listing, tools
 from factotum.tool_executor.sources.mcp.access import Access, pages
 from factotum.tool_executor.sources.mcp.calls import Calls
@@ -32,7 +33,8 @@ class McpSource:
     kind: ClassVar[str] = "mcp"
     config = McpConfig
 
-    def __init__(self, *, now: Callable[[], datetime] = clock.now) -> None:
+    def __init__(self, *, sandbox: Bubblewrap | None = None, now: Callable[[], datetime] = clock.now) -> None:
+        self._sandbox = sandbox or Bubblewrap()
         self._now = now
         self.sessions = Sessions()
 
@@ -43,13 +45,14 @@ class McpSource:
         if document:
             raise SourceInvalid("an MCP server is asked for its tools: give no document")
         secrets = {reference: await surroundings.secret(reference) for reference in config.references()}
-        access = Access(surroundings.tenant, surroundings.system, config, secrets.__getitem__, self._now)
+        system = surroundings.system
+        access = Access(surroundings.tenant, system, config, secrets.__getitem__, self._now, self._sandbox)
         try:
             # A new session: a server that was put in place of another is asked, and serves the calls that follow.
             async with self.sessions.borrowed(
                 access.key, access.opened, most=config.sessions, idle_seconds=config.idle_seconds, fresh=True
             ) as live:
-                found = await _tools(live, surroundings.system, config.timeout)
+                found = await _tools(live, system, config.timeout)
         except (Unavailable, RateLimited) as error:
             raise SourceUnavailable(error.message) from error
         except NotPermitted:
@@ -61,7 +64,7 @@ class McpSource:
     def offer(self, system: str, config: McpConfig, read: bytes) -> Offer:
         kept = Listing.model_validate_json(read)
         connector = Connector(system, settings=McpConfig)
-        calls = Calls(system, self.sessions)
+        calls = Calls(system, self.sessions, self._sandbox)
         listed = {tool["name"]: tool for tool in kept.tools}
         _check_names(config, listed)
         if config.resources:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import anyio
@@ -22,12 +22,19 @@ from factotum.sdk.processes import Captured
 _BY_ITSELF = 2.0
 _ON_SIGNAL = 1.0
 _LOOK = 0.01
+_BETWEEN_LOOKS = 0.5
 _STDERR_BYTES = 64 * 1024
 
 
 @asynccontextmanager
 async def over_process(
-    argv: Sequence[str], environment: Mapping[str, str], *, wire: Wire, limit: int, files: Sequence[int] = ()
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    wire: Wire,
+    limit: int,
+    files: Sequence[int] = (),
+    look: Callable[[int], str] = lambda _: "",
 ) -> AsyncIterator[TransportStreams]:
     """Streams to and from a process that ends with the block, and all of its group.
 
@@ -36,6 +43,7 @@ async def over_process(
     Args:
         limit: bytes of one message; a longer one ends the session.
         files: descriptors that it inherits.
+        look: told its process id now and then, says why to stop it; empty: let it run.
 
     Raises `Failed`, without effect, if it cannot be started.
     """
@@ -62,6 +70,7 @@ async def over_process(
             group.start_soon(said.fill, process.stderr)
             group.start_soon(_read, process, told, wire, said, limit)
             group.start_soon(_write, process, to_send)
+            group.start_soon(_looked_at, process, look, wire)
             yield incoming, outgoing
         finally:
             # The library closes its ends; what is left closes with the process.
@@ -105,6 +114,15 @@ async def _write(process: asyncio.subprocess.Process, to_send: MemoryObjectRecei
                 text = message.message.model_dump_json(by_alias=True, exclude_unset=True)
                 process.stdin.write(text.encode() + b"\n")
                 await process.stdin.drain()
+
+
+async def _looked_at(process: asyncio.subprocess.Process, look: Callable[[int], str], wire: Wire) -> None:
+    while process.returncode is None:
+        await asyncio.sleep(_BETWEEN_LOOKS)
+        if why := look(process.pid):
+            wire.error = Failed(f"the MCP server was stopped: it {why}")
+            _signalled(process, signal.SIGKILL)
+            return
 
 
 async def _stopped(process: asyncio.subprocess.Process) -> None:

@@ -23,14 +23,15 @@ _FOLDERS = (*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), Pa
 class Cluster:
     """A running server. Each `url` is that of empty tables of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pid: int) -> None:
         self._folder = folder
+        self.pid = pid
         self._numbers = count()
 
     def url(self) -> str:
         name = f"test_{next(self._numbers)}"
         self.sql(f"CREATE SCHEMA {name}")
-        return f"postgresql://tester:hunter2@/postgres?host={self._folder}&search_path={name}"
+        return f"postgresql://tester:hunter2@/postgres?host={self._folder}&options=-csearch_path%3D{name}"
 
     def sql(self, statement: str) -> str:
         """What psql answers."""
@@ -49,8 +50,9 @@ def _binary(name: str) -> str:
 
 
 @contextmanager
-def postgres() -> Iterator[Cluster]:
-    """Skips the test where there is no PostgreSQL; in CI that is a failure."""
+def postgres(*, durable: bool = False) -> Iterator[Cluster]:
+    """Skips the test where there is no PostgreSQL; in CI that is a failure. Nothing of it is to outlive the test, so
+    it does not wait for the disk unless it is `durable`."""
     initdb, server = _binary("initdb"), _binary("postgres")
     folder = Path(tempfile.mkdtemp(prefix="factotum-postgres-"))
     # The server refuses to be root.
@@ -65,13 +67,13 @@ def postgres() -> Iterator[Cluster]:
         user=user,
         cwd=folder,
     )
-    # Nothing of it is to outlive the tests, so nothing waits for the disk.
-    options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
+    fsync = "on" if durable else "off"
+    options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", f"fsync={fsync}"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([server, "-D", data, *options], stdout=log, stderr=log, user=user, cwd=folder)
     try:
         _wait(process, folder)
-        yield Cluster(folder)
+        yield Cluster(folder, process.pid)
     finally:
         process.send_signal(signal.SIGINT)  # SIGTERM would wait for those who are connected
         try:

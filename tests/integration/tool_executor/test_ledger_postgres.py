@@ -130,7 +130,7 @@ async def test_an_answer_that_was_lost_is_not_taken_for_another_owners(url: str)
 async def test_where_the_tables_are_no_right_to_make_some_is_needed(cluster: Cluster, url: str) -> None:
     async with opened(url):
         pass
-    schema = url.rpartition("=")[2]
+    schema = url.rpartition("%3D")[2]
     cluster.sql(
         f"CREATE ROLE {schema} LOGIN; GRANT USAGE ON SCHEMA {schema} TO {schema}; "
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {schema}"

@@ -34,8 +34,8 @@ from factotum.tool_executor.retention import Retention
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from factotum.tool_executor.settings import LimitSettings, Settings
 from factotum.tool_executor.sources import file as sources_file
+from factotum.tool_executor.sources import kinds
 from factotum.tool_executor.sources.adding import Sources
-from factotum.tool_executor.sources.kinds import KINDS
 from factotum.tool_executor.sources.making import Maker
 from factotum.tool_executor.sources.store import SourceStore, StoreUnavailable
 
@@ -83,7 +83,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         resolver = Resolver(catalog=catalog, contexts=contexts, ledger=ledger, now=clock.now)
         sources = Sources(
             maker=Maker(
-                kinds=KINDS,
+                kinds=kinds.KINDS,
                 secret=lambda tenant, reference: _secret(secrets, tenant, reference),
                 read_seconds=settings.source_read_seconds,
             ),
@@ -131,6 +131,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             for task in (publishing, *following):
                 task.cancel()
             await asyncio.gather(publishing, *following, return_exceptions=True)
+            await kinds.close()
 
 
 def _source_store(settings: Settings) -> SourceStore:

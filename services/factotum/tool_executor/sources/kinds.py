@@ -8,6 +8,12 @@ from factotum.tool_executor.sources.mcp.source import McpSource
 from factotum.tool_executor.sources.openapi.source import OpenapiSource
 from factotum.tool_executor.sources.source import AnySource
 
-_SOURCES: list[AnySource] = [McpSource(), OpenapiSource()]
+_MCP = McpSource()
+_SOURCES: list[AnySource] = [_MCP, OpenapiSource()]
 
 KINDS: Mapping[str, AnySource] = {source.kind: source for source in _SOURCES}
+
+
+async def close() -> None:
+    """Ends what the kinds keep open between calls."""
+    await _MCP.aclose()

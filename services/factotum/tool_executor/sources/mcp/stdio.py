@@ -19,7 +19,7 @@ from factotum.sdk.errors import Failed, Unavailable
 from factotum.sdk.processes import Captured
 
 # Seconds: a server is told by the end of its input that it is not needed any more, then by a signal.
-_BY_ITSELF = 2.0
+_BY_ITSELF = 1.0
 _ON_SIGNAL = 1.0
 _LOOK = 0.01
 _BETWEEN_LOOKS = 0.5

@@ -83,6 +83,11 @@ class ToolsStub(_Scripted, tools_pb2_grpc.ToolExecutorServiceServicer):
     Execute = _unary("Execute")
     ListTools = _unary("ListTools")
     DescribeTool = _unary("DescribeTool")
+    TestTool = _unary("TestTool")
+    AddSource = _unary("AddSource")
+    RemoveSource = _unary("RemoveSource")
+    ListSources = _unary("ListSources")
+    RefreshSource = _unary("RefreshSource")
     ListEffects = _unary("ListEffects")
     ResolveEffect = _unary("ResolveEffect")
 

@@ -20,6 +20,7 @@ from factotum.api.tools.v1 import tools_pb2_grpc
 from factotum.cli.errors import BadInput, CommandError, StackNotRunning, TimedOut
 from factotum.dev import state
 from factotum.runtime.grpc_client import channel
+from factotum.runtime.grpc_server import MAX_DOCUMENT_BYTES
 from factotum.runtime.secrets import SecretDirectory, UnknownSecret
 
 ADVICE = "start it with `factotum dev`"
@@ -101,7 +102,7 @@ class Connection:
     @asynccontextmanager
     async def tools(self) -> AsyncIterator[tools_pb2_grpc.ToolExecutorServiceAsyncStub]:
         with answering("tool-executor"):
-            async with channel(self.address("tool-executor")) as opened:
+            async with channel(self.address("tool-executor"), max_message_bytes=MAX_DOCUMENT_BYTES) as opened:
                 yield tools_pb2_grpc.ToolExecutorServiceStub(opened)
 
     @asynccontextmanager

@@ -8,38 +8,65 @@ from typing import Annotated, Any
 
 import typer
 
+from factotum.cli import tool_sources
 from factotum.cli.errors import BadInput, CommandError
 from factotum.cli.options import DEFAULT_DATA, DEFAULT_TENANT, DataOption, JsonOption, TenantOption
 
 # Longer than any tool may take.
 CALL_SECONDS = 3700.0
 
-app = typer.Typer(help="What can be done: list, describe and call tools.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="What can be done: list, describe, test and call tools, add and remove their sources.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(tool_sources.adding, name="add")
+app.command()(tool_sources.remove)
+app.command()(tool_sources.refresh)
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="e.g. identity.create_user")]
+UserOption = Annotated[str, typer.Option("--user", metavar="NAME", help="The person that the call acts for.")]
 
 
 @app.command("list")
 def list_tools(
-    as_json: JsonOption = False, data: DataOption = DEFAULT_DATA, tenant: TenantOption = DEFAULT_TENANT
+    system: Annotated[str, typer.Argument(metavar="[SYSTEM]", help="Only the tools of this one.")] = "",
+    sources: Annotated[bool, typer.Option("--sources", help="The sources that were added, in place of tools.")] = False,
+    as_json: JsonOption = False,
+    data: DataOption = DEFAULT_DATA,
+    tenant: TenantOption = DEFAULT_TENANT,
 ) -> None:
-    """List the tools. JSON: `{tools: [Tool]}`."""
+    """List the tools. JSON: `{tools: [Tool]}` without their schemas; with --sources `{sources: [Source]}`."""
     from factotum.api.tools.v1 import tools_pb2 as pb
     from factotum.cli import output
     from factotum.cli.connection import REQUEST_SECONDS, Connection, run
 
+    if sources:
+        tool_sources.print_sources(data, tenant, as_json=as_json)
+        return
+
     async def ask() -> pb.ListToolsResponse:
         async with Connection(data, tenant, os.environ).tools() as tools:
-            return await tools.ListTools(pb.ListToolsRequest(tenant=tenant), timeout=REQUEST_SECONDS)
+            request = pb.ListToolsRequest(tenant=tenant, without_schemas=True)
+            return await tools.ListTools(request, timeout=REQUEST_SECONDS)
 
     answer = output.to_json(run(ask()))
+    if system:
+        answer["tools"] = [tool for tool in answer["tools"] if _system(tool) == system]
+        if not answer["tools"]:
+            raise CommandError(f"there is no tool of {system!r}: `factotum tools list` shows all")
     if as_json:
         output.print_json(answer)
         return
-    table = output.table("tool", "version", "effect", "once by", "what it does", whole=("tool",))
+    table = output.table("tool", "version", "effect", "once by", "from", "what it does", whole=("tool",))
+    before = ""
     for tool in answer["tools"]:
+        if before and _system(tool) != before:
+            table.add_section()
+        before = _system(tool)
         once = tool["idempotency"] if tool["effect"] != "none" else ""
-        table.add_row(*map(output.cell, (tool["name"], tool["version"], tool["effect"], once, tool["description"])))
+        columns = (tool["name"], tool["version"], tool["effect"], once, tool["source"], tool["description"])
+        table.add_row(*map(output.cell, columns))
     output.console().print(table)
 
 
@@ -50,9 +77,9 @@ def describe(
     data: DataOption = DEFAULT_DATA,
     tenant: TenantOption = DEFAULT_TENANT,
 ) -> None:
-    """Describe one tool with its schemas. JSON: Tool."""
+    """Describe one tool: all of its contract. JSON: Tool."""
     from factotum.api.tools.v1 import tools_pb2 as pb
-    from factotum.cli import output
+    from factotum.cli import output, tool_description
     from factotum.cli.connection import REQUEST_SECONDS, Connection, run
 
     async def ask() -> pb.DescribeToolResponse:
@@ -64,11 +91,46 @@ def describe(
         output.print_json(tool)
         return
     console = output.console()
-    console.print(output.printable(f"{tool['name']} {tool['version']}: {tool['description']}"), markup=False)
-    console.print(f"effect {tool['effect']}, once by {tool['idempotency']}, at most {tool['timeout_seconds']:g} s")
+    for line in tool_description.lines(tool):
+        console.print(output.printable(line), markup=False, soft_wrap=True)
     for title in ("input_schema", "output_schema"):
         console.print(f"\n{title.replace('_', ' ')}:")
         console.print_json(data=tool[title])
+
+
+@app.command()
+def test(
+    name: NameArgument,
+    user: UserOption = "",
+    as_json: JsonOption = False,
+    data: DataOption = DEFAULT_DATA,
+    tenant: TenantOption = DEFAULT_TENANT,
+) -> None:
+    """Look whether a tool could be called: schemas, examples, settings, secrets, policy, source.
+
+    A tool that only reads is called with its examples. Exit status 1 if something stands in the way.
+
+    JSON: `{checks: [{name, passed, message}]}`.
+    """
+    from factotum.api.tools.v1 import tools_pb2 as pb
+    from factotum.cli import output
+    from factotum.cli.connection import Connection, run
+
+    async def ask() -> pb.TestToolResponse:
+        async with Connection(data, tenant, os.environ).tools() as tools:
+            return await tools.TestTool(pb.TestToolRequest(tenant=tenant, tool=name, user=user), timeout=CALL_SECONDS)
+
+    answer = output.to_json(run(ask()))
+    if as_json:
+        output.print_json(answer)
+    else:
+        table = output.table("check", "", "what was found", whole=("check", ""))
+        for check in answer["checks"]:
+            mark = "[green]ok[/]" if check["passed"] else "[red]failed[/]"
+            table.add_row(output.cell(check["name"]), mark, output.cell(check["message"]))
+        output.console().print(table)
+    if not all(check["passed"] for check in answer["checks"]):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -81,6 +143,7 @@ def call(
     key: Annotated[
         str, typer.Option("--key", help="Idempotency key: one key, one effect. Without it a new one is made.")
     ] = "",
+    user: UserOption = "",
     as_json: JsonOption = False,
     data: DataOption = DEFAULT_DATA,
     tenant: TenantOption = DEFAULT_TENANT,
@@ -96,7 +159,11 @@ def call(
     from factotum.cli.connection import Connection, run
 
     request = pb.ExecuteRequest(
-        tenant=tenant, tool=name, arguments_json=read_arguments(arguments), idempotency_key=key or f"cli:{uuid.uuid4()}"
+        tenant=tenant,
+        tool=name,
+        arguments_json=read_arguments(arguments),
+        idempotency_key=key or f"cli:{uuid.uuid4()}",
+        origin=pb.Origin(user=user) if user else None,
     )
 
     async def ask() -> pb.ExecuteResponse:
@@ -130,3 +197,7 @@ def read_arguments(given: str) -> str:
     if not isinstance(found, dict):
         raise BadInput("--args must be a JSON object")
     return given
+
+
+def _system(tool: dict[str, Any]) -> str:
+    return str(tool["name"]).partition(".")[0]

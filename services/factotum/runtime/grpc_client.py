@@ -18,6 +18,7 @@ def channel(
     *,
     keepalive_seconds: float = KEEPALIVE_SECONDS,
     keepalive_timeout_seconds: float = KEEPALIVE_TIMEOUT_SECONDS,
+    max_message_bytes: int = MAX_MESSAGE_BYTES,
 ) -> grpc.aio.Channel:
     """An insecure, traced channel to `host:port`. It reconnects by itself within a second.
 
@@ -27,8 +28,8 @@ def channel(
     return grpc.aio.insecure_channel(
         address,
         options=[
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_receive_message_length", max_message_bytes),
+            ("grpc.max_send_message_length", max_message_bytes),
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1000),
             ("grpc.keepalive_time_ms", int(keepalive_seconds * 1000)),

@@ -15,6 +15,8 @@ from factotum.runtime.settings import GrpcSettings
 GRACE_SECONDS = 5.0
 # Larger than any document that Temporal would carry (2 MiB).
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+# Where the description of an API may be sent whole.
+MAX_DOCUMENT_BYTES = 36 * 1024 * 1024
 # Seconds. gRPC's own five minutes would cut off clients that look after their connection.
 SMALLEST_KEEPALIVE_SECONDS = 10.0
 
@@ -28,8 +30,14 @@ class GrpcServer:
     """
 
     def __init__(
-        self, settings: GrpcSettings, service_names: Sequence[str], registrations: Sequence[Registration]
+        self,
+        settings: GrpcSettings,
+        service_names: Sequence[str],
+        registrations: Sequence[Registration],
+        *,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
+        self._max_message_bytes = max_message_bytes
         self._settings = settings
         self._names = service_names
         self._registrations = registrations
@@ -40,8 +48,8 @@ class GrpcServer:
     async def start(self) -> None:
         """Binds and serves. Raises `RuntimeError` if the port is taken."""
         options = [
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_receive_message_length", self._max_message_bytes),
+            ("grpc.max_send_message_length", self._max_message_bytes),
             ("grpc.so_reuseport", 0),
             ("grpc.http2.min_ping_interval_without_data_ms", int(SMALLEST_KEEPALIVE_SECONDS * 1000)),
         ]

@@ -35,7 +35,7 @@ class SourceCalls:
                 )
             )
         except TRANSLATED as error:
-            await abort(context, error)
+            await abort(context, error, of=request.system)
         return pb.AddSourceResponse(source=_source(listed), tools=listed.tools)
 
     async def RemoveSource(self, request: pb.RemoveSourceRequest, context: Context) -> pb.RemoveSourceResponse:
@@ -58,7 +58,7 @@ class SourceCalls:
             check_tenant(request.tenant)
             listed, changes = await self._sources.refresh(request.tenant, request.system)
         except TRANSLATED as error:
-            await abort(context, error)
+            await abort(context, error, of=request.system)
         return pb.RefreshSourceResponse(
             source=_source(listed), added=changes.added, removed=changes.removed, changed=changes.changed
         )

@@ -36,7 +36,9 @@ TRANSLATED: tuple[type[Exception], ...] = tuple(_STATUS)
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
-async def abort(context: Context, error: Exception) -> NoReturn:
-    """Ends the call with the status of one of `TRANSLATED`."""
-    await context.abort(_STATUS[type(error)], str(error))
+async def abort(context: Context, error: Exception, *, of: str = "") -> NoReturn:
+    """Ends the call with the status of one of `TRANSLATED`. What a source is to blame for begins with the name of
+    it, so that nobody thinks it was the executor."""
+    blamed = of and isinstance(error, SourceInvalid | SourceUnavailable)
+    await context.abort(_STATUS[type(error)], f"{of}: {error}" if blamed else str(error))
     raise AssertionError("abort raises")

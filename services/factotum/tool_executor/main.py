@@ -12,7 +12,7 @@ from factotum.api.tools.v1.tools_pb2_grpc import add_ToolExecutorServiceServicer
 from factotum.events.producer import EventProducer
 from factotum.runtime import clock, lifespan, telemetry
 from factotum.runtime.groups import GroupsInvalid
-from factotum.runtime.grpc_server import GrpcServer
+from factotum.runtime.grpc_server import MAX_DOCUMENT_BYTES, GrpcServer
 from factotum.runtime.secrets import SecretDirectory, UnknownSecret
 from factotum.sdk.errors import NotPermitted
 from factotum.tool_executor import registry, tenants
@@ -109,7 +109,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             authorising=Authorising(catalog=catalog, contexts=contexts, permits=permission, now=clock.now),
         )
         server = GrpcServer(
-            settings.grpc, [SERVICE], [lambda server: add_ToolExecutorServiceServicer_to_server(servicer, server)]
+            settings.grpc,
+            [SERVICE],
+            [lambda server: add_ToolExecutorServiceServicer_to_server(servicer, server)],
+            max_message_bytes=MAX_DOCUMENT_BYTES,
         )
         retention = Retention(ledger, days=settings.effects_kept_days, now=clock.now)
         publishing = asyncio.create_task(_kept_up(Outbox(ledger, producer), retention, stop))

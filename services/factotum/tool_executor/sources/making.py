@@ -44,7 +44,7 @@ class Maker:
             async with asyncio.timeout(self._read_seconds):
                 return await kind.read(config, definition.document, surroundings)
         except TimeoutError as error:
-            raise SourceUnavailable(f"{definition.system} was not read within {self._read_seconds:g} s") from error
+            raise SourceUnavailable(f"it was not read within {self._read_seconds:g} s") from error
         except NotPermitted as error:  # a secret that is not there, an address that is not allowed
             raise SourceInvalid(error.message) from error
 
@@ -67,7 +67,7 @@ class Maker:
         try:
             model: BaseModel = self._kind(definition).config.model_validate_json(definition.config_json or "{}")
         except ValidationError as error:
-            raise SourceInvalid(f"the configuration of {definition.system}: {_described(error)}") from error
+            raise SourceInvalid(f"the configuration: {_described(error)}") from error
         return model
 
 
@@ -84,9 +84,9 @@ def _check(offer: Offer, system: str) -> None:
     if any(tool.spec.system != system for tool in tools.values()):
         raise SourceInvalid(f"a tool of the system {system!r} has a name of another")
     if not tools:
-        raise SourceInvalid(f"{system} has no tools: look at what its configuration allows")
+        raise SourceInvalid("it has no tools: look at what its configuration allows")
     if len(tools) > MOST_TOOLS:
-        raise SourceInvalid(f"{system} has {len(tools)} tools, at most {MOST_TOOLS} are taken: allow fewer")
+        raise SourceInvalid(f"it has {len(tools)} tools, at most {MOST_TOOLS} are taken: allow fewer")
     for name, tool in tools.items():
         spec = tool.spec
         if spec.effect is not Effect.NONE and spec.idempotency is Idempotency.RECONCILE and tool.reconciler is None:

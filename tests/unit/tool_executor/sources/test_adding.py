@@ -92,7 +92,7 @@ async def test_a_source_that_never_answers_is_given_up(tmp_path: Path, monkeypat
 
     async with executor(tmp_path) as it:
         monkeypatch.setattr(it.kind, "read", hang)
-        with pytest.raises(SourceUnavailable, match=r"not read within 0\.2 s"):
+        with pytest.raises(SourceUnavailable, match=r"it was not read within 0\.2 s"):
             await it.sources.add(definition())
 
 

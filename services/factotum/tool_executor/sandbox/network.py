@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ PORT = 3128
 # Each holds two descriptors of the tool executor; more wait.
 _MOST_CONNECTIONS = 32
 _MOST_REFUSALS = 20
+_LONGEST_HEAD = 65_536
 _CHUNK = 65_536
 _CONNECT_SECONDS = 10.0
 _HOST = re.compile(r"(\*\.)?[^\s/:@?#*\[\]]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?")
@@ -101,7 +102,7 @@ class Network:
 
     async def _one(self, inside: Streams) -> None:
         reader, writer = inside
-        parser = h11.Connection(h11.SERVER)
+        parser = h11.Connection(h11.SERVER, max_incomplete_event_size=_LONGEST_HEAD)
         try:
             request = await _event(parser, reader)
             if not isinstance(request, h11.Request):
@@ -184,12 +185,19 @@ async def _exchanged(request: h11.Request, parser: h11.Connection, inside: Strea
     """One request and its answer; the connection is for no other, whose host nobody would have looked at."""
     parts = urlsplit(request.target.decode("ascii"))
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    kept = [(name, value) for name, value in request.headers if name not in _HOP and name != b"host"]
-    host = parts.netloc.encode("ascii")
-    headers = [(b"host", host), *kept, (b"connection", b"close")]
-    client = h11.Connection(h11.CLIENT)
+    headers = [(b"host", parts.netloc.encode("ascii")), *_kept(request.headers, b"host"), (b"connection", b"close")]
+    client = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD)
     outside[1].write(client.send(h11.Request(method=request.method, target=path, headers=headers)) or b"")
-    await _together(_sent(parser, client, inside, outside), _copied(outside[0], inside[1]))
+    sending = asyncio.ensure_future(_sent(parser, client, inside, outside))
+    answering = asyncio.ensure_future(_answered(parser, client, inside, outside))
+    try:
+        await asyncio.wait({sending, answering}, return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            await sending
+        # An answer that is whole may come before the request is.
+        await answering
+    finally:
+        await _cancelled(sending, answering)
 
 
 async def _sent(parser: h11.Connection, client: h11.Connection, inside: Streams, outside: Streams) -> None:
@@ -203,6 +211,30 @@ async def _sent(parser: h11.Connection, client: h11.Connection, inside: Streams,
         await outside[1].drain()
         if isinstance(event, h11.EndOfMessage):
             return
+
+
+async def _answered(parser: h11.Connection, client: h11.Connection, inside: Streams, outside: Streams) -> None:
+    while True:
+        event = await _event(client, outside[0])
+        if isinstance(event, h11.InformationalResponse):
+            continue
+        if isinstance(event, h11.Response):
+            headers = [*_kept(event.headers), (b"connection", b"close")]
+            event = h11.Response(status_code=event.status_code, headers=headers, reason=event.reason)
+        elif not isinstance(event, h11.Data | h11.EndOfMessage):
+            raise ConnectionError
+        inside[1].write(parser.send(event) or b"")
+        await inside[1].drain()
+        if isinstance(event, h11.EndOfMessage):
+            return
+
+
+def _kept(headers: Iterable[tuple[bytes, bytes]], *without: bytes) -> list[tuple[bytes, bytes]]:
+    """Without what is for one connection. Of two lengths the one is left that h11 goes by (RFC 9112 §6.3): who is next
+    must not take the other, and the rest for a request."""
+    kept = [(name, value) for name, value in headers if name not in _HOP and name not in without]
+    chunked = any(name == b"transfer-encoding" for name, _ in kept)
+    return [(name, value) for name, value in kept if not (chunked and name == b"content-length")]
 
 
 async def _event(parser: h11.Connection, reader: asyncio.StreamReader) -> object:
@@ -237,9 +269,13 @@ async def _together(*parts: Coroutine[Any, Any, None]) -> None:
     try:
         await asyncio.gather(*tasks)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _cancelled(*tasks)
+
+
+async def _cancelled(*tasks: asyncio.Future[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @asynccontextmanager

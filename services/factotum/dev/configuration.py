@@ -1,9 +1,10 @@
 """The files that the parts of the local stack are configured by, made anew at every start.
 
 `config/sources.yaml` says who may send events (factotum.gateway.sources), `config/connectors.yaml`
-where each tenant's systems are (factotum.tool_executor.tenants), `config/groups.yaml` who decides on
-calls (factotum.runtime.groups), `config/tenants.yaml` what the sandbox's servers ask of each tenant
-(dev/sandbox/README.md). The last holds the secrets themselves.
+where each tenant's systems are (factotum.tool_executor.tenants), `config/groups.yaml` who is in which
+group (factotum.runtime.groups), `config/policies` who may call what (docs/policies.md),
+`config/tenants.yaml` what the sandbox's servers ask of each tenant (dev/sandbox/README.md). The last
+holds the secrets themselves.
 """
 
 from __future__ import annotations
@@ -19,10 +20,19 @@ from factotum.dev import credentials
 from factotum.dev.part import HOST
 from factotum.dev.ports import Ports
 from factotum.runtime.secrets import SCHEME, SecretDirectory
+from factotum.tool_executor.policy.folders import STARTER
+from factotum.tool_executor.policy.policies import SUFFIX
 
 OVERLAY = "connectors.yaml"
+# Policies of one's own, which hold beside the stack's.
+POLICIES = "policies"
 # What calls by protocol may reach: a document that is tried out here acts on nothing outside.
 _LOOPBACK = f"http://{HOST}:*"
+# Commands reach nothing from their sandbox, so that documents may run what they bring.
+_LOCAL = """\
+@id("local.programs")
+permit (principal, action == Action::"execute", resource in System::"process");
+"""
 
 
 class ConfigurationInvalid(ValueError):
@@ -52,7 +62,7 @@ def overlay(directory: Path) -> Overlay:
 
 def write(directory: Path, secrets: SecretDirectory, tenants: Sequence[str], ports: Ports) -> None:
     """Writes the files into `directory`/config; what stands in `directory`/connectors.yaml is laid over the stack's
-    own connectors, by tenant and system.
+    own connectors, by tenant and system. Makes `directory`/policies, which nothing here writes into.
 
     Raises `UnknownSecret` if a secret is missing, `ConfigurationInvalid`.
     """
@@ -71,6 +81,12 @@ def write(directory: Path, secrets: SecretDirectory, tenants: Sequence[str], por
         "groups.yaml": {"tenants": {tenant: groups() for tenant in tenants}},
         "tenants.yaml": {"tenants": {tenant: sandbox(tenant, secrets, tenants, ports) for tenant in tenants}},
     }
+    for made in (folder / POLICIES, directory / POLICIES):
+        made.mkdir(mode=0o700, exist_ok=True)
+    for old in (folder / POLICIES).glob(f"*{SUFFIX}"):  # of a release with other files
+        old.unlink()
+    for name, text in policies().items():
+        credentials.write_private(folder / POLICIES / name, text)
     for name, content in files.items():
         credentials.write_private(folder / name, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
@@ -97,6 +113,12 @@ def sources(tenants: Sequence[str]) -> dict[str, Any]:
 def groups() -> dict[str, list[str]]:
     """People to decide on calls by: `factotum approve RUN STEP --as ada`."""
     return {"it": ["ada", "grace"], "hr": ["mary"]}
+
+
+def policies() -> dict[str, str]:
+    """Files of policies: the packaged ones, and what this stack permits besides."""
+    starter = {path.name: path.read_text(encoding="utf-8") for path in sorted(STARTER.glob(f"*{SUFFIX}"))}
+    return {**starter, "local.cedar": _LOCAL}
 
 
 def bamboohr_source(tenant: str, tenants: Sequence[str]) -> str:

@@ -156,6 +156,8 @@ TOOL_EXECUTOR = Part(
         **_LOGS,
         "FACTOTUM_CONNECTORS_FILE": "{data}/config/connectors.yaml",
         "FACTOTUM_TOOLS_FOLDER": "{data}/tools",
+        "FACTOTUM_POLICIES": '["{data}/config/policies", "{data}/policies"]',
+        "FACTOTUM_GROUPS_FILE": "{data}/config/groups.yaml",
     },
     needs=("kafka",),
     ports={"grpc": 50052},

@@ -20,6 +20,9 @@ from factotum.dev import configuration, credentials, parts
 from factotum.dev.sandbox import tenants as sandbox_tenants
 from factotum.gateway import sources
 from factotum.runtime.secrets import SecretDirectory
+from factotum.tool_executor.policy.asking import Principal, Wanted
+from factotum.tool_executor.policy.folders import Permission
+from factotum.tool_executor.policy.verdicts import Verdict
 
 TENANTS = ("acme", "globex")
 CONNECTORS: dict[str, type[BaseModel]] = {
@@ -121,3 +124,22 @@ def test_an_overlay_for_a_tenant_that_is_not_there(directory: Path) -> None:
     (directory / "connectors.yaml").write_text("tenants: {initech: {badges: {}}}")
     with pytest.raises(configuration.ConfigurationInvalid, match="names initech; the tenants here are acme, globex"):
         configuration.write(directory, SecretDirectory(directory / "secrets"), TENANTS, PORTS)
+
+
+def test_the_stack_permits_what_the_starter_does_and_programs_and_what_its_user_adds(directory: Path) -> None:
+    (directory / "config" / "policies" / "old.cedar").write_text("left over")
+    configuration.write(directory, SecretDirectory(directory / "secrets"), TENANTS, PORTS)
+    folders = [directory / "config" / "policies", directory / "policies"]
+    permission = Permission(folders, directory / "config" / "groups.yaml")
+    permission.renew()
+    shell, cancel = (
+        Wanted(name, "1.0.0", action, (), "installed")
+        for name, action in (("process.shell", "execute"), ("calendar.cancel", "delete"))
+    )
+    assert permission.judge(Principal("acme"), shell).verdict is Verdict.ALLOWED
+    assert permission.judge(Principal("acme", "ada"), cancel).verdict is Verdict.DENIED
+    own = '@id("own") permit(principal in Group::"acme/it", action, resource in System::"calendar");'
+    (directory / "policies" / "own.cedar").write_text(own)
+    permission.renew()
+    assert permission.judge(Principal("acme", "ada"), cancel).verdict is Verdict.ALLOWED
+    assert permission.judge(Principal("acme", "mary"), cancel).verdict is Verdict.DENIED

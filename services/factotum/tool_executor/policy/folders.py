@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -76,14 +77,17 @@ class Permission:
 
 
 def texts(folders: Iterable[Path]) -> dict[str, str]:
-    """The files of policies by folder and name. Raises `PoliciesInvalid` for what cannot be read."""
+    """The files of policies by name, or by path where two have one name. Raises `PoliciesInvalid` for what cannot be
+    read."""
     found: dict[str, str] = {}
     for folder in folders:
         if not folder.is_dir():
             raise PoliciesInvalid([PolicyFault(str(folder), 0, "there is no such folder", "Set FACTOTUM_POLICIES")])
-    for path in _files(folders):
+    paths = _files(folders)
+    names = Counter(path.name for path in paths)
+    for path in paths:
         try:
-            found[f"{path.parent.name}/{path.name}"] = path.read_text(encoding="utf-8")
+            found[path.name if names[path.name] == 1 else str(path)] = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or str(error)
             raise PoliciesInvalid([PolicyFault(str(path), 0, f"it cannot be read: {why}")]) from error

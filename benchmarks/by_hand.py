@@ -14,7 +14,8 @@ from temporalio import activity, workflow
 with workflow.unsafe.imports_passed_through():
     from factotum.connectors import calendar, hr, identity, mail
     from factotum.runtime import clock
-    from factotum.runtime.secrets import SecretDirectory
+    from factotum.runtime.secrets import names
+    from factotum.runtime.secrets.files import SecretFiles
     from factotum.sdk.context import ToolContext
 
 TASK_QUEUE = "by-hand"
@@ -29,7 +30,7 @@ class Activities:
 
     def __init__(self, connectors_file: Path, secrets: Path) -> None:
         self._settings = yaml.safe_load(connectors_file.read_text())["tenants"][TENANT]
-        self._secrets = SecretDirectory(secrets)
+        self._secrets = SecretFiles(secrets)
 
     def all(self) -> list[Callable[..., Any]]:
         return [self._activity(name) for connector in CONNECTORS.values() for name in connector.tools]
@@ -47,7 +48,7 @@ class Activities:
                 run_id=info.workflow_id or "",
                 started_at=info.scheduled_time,
                 settings=settings,
-                secret=lambda reference: self._secrets.resolve(TENANT, reference),
+                secret=lambda reference: self._secrets.read(TENANT, names.name_of(reference)),
                 now=clock.now,
             )
             output = await tool.function(tool.arguments.model_validate(arguments), context)

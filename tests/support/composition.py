@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from factotum.runtime import clock
 from factotum.runtime.groups import Groups, GroupsFile
-from factotum.runtime.secrets import SecretDirectory, UnknownSecret
-from factotum.sdk.errors import NotPermitted
+from factotum.runtime.secrets.files import SecretFiles
+from factotum.runtime.secrets.mask import Known
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.execution import Executor
@@ -21,9 +21,10 @@ from factotum.tool_executor.ledger import Ledger
 from factotum.tool_executor.limits import BreakerRules, Limits
 from factotum.tool_executor.policy.judging import Judge
 from factotum.tool_executor.policy.policies import policies
-from factotum.tool_executor.probing import Prober, Secrets
+from factotum.tool_executor.probing import Prober
 from factotum.tool_executor.registry import AnyConnector, Registry
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
+from factotum.tool_executor.secrets import Secrets
 from factotum.tool_executor.sources.adding import Sources
 from factotum.tool_executor.sources.kinds import KINDS
 from factotum.tool_executor.sources.making import Maker
@@ -43,8 +44,13 @@ def permits_of(text: str = '@id("all") permit(principal, action, resource);', **
     return Judge(policies({"test.cedar": text}), Groups(GroupsFile(tenants=groups)), where="test.cedar")
 
 
-def contexts_of(catalog: Catalog, *, secrets: Path, now: Callable[[], datetime] = clock.now) -> Contexts:
-    return Contexts(catalog=catalog, secrets=SecretDirectory(secrets), now=now)
+def contexts_of(catalog: Catalog, *, now: Callable[[], datetime] = clock.now) -> Contexts:
+    return Contexts(catalog=catalog, now=now)
+
+
+def secrets_of(directory: Path) -> Secrets:
+    """The files `<directory>/<tenant>/<name>`, read anew each time."""
+    return Secrets(SecretFiles(directory), known=Known())
 
 
 @asynccontextmanager
@@ -59,7 +65,7 @@ async def sources_of(
 ) -> AsyncIterator[Sources]:
     """The sources that are kept in the folder, or where `url` says; secrets are in `folder`/secrets."""
     async with SourceStore(url or f"sqlite:///{folder / 'sources.sqlite'}") as store:
-        maker = Maker(kinds=kinds, secret=_secret_in(folder / "secrets"), read_seconds=read_seconds)
+        maker = Maker(kinds=kinds, secret=secrets_of(folder / "secrets").secret, read_seconds=read_seconds)
         sources = Sources(maker=maker, store=store, catalog=catalog, now=now)
         await sources.look()
         yield sources
@@ -79,20 +85,8 @@ def prober_of(
         sources=sources,
         executor=executor,
         permits=permits or permits_of(),
-        secret=_secret_in(secrets),
+        secret=secrets_of(secrets).secret,
     )
-
-
-def _secret_in(folder: Path) -> Secrets:
-    secrets = SecretDirectory(folder)
-
-    async def secret(tenant: str, reference: str, *, user: str = "") -> str:
-        try:
-            return secrets.resolve(tenant, reference)
-        except UnknownSecret as error:
-            raise NotPermitted(str(error)) from error
-
-    return secret
 
 
 def executor_of(
@@ -117,7 +111,8 @@ def executor_of(
     return Executor(
         catalog=catalog,
         permits=permits or permits_of(),
-        contexts=contexts_of(catalog, secrets=secrets, now=now),
+        contexts=contexts_of(catalog, now=now),
+        secrets=secrets_of(secrets),
         ledger=ledger,
         limits=limits,
         sandbox=Bubblewrap(),

@@ -24,7 +24,7 @@ from factotum.gateway.intake import Intake
 from factotum.gateway.runs import PlannerClient
 from factotum.gateway.settings import HttpSettings
 from factotum.runtime import clock, grpc_client
-from factotum.runtime.secrets import SecretDirectory
+from factotum.runtime.secrets.files import SecretFiles
 
 BAMBOOHR_SECRET = "bamboo-secret"
 STANDARD_KEY = b"a key of 24 bytes or so.."
@@ -125,7 +125,7 @@ async def gateway(
         grpc_client.channel(planner_address) as channel,
     ):
         app = create_app(
-            sources=sources.load(file, SecretDirectory(secrets), 300),
+            sources=await sources.load(file, SecretFiles(secrets), 300),
             intake=Intake(
                 producer, max_events=MAX_EVENTS, max_event_bytes=1_000_000, within_seconds=publish_timeout_seconds
             ),

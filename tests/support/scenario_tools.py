@@ -127,7 +127,7 @@ async def scenario_tools(folder: Path, settings: Mapping[str, Json]) -> AsyncIte
     ):
         secrets = folder / "secrets"
         executor = executor_of(catalog, ledger, secrets=secrets, cancel_grace_seconds=GRACE_SECONDS)
-        contexts = contexts_of(catalog, secrets=secrets)
+        contexts = contexts_of(catalog)
         resolver = Resolver(catalog=catalog, contexts=contexts, ledger=ledger, now=clock.now)
         real = ToolExecutorServicer(
             executor=executor,

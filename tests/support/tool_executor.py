@@ -40,7 +40,7 @@ class Bench:
         self.executor = self.restarted()
         self.resolver = Resolver(
             catalog=self.catalog,
-            contexts=contexts_of(self.catalog, secrets=self.secrets, now=self.now),
+            contexts=contexts_of(self.catalog, now=self.now),
             ledger=ledger,
             now=self.now,
         )

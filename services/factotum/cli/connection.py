@@ -21,7 +21,8 @@ from factotum.cli.errors import BadInput, CommandError, StackNotRunning, TimedOu
 from factotum.dev import state
 from factotum.runtime.grpc_client import channel
 from factotum.runtime.grpc_server import MAX_DOCUMENT_BYTES
-from factotum.runtime.secrets import SecretDirectory, UnknownSecret
+from factotum.runtime.secrets.errors import SecretsUnavailable, UnknownSecret
+from factotum.runtime.secrets.files import SecretFiles
 
 ADVICE = "start it with `factotum dev`"
 # Seconds that one unary request may take.
@@ -84,8 +85,8 @@ class Connection:
     def secret(self, name: str) -> str:
         """A secret of the tenant in the local stack. Raises `StackNotRunning`, `CommandError`."""
         try:
-            return SecretDirectory(self.stack().secrets).resolve(self.tenant, f"secret://{name}")
-        except UnknownSecret as error:
+            return SecretFiles(self.stack().secrets).read(self.tenant, name)
+        except (UnknownSecret, SecretsUnavailable) as error:
             raise CommandError(str(error)) from error
 
     def gateway(self) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from factotum.cli.errors import BadInput
-from factotum.runtime.secrets import SCHEME
+from factotum.runtime.secrets.names import SCHEME
 
 Json = dict[str, Any]
 

@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from factotum.dev import credentials
 from factotum.dev.part import HOST
 from factotum.dev.ports import Ports
-from factotum.runtime.secrets import SCHEME, SecretDirectory
+from factotum.runtime.secrets.files import SecretFiles
+from factotum.runtime.secrets.names import SCHEME
 from factotum.tool_executor.policy.folders import STARTER
 from factotum.tool_executor.policy.policies import SUFFIX
 
@@ -161,7 +162,7 @@ def sandbox(tenant: str, secrets: SecretDirectory, tenants: Sequence[str], ports
     """What the sandbox asks of a tenant, and where its HR system tells of changes."""
 
     def value(name: str) -> str:
-        return secrets.resolve(tenant, SCHEME + name)
+        return secrets.read(tenant, name)
 
     hook = f"{_http(ports, 'gateway')}/hooks/{bamboohr_source(tenant, tenants)}"
     return {

@@ -22,7 +22,7 @@ from factotum.dev.part import Part, fill, port_values
 from factotum.dev.restarts import WELL_SECONDS
 from factotum.dev.state import Kafka, NoStack, PartState, ProcessId, StackState
 from factotum.dev.supervisor import Stack
-from factotum.runtime.secrets import SecretDirectory
+from factotum.runtime.secrets.files import SecretFiles
 
 LOCK_FILE = "lock"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -65,7 +65,7 @@ def run_factotum(
     def prepare(chosen: ports.Ports) -> None:
         for folder in ("sandbox", "temporal", "kafka", "memory", "tool-executor", "planner", "tools"):
             (directory / folder).mkdir(exist_ok=True)
-        names = SecretDirectory(directory / "secrets")
+        names = SecretFiles(directory / "secrets")
         credentials.provide(directory / "secrets", credentials.TENANTS, secrets.token_bytes)
         configuration.write(directory, names, credentials.TENANTS, chosen)
 

@@ -75,7 +75,7 @@ class StackState(_Closed):
     supervisor: ProcessId
     kafka: Kafka
     directory: Path = Field(description="absolute: everything the stack keeps is under it")
-    secrets: Path = Field(description="absolute: <secrets>/<tenant>/<name>, see factotum.runtime.secrets")
+    secrets: Path = Field(description="absolute: <secrets>/<tenant>/<name>, see docs/secrets.md")
     tenants: list[str]
     parts: dict[str, PartState]
 

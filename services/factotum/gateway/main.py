@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 
 import structlog
 from opentelemetry.trace import TracerProvider
@@ -15,23 +17,31 @@ from factotum.gateway.intake import Intake
 from factotum.gateway.runs import PlannerClient
 from factotum.gateway.settings import Settings
 from factotum.runtime import clock, grpc_client, lifespan, telemetry
-from factotum.runtime.secrets import SecretDirectory
+from factotum.runtime.secrets import stores
+from factotum.runtime.secrets.errors import SecretsUnavailable
+from factotum.runtime.secrets.mask import Known
 
 log = structlog.get_logger(__name__)
 
 
-async def serve(settings: Settings, tracer_provider: TracerProvider, stop: asyncio.Event) -> None:
-    """Runs the gateway until `stop` is set. Raises `SourcesInvalid`, or `OSError` if the port is taken."""
-    known = sources.load(settings.sources_file, SecretDirectory(settings.secrets.directory), settings.tolerance_seconds)
+# So that a cache of no time does not make the gateway ask all the time.
+SHORTEST_RENEWAL_SECONDS = 1.0
+
+
+async def serve(settings: Settings, known: Known, tracer_provider: TracerProvider, stop: asyncio.Event) -> None:
+    """Runs the gateway until `stop` is set. Raises `SourcesInvalid`, `SecretsUnavailable`, or `OSError` if the port is
+    taken."""
     kafka = settings.kafka
     async with (
+        stores.opened(settings.secrets, environment=os.environ, known=known, monotonic=time.monotonic) as secrets,
         EventProducer(
             kafka.bootstrap_servers, client_id="gateway", timeout_seconds=kafka.publish_timeout_seconds
         ) as producer,
         grpc_client.channel(settings.planner_address) as channel,
     ):
+        senders = await sources.load(settings.sources_file, secrets, settings.tolerance_seconds)
         app = create_app(
-            sources=known,
+            sources=senders,
             intake=Intake(
                 producer,
                 max_events=settings.max_body_events,
@@ -47,15 +57,22 @@ async def serve(settings: Settings, tracer_provider: TracerProvider, stop: async
         )
         listener = server.listen(settings.http)
         log.info("gateway listens", host=settings.http.host, port=listener.getsockname()[1])
-        await server.serve(app, listener, settings.http, stop)
+        every = max(settings.secrets.cache_seconds, SHORTEST_RENEWAL_SECONDS)
+        keeping = asyncio.create_task(
+            sources.keep(senders, settings.sources_file, secrets, settings.tolerance_seconds, every_seconds=every)
+        )
+        try:
+            await server.serve(app, listener, settings.http, stop)
+        finally:
+            keeping.cancel()
 
 
 def main() -> None:
-    with lifespan.boundary("gateway", SourcesInvalid, OSError):
-        settings = lifespan.read(Settings)
-        provider = telemetry.setup("gateway", settings.telemetry)
+    with lifespan.boundary("gateway", SourcesInvalid, SecretsUnavailable, OSError):
+        settings, known = lifespan.read(Settings), Known()
+        provider = telemetry.setup("gateway", settings.telemetry, known)
         try:
-            lifespan.run(lambda stop: serve(settings, provider, stop))
+            lifespan.run(lambda stop: serve(settings, known, provider, stop))
         finally:
             provider.shutdown()
 

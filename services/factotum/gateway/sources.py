@@ -9,6 +9,7 @@ tokens:
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+import structlog
 import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
@@ -25,7 +27,11 @@ from factotum.gateway.errors import NotAuthenticated, SourcesInvalid, UnknownSou
 from factotum.gateway.verification.bamboohr import BambooHRVerifier
 from factotum.gateway.verification.signature import Verifier
 from factotum.gateway.verification.standard import StandardVerifier
-from factotum.runtime.secrets import SecretDirectory, UnknownSecret
+from factotum.runtime.secrets import names
+from factotum.runtime.secrets.errors import SecretsUnavailable, UnknownSecret
+from factotum.runtime.secrets.store import SecretStore
+
+log = structlog.get_logger(__name__)
 
 SchemeName = Literal["bamboohr", "standard"]
 Tenant = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]
@@ -90,6 +96,10 @@ class Sources:
         # Digests have one length, so that comparing them says nothing about the tokens' lengths.
         self._tokens = [(tenant, _digest(token.encode())) for tenant, token in tokens]
 
+    def become(self, other: Sources) -> None:
+        """From now on these are the senders of the other."""
+        self._sources, self._tokens = other._sources, other._tokens
+
     def source(self, name: str) -> Source:
         """Raises `UnknownSource`."""
         try:
@@ -106,8 +116,9 @@ class Sources:
         return matches[0]
 
 
-def load(path: Path, secrets: SecretDirectory, tolerance_seconds: int) -> Sources:
-    """Reads the file and every secret it names. Raises `SourcesInvalid`, which names all faults at once."""
+async def load(path: Path, secrets: SecretStore, tolerance_seconds: int) -> Sources:
+    """Reads the file and every secret it names. Raises `SourcesInvalid`, which names all faults at once, and
+    `SecretsUnavailable`."""
     try:
         file = SourcesFile.model_validate(_read(path))
     except OSError as error:
@@ -120,7 +131,7 @@ def load(path: Path, secrets: SecretDirectory, tolerance_seconds: int) -> Source
     sources = {}
     for name, entry in file.sources.items():
         try:
-            values = [_secret(secrets, entry.tenant, reference) for reference in entry.references]
+            values = [await _secret(secrets, entry.tenant, reference) for reference in entry.references]
             verifier = _verifier(entry.scheme, values, tolerance_seconds)
         except (UnknownSecret, ValueError) as error:
             faults.append(f"sources.{name}: {error}")
@@ -129,7 +140,7 @@ def load(path: Path, secrets: SecretDirectory, tolerance_seconds: int) -> Source
     tokens: dict[str, str] = {}
     for index, token in enumerate(file.tokens):
         try:
-            value = _secret(secrets, token.tenant, token.token)
+            value = await _secret(secrets, token.tenant, token.token)
         except (UnknownSecret, ValueError) as error:
             faults.append(f"tokens.{index}: {error}")
         else:
@@ -140,13 +151,26 @@ def load(path: Path, secrets: SecretDirectory, tolerance_seconds: int) -> Source
     return Sources(sources, [(tenant, value) for value, tenant in tokens.items()])
 
 
+async def keep(
+    sources: Sources, path: Path, secrets: SecretStore, tolerance_seconds: int, *, every_seconds: float
+) -> None:
+    """Takes up, until it is cancelled, what was changed in the file or among the secrets; where that is not to be
+    used or not to be had, what was known before stays."""
+    while True:
+        await asyncio.sleep(every_seconds)
+        try:
+            sources.become(await load(path, secrets, tolerance_seconds))
+        except (SourcesInvalid, SecretsUnavailable) as error:
+            log.warning("the sources stay as they were", reason=str(error))
+
+
 def _read(path: Path) -> object:
     content: object = yaml.safe_load(path.read_text(encoding="utf-8"))
     return {} if content is None else content
 
 
-def _secret(secrets: SecretDirectory, tenant: str, reference: str) -> str:
-    value = secrets.resolve(tenant, reference)
+async def _secret(secrets: SecretStore, tenant: str, reference: str) -> str:
+    value = await secrets.resolve(tenant, names.name_of(reference))
     if not value:
         raise ValueError(f"{reference} of tenant {tenant} is empty")
     return value

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 
 import structlog
 
@@ -17,7 +19,9 @@ from factotum.memory.store import MemoryStore
 from factotum.memory.stream import GROUP, TOPICS, Ingest
 from factotum.runtime import clock, lifespan, telemetry
 from factotum.runtime.grpc_server import GrpcServer
-from factotum.runtime.secrets import SecretDirectory, UnknownSecret
+from factotum.runtime.secrets import names, stores
+from factotum.runtime.secrets.errors import SecretsUnavailable, UnknownSecret
+from factotum.runtime.secrets.mask import Known
 
 # Whose secrets hold what belongs to the process and to no tenant.
 PLATFORM = "platform"
@@ -25,10 +29,11 @@ PLATFORM = "platform"
 log = structlog.get_logger(__name__)
 
 
-async def serve(settings: Settings, stop: asyncio.Event) -> None:
-    """Serves until `stop` is set. Raises `ModelMissing`, `UnknownSecret`, or `RuntimeError` if the port is taken."""
+async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
+    """Serves until `stop` is set. Raises `ModelMissing`, `UnknownSecret`, `SecretsUnavailable`, or `RuntimeError` if
+    the port is taken."""
     milvus, embedding, kafka = settings.milvus, settings.embedding, settings.kafka
-    token = SecretDirectory(settings.secrets.directory).resolve(PLATFORM, milvus.token) if milvus.token else ""
+    token = await _token(settings, known)
     async with (
         MemoryStore(milvus.uri, token, timeout_seconds=milvus.timeout_seconds) as store,
         Embedder(embedding.cache_dir, threads=embedding.threads, batch_size=embedding.batch_size) as embedder,
@@ -57,12 +62,22 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             await server.stop()
 
 
+async def _token(settings: Settings, known: Known) -> str:
+    reference = settings.milvus.token
+    if not reference:
+        return ""
+    async with stores.opened(
+        settings.secrets, environment=os.environ, known=known, monotonic=time.monotonic
+    ) as secrets:
+        return await secrets.resolve(PLATFORM, names.name_of(reference))
+
+
 def main() -> None:
-    with lifespan.boundary("memory", ModelMissing, UnknownSecret):
-        settings = lifespan.read(Settings)
-        provider = telemetry.setup("memory", settings.telemetry)
+    with lifespan.boundary("memory", ModelMissing, UnknownSecret, SecretsUnavailable):
+        settings, known = lifespan.read(Settings), Known()
+        provider = telemetry.setup("memory", settings.telemetry, known)
         try:
-            lifespan.run(lambda stop: serve(settings, stop))
+            lifespan.run(lambda stop: serve(settings, known, stop))
         finally:
             provider.shutdown()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import structlog
 from opentelemetry import trace
@@ -19,8 +21,18 @@ def _trace_id(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return event
 
 
-def setup(service: str, settings: TelemetrySettings) -> None:
-    """Sends the logs of this process, the standard library's too, to standard error."""
+def setup(service: str, settings: TelemetrySettings, masked: Callable[[Any], Any] | None = None) -> None:
+    """Sends the logs of this process, the standard library's and its warnings too, to standard error.
+
+    Args:
+        masked: takes out of a line's values what must not be shown, tracebacks and whatever a library wrote
+            included.
+    """
+
+    def mask(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        shown: EventDict = event if masked is None else masked(event)
+        return shown
+
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -39,6 +51,7 @@ def setup(service: str, settings: TelemetrySettings) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                mask,
                 renderer,
             ],
         )
@@ -46,6 +59,7 @@ def setup(service: str, settings: TelemetrySettings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
+    logging.captureWarnings(True)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

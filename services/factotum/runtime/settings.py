@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -55,8 +55,63 @@ class TelemetrySettings(Part):
     log_json: bool = True
 
 
+# Where Kubernetes puts a service account's credentials into every container.
+_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+class TokenLogin(Part):
+    """A token of Vault's that somebody else made; in a file, it is read again when Vault takes it no more."""
+
+    method: Literal["token"] = "token"
+    token: SecretStr | None = None
+    token_file: Path = Path("/vault/secrets/token")
+
+
+class KubernetesLogin(Part):
+    """Vault asks Kubernetes whose token it is."""
+
+    method: Literal["kubernetes"]
+    role: str
+    mount: str = "kubernetes"
+    token_file: Path = _SERVICE_ACCOUNT / "token"
+
+
+class AppRoleLogin(Part):
+    method: Literal["approle"]
+    role_id: str
+    secret_id_file: Path
+    mount: str = "approle"
+
+
+class VaultSettings(Part):
+    address: str = Field(default="https://127.0.0.1:8200", description="of Vault or OpenBao, without /v1")
+    namespace: str = ""
+    mount: str = Field(default="secret", description="of the engine kv, version 2")
+    path: str = Field(default="factotum", description="under the mount, before <tenant>/<name>; may be empty")
+    ca_file: Path | None = Field(default=None, description="certificates to trust in place of the system's")
+    login: TokenLogin | KubernetesLogin | AppRoleLogin = Field(default=TokenLogin(), discriminator="method")
+
+
+class KubernetesSettings(Part):
+    server: str = "https://kubernetes.default.svc"
+    namespace: str = Field(default="", description="of the Secrets; empty: the one that we run in")
+    prefix: str = Field(default="factotum", description="Secrets are <prefix>.<tenant>")
+    token_file: Path = _SERVICE_ACCOUNT / "token"
+    ca_file: Path = _SERVICE_ACCOUNT / "ca.crt"
+    namespace_file: Path = _SERVICE_ACCOUNT / "namespace"
+
+
 class SecretsSettings(Part):
+    """See docs/secrets.md."""
+
+    providers: tuple[Literal["files", "environment", "vault", "kubernetes"], ...] = Field(
+        default=("files",), min_length=1, description="the first that has a secret gives it"
+    )
     directory: Path = Field(default=Path("secrets"), description="one file a secret: <directory>/<tenant>/<name>")
+    vault: VaultSettings = VaultSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
+    cache_seconds: float = Field(default=30.0, ge=0, description="after which a changed secret is taken up")
+    timeout_seconds: float = Field(default=5.0, gt=0, description="how long a store may take to answer")
 
 
 class ProcessSettings(BaseSettings):

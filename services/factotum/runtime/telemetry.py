@@ -12,29 +12,36 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from factotum.runtime import logs
+from factotum.runtime.secrets.mask import Known
 from factotum.runtime.settings import TelemetrySettings
+from factotum.runtime.spans import MaskedExporter
 
 # Attributes of our spans; the collector of the local stack finds a run's trace by the first.
 RUN_ID = "factotum.run_id"
 TENANT = "factotum.tenant"
 
 
-def setup(service: str, settings: TelemetrySettings) -> TracerProvider:
+def setup(service: str, settings: TelemetrySettings, known: Known | None = None) -> TracerProvider:
     """Sets up logs, traces and metrics of this process. Call once, in `main.py`, before anything is traced.
 
     Spans are exported in batches, every half second, if an endpoint is configured; the returned
     provider's `shutdown()` flushes them.
+
+    Args:
+        known: secrets that neither a line of the logs nor a span shows.
     """
-    logs.setup(service, settings)
+    logs.setup(service, settings, None if known is None else known.value)
     resource = Resource.create({"service.name": service, "service.namespace": "factotum"})
     provider = TracerProvider(resource=resource)
     endpoint = settings.otlp_endpoint.rstrip("/")
     if endpoint:
-        exporter = OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces", timeout=5)
+        exporter: SpanExporter = OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces", timeout=5)
+        if known is not None:
+            exporter = MaskedExporter(exporter, known)
         provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=500))
     trace.set_tracer_provider(provider)
     if endpoint and settings.otlp_metrics:

@@ -17,6 +17,10 @@ def _unheard(text: str, fraction: float | None = None) -> None:
     """Progress of a call that nobody watches."""
 
 
+def _shown(text: str) -> None:
+    """Nothing is kept of what would have to be hidden."""
+
+
 def _undeclared(name: str) -> str:
     raise NotPermitted(f"the secret {name!r} is not declared: name it under use.secrets of the document")
 
@@ -33,8 +37,9 @@ class ToolContext(Generic[S]):
         started_at: when the effect was first begun under this key, by the clock of the tool executor; for
             a first call, now. What the system had before is not of this effect.
         settings: the connector's settings for this tenant.
-        secret: resolves a reference such as `secret://hr-token`; raises `NotPermitted` for a name
-            the tenant does not have. Its value must not leave the tool.
+        secret: resolves a reference such as `secret://hr-token` that stands in the settings or is named by the
+            tool's spec; raises `NotPermitted` for any other, and for one that is not there. Its value must not leave
+            the tool.
         now: the clock, timezone-aware UTC.
         declared_secret: resolves a secret that the arguments name, by its bare name. Only those that
             the calling document declares under `use.secrets` are there: arguments may hold what came
@@ -43,6 +48,8 @@ class ToolContext(Generic[S]):
         report: tells how far a long call has come: a sentence, and a number from 0 to 1 where it is known.
         sandbox: runs commands, of tools that are declared `sandbox=True`; what still runs in it when the call ends
             is stopped.
+        conceal: what the tool made of a secret, such as a token that it got for one, is kept out of all that is told
+            of this call as the secret itself is.
     """
 
     tenant: str
@@ -56,3 +63,4 @@ class ToolContext(Generic[S]):
     user: str = ""
     report: Callable[[str, float | None], None] = _unheard
     sandbox: Sandbox = field(default_factory=Undeclared)
+    conceal: Callable[[str], None] = _shown

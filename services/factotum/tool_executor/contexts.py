@@ -1,4 +1,4 @@
-"""What surrounds a tool: its tenant's settings, secrets and the clock."""
+"""What surrounds a tool: its tenant's settings and the clock; its secrets come later."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from factotum.runtime.secrets import SecretDirectory, UnknownSecret
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import NotPermitted
 from factotum.tool_executor.catalog import Catalog
 
 
 class Contexts:
-    """Makes the context of a call."""
+    """Makes the context of a call, which is given no secret yet."""
 
-    def __init__(self, *, catalog: Catalog, secrets: SecretDirectory, now: Callable[[], datetime]) -> None:
+    def __init__(self, *, catalog: Catalog, now: Callable[[], datetime]) -> None:
         self._catalog = catalog
-        self._secrets = secrets
         self._now = now
 
     def context(
@@ -30,13 +28,11 @@ class Contexts:
             run_id=run_id,
             started_at=started_at,
             settings=self._catalog.settings(tenant, system),
-            secret=lambda reference: self._secret(tenant, reference),
+            secret=_unnamed,
             now=self._now,
             user=user,
         )
 
-    def _secret(self, tenant: str, reference: str) -> str:
-        try:
-            return self._secrets.resolve(tenant, reference)
-        except UnknownSecret as error:
-            raise NotPermitted(str(error)) from error
+
+def _unnamed(reference: str) -> str:
+    raise NotPermitted(f"{reference} is not for this call: neither the settings of its system nor the tool name it")

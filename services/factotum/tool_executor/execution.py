@@ -18,6 +18,7 @@ from factotum.tool_executor.errors import CallRefused
 from factotum.tool_executor.ledger import Ledger
 from factotum.tool_executor.limits import Breakers, Limits
 from factotum.tool_executor.narrowing import narrowed
+from factotum.tool_executor.secrets import Secrets
 from factotum.tool_executor.wrappers import invoked
 from factotum.tool_executor.wrappers.approved import Approved
 from factotum.tool_executor.wrappers.authorised import Authorised, Permits
@@ -26,8 +27,8 @@ from factotum.tool_executor.wrappers.interruptible import Interruptible
 from factotum.tool_executor.wrappers.ledgered import Ledgered
 from factotum.tool_executor.wrappers.limited import Limited
 from factotum.tool_executor.wrappers.observed import Observed
+from factotum.tool_executor.wrappers.redacted import Redacted
 from factotum.tool_executor.wrappers.reported import Reported
-from factotum.tool_executor.wrappers.revealed import Revealed
 from factotum.tool_executor.wrappers.sandboxed import Sandboxed
 from factotum.tool_executor.wrappers.settling import Settling
 from factotum.tool_executor.wrappers.timed import Timed
@@ -55,6 +56,7 @@ class Executor:
         *,
         catalog: Catalog,
         contexts: Contexts,
+        secrets: Secrets,
         permits: Permits,
         sandbox: Sandbox,
         ledger: Ledger,
@@ -67,6 +69,7 @@ class Executor:
     ) -> None:
         self._catalog = catalog
         self._contexts = contexts
+        self._secrets = secrets
         self._now = now
         self._under_way = under_way.UnderWay(grace_seconds=cancel_grace_seconds)
         breakers = Breakers(limits.breaker)
@@ -74,15 +77,23 @@ class Executor:
         # ledgered; what decides how it is made, inside ledgered.
         self._ledgered = Ledgered(
             Contained(
-                Watched(
-                    Interruptible(
-                        Sandboxed(Timed(Reported(Revealed(invoked.act))), sandbox=sandbox), under_way=self._under_way
-                    ),
-                    breakers=breakers,
-                    now=now,
+                Reported(
+                    Redacted(
+                        Watched(
+                            Interruptible(Sandboxed(Timed(invoked.act), sandbox=sandbox), under_way=self._under_way),
+                            breakers=breakers,
+                            now=now,
+                        ),
+                        secrets=secrets,
+                    )
                 )
             ),
-            Contained(Watched(Sandboxed(Timed(Revealed(invoked.ask)), sandbox=sandbox), breakers=breakers, now=now)),
+            Contained(
+                Redacted(
+                    Watched(Sandboxed(Timed(invoked.ask), sandbox=sandbox), breakers=breakers, now=now),
+                    secrets=secrets,
+                )
+            ),
             ledger=ledger,
             observe=lambda call, answer, attempt: observations.publication(call, answer, attempt=attempt),
             lease_seconds=lease_seconds,
@@ -130,7 +141,7 @@ class Executor:
             check_version(found.spec, version)
         call = Call(tenant, found, arguments_json, key, origin, self._now(), settle, secrets, approval)
         with self._under_way.entered(tenant, key, call.interruption):
-            call = await narrowed(call, self._contexts)
+            call = await narrowed(call, self._contexts, self._secrets)
             if not key and call.tool.spec.effect is not Effect.NONE:
                 raise CallRefused(f"{tool} has an effect: give an idempotency_key")
             return await self._handle(call)

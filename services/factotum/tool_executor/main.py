@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from datetime import timedelta
 from uuid import uuid4
 
@@ -13,8 +15,8 @@ from factotum.events.producer import EventProducer
 from factotum.runtime import clock, lifespan, telemetry
 from factotum.runtime.groups import GroupsInvalid
 from factotum.runtime.grpc_server import MAX_DOCUMENT_BYTES, GrpcServer
-from factotum.runtime.secrets import SecretDirectory, UnknownSecret
-from factotum.sdk.errors import NotPermitted
+from factotum.runtime.secrets import stores
+from factotum.runtime.secrets.mask import Known
 from factotum.tool_executor import registry, tenants
 from factotum.tool_executor.authorising import Authorising
 from factotum.tool_executor.catalog import Catalog
@@ -32,6 +34,7 @@ from factotum.tool_executor.probing import Prober
 from factotum.tool_executor.resolution import Resolver
 from factotum.tool_executor.retention import Retention
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
+from factotum.tool_executor.secrets import Secrets
 from factotum.tool_executor.settings import LimitSettings, Settings
 from factotum.tool_executor.sources import file as sources_file
 from factotum.tool_executor.sources import kinds
@@ -45,31 +48,29 @@ log = structlog.get_logger(__name__)
 DRAIN_SECONDS = 2.0
 
 
-async def serve(settings: Settings, stop: asyncio.Event) -> None:
+async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
     """Runs the tool executor until `stop` is set. Raises `ConnectorsInvalid`, `FileInvalid`, `GroupsInvalid`,
     `LedgerUnavailable`, `PoliciesInvalid`, `StoreUnavailable`, or `RuntimeError` if the port is taken."""
     installed = registry.load(settings.connectors, settings.tools_folder)
     catalog = Catalog(installed, tenants.load(settings.connectors_file, installed))
     wanted = sources_file.load(settings.tool_sources_file) if settings.tool_sources_file else []
-    secrets = SecretDirectory(settings.secrets.directory)
     permission = Permission(settings.policies, settings.groups_file)
     permission.renew()
     kafka = settings.kafka
     async with (
+        stores.opened(settings.secrets, environment=os.environ, known=known, monotonic=time.monotonic) as store,
         _source_store(settings) as source_store,
         _ledger(settings) as ledger,
         EventProducer(
             kafka.bootstrap_servers, client_id="tool-executor", timeout_seconds=kafka.publish_timeout_seconds
         ) as producer,
     ):
-        contexts = Contexts(
-            catalog=catalog,
-            secrets=secrets,
-            now=clock.now,
-        )
+        contexts = Contexts(catalog=catalog, now=clock.now)
+        secrets = Secrets(store, known=known)
         executor = Executor(
             catalog=catalog,
             contexts=contexts,
+            secrets=secrets,
             permits=permission,
             ledger=ledger,
             limits=_limits(settings.limits),
@@ -84,7 +85,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         sources = Sources(
             maker=Maker(
                 kinds=kinds.KINDS,
-                secret=lambda tenant, reference: _secret(secrets, tenant, reference),
+                secret=secrets.secret,
                 read_seconds=settings.source_read_seconds,
             ),
             store=source_store,
@@ -97,7 +98,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             sources=sources,
             executor=executor,
             permits=permission,
-            secret=lambda tenant, reference, user="": _secret(secrets, tenant, reference),
+            secret=secrets.secret,
         )
         servicer = ToolExecutorServicer(
             executor=executor,
@@ -144,13 +145,6 @@ def _source_store(settings: Settings) -> SourceStore:
     return SourceStore(settings.ledger_url.get_secret_value())
 
 
-async def _secret(secrets: SecretDirectory, tenant: str, reference: str) -> str:
-    try:
-        return secrets.resolve(tenant, reference)
-    except UnknownSecret as error:
-        raise NotPermitted(str(error)) from error
-
-
 async def _kept_up(outbox: Outbox, retention: Retention, stop: asyncio.Event) -> None:
     await asyncio.gather(outbox.run(stop), retention.run(stop))
 
@@ -181,10 +175,10 @@ def main() -> None:
         StoreUnavailable,
         sources_file.FileInvalid,
     ):
-        settings = lifespan.read(Settings)
-        provider = telemetry.setup("tool-executor", settings.telemetry)
+        settings, known = lifespan.read(Settings), Known()
+        provider = telemetry.setup("tool-executor", settings.telemetry, known)
         try:
-            lifespan.run(lambda stop: serve(settings, stop))
+            lifespan.run(lambda stop: serve(settings, known, stop))
         finally:
             provider.shutdown()
 

@@ -8,18 +8,23 @@ from dataclasses import replace
 import structlog
 from pydantic import ValidationError
 
-from factotum.sdk.errors import ToolError
+from factotum.runtime.secrets.mask import Mask
+from factotum.sdk.errors import NotPermitted, ToolError
+from factotum.sdk.spec import Effect, Idempotency
 from factotum.tool_executor.calls import Call, Prepared
 from factotum.tool_executor.contexts import Contexts
-from factotum.tool_executor.marks import Mask
-from factotum.tool_executor.wrappers.revealed import with_values
+from factotum.tool_executor.secrets import Secrets
 
 log = structlog.get_logger(__name__)
 
 
-async def narrowed(call: Call, contexts: Contexts) -> Call:
+async def narrowed(call: Call, contexts: Contexts, secrets: Secrets | None = None) -> Call:
     """The call with its tool narrowed; as it is where the tool has nothing to say, or cannot say it now. A fault
-    in the arguments or the settings is not told here: the call meets it again."""
+    in the arguments or the settings is not told here: the call meets it again.
+
+    Args:
+        secrets: those of the call; None: a tool that needs one for this cannot say it.
+    """
     tool = call.tool
     if tool.narrower is None:
         return call
@@ -36,9 +41,7 @@ async def narrowed(call: Call, contexts: Contexts) -> Call:
                 user=call.origin.user,
             ),
         )
-        prepared = with_values(prepared, Mask())
-        async with asyncio.timeout(tool.spec.timeout_seconds):
-            effect, idempotency = await tool.narrower(prepared.arguments, prepared.context)
+        effect, idempotency = await _nature(prepared, secrets)
     except (ValidationError, ToolError, TimeoutError):
         return call
     # A third party's code may raise anything; what it declared holds then.
@@ -46,3 +49,31 @@ async def narrowed(call: Call, contexts: Contexts) -> Call:
         log.error("fault in a tool's narrowing", tool=tool.spec.name, error=type(error).__name__)
         return call
     return replace(call, tool=tool.narrowed(effect, idempotency))
+
+
+async def _nature(prepared: Prepared, secrets: Secrets | None) -> tuple[Effect, Idempotency]:
+    """As the tool tells it; with secrets only if it needs them for that, since nobody permitted the call yet."""
+    asked = False
+
+    def not_yet(name: str) -> str:
+        nonlocal asked
+        asked = True
+        raise NotPermitted(f"the secret {name} is not given yet")
+
+    marks = prepared.call.secrets
+    marked = marks is not None and marks.nonce != "" and marks.nonce in prepared.call.arguments_json
+    if secrets is None or not marked:
+        context = replace(prepared.context, secret=not_yet, declared_secret=not_yet)
+        try:
+            return await _asked(replace(prepared, context=context))
+        except NotPermitted:
+            if secrets is None or not asked:
+                raise
+    return await _asked(await secrets.revealed(prepared, secrets.needs(prepared), Mask()))
+
+
+async def _asked(prepared: Prepared) -> tuple[Effect, Idempotency]:
+    tool = prepared.call.tool
+    assert tool.narrower is not None
+    async with asyncio.timeout(tool.spec.timeout_seconds):
+        return await tool.narrower(prepared.arguments, prepared.context)

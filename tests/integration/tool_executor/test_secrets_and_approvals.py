@@ -50,7 +50,7 @@ async def test_http_calls_in_an_executor(tmp_path: Path) -> None:
         echoed = await request(b, "a", "post", f"{store.url}/echo", headers=token)
         assert store.requests[-1].headers["authorization"] == "Bearer hunter2-hunter2"
         assert "Bearer ***" in (echoed.output_json or "")
-        kept = b"".join((tmp_path / f"ledger.sqlite{end}").read_bytes() for end in ("", "-wal"))
+        kept = b"".join(file.read_bytes() for file in tmp_path.rglob("ledger.sqlite*"))
         assert b"hunter2" not in kept
         assert b"n:apiToken" in kept
 

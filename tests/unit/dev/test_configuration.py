@@ -19,7 +19,7 @@ from factotum.connectors.protocols.egress import EgressSettings
 from factotum.dev import configuration, credentials, parts
 from factotum.dev.sandbox import tenants as sandbox_tenants
 from factotum.gateway import sources
-from factotum.runtime.secrets import SecretDirectory
+from factotum.runtime.secrets.files import SecretFiles
 from factotum.tool_executor.policy.asking import Principal, Wanted
 from factotum.tool_executor.policy.folders import Permission
 from factotum.tool_executor.policy.verdicts import Verdict
@@ -40,7 +40,7 @@ PORTS = {part.name: dict(part.ports) for part in parts.stack("embedded")}
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     credentials.provide(tmp_path / "secrets", TENANTS, Random(7).randbytes)
-    configuration.write(tmp_path, SecretDirectory(tmp_path / "secrets"), TENANTS, PORTS)
+    configuration.write(tmp_path, SecretFiles(tmp_path / "secrets"), TENANTS, PORTS)
     return tmp_path
 
 
@@ -72,7 +72,7 @@ def test_only_the_owner_reads_secrets_and_the_files_made_of_them(directory: Path
 
 
 def test_the_gateway_takes_its_sources(directory: Path) -> None:
-    secrets = SecretDirectory(directory / "secrets")
+    secrets = SecretFiles(directory / "secrets")
     known = sources.load(directory / "config" / "sources.yaml", secrets, tolerance_seconds=300)
     assert {name: known.source(name).tenant for name in ("bamboohr", "bamboohr-globex", "billing")} == {
         "bamboohr": "acme",
@@ -106,7 +106,7 @@ def test_the_sandbox_takes_its_tenants_and_tells_the_right_source(directory: Pat
 
 def test_what_somebody_lays_over_the_connectors(directory: Path) -> None:
     (directory / "connectors.yaml").write_text("tenants: {acme: {badges: {base_url: http://127.0.0.1:9}, hr: {x: 1}}}")
-    configuration.write(directory, SecretDirectory(directory / "secrets"), TENANTS, PORTS)
+    configuration.write(directory, SecretFiles(directory / "secrets"), TENANTS, PORTS)
     written = yaml.safe_load((directory / "config" / "connectors.yaml").read_text())["tenants"]
     assert (written["acme"]["badges"], written["acme"]["hr"]) == ({"base_url": "http://127.0.0.1:9"}, {"x": 1})
     assert "identity" in written["acme"]
@@ -117,18 +117,18 @@ def test_what_somebody_lays_over_the_connectors(directory: Path) -> None:
 def test_an_overlay_that_is_none(directory: Path, text: str) -> None:
     (directory / "connectors.yaml").write_text(text)
     with pytest.raises(configuration.ConfigurationInvalid, match=r"connectors\.yaml is not of the form"):
-        configuration.write(directory, SecretDirectory(directory / "secrets"), TENANTS, PORTS)
+        configuration.write(directory, SecretFiles(directory / "secrets"), TENANTS, PORTS)
 
 
 def test_an_overlay_for_a_tenant_that_is_not_there(directory: Path) -> None:
     (directory / "connectors.yaml").write_text("tenants: {initech: {badges: {}}}")
     with pytest.raises(configuration.ConfigurationInvalid, match="names initech; the tenants here are acme, globex"):
-        configuration.write(directory, SecretDirectory(directory / "secrets"), TENANTS, PORTS)
+        configuration.write(directory, SecretFiles(directory / "secrets"), TENANTS, PORTS)
 
 
 def test_the_stack_permits_what_the_starter_does_and_programs_and_what_its_user_adds(directory: Path) -> None:
     (directory / "config" / "policies" / "old.cedar").write_text("left over")
-    configuration.write(directory, SecretDirectory(directory / "secrets"), TENANTS, PORTS)
+    configuration.write(directory, SecretFiles(directory / "secrets"), TENANTS, PORTS)
     folders = [directory / "config" / "policies", directory / "policies"]
     permission = Permission(folders, directory / "config" / "groups.yaml")
     permission.renew()

@@ -4,13 +4,13 @@ import pytest
 
 from factotum.gateway import sources
 from factotum.gateway.errors import NotAuthenticated, SourcesInvalid, UnknownSource
-from factotum.runtime.secrets import SecretDirectory
+from factotum.runtime.secrets.files import SecretFiles
 from tests.support.gateway import ACME_TOKEN, GLOBEX_TOKEN, write_sources
 
 
-def test_loads_sources_and_tokens(tmp_path: Path) -> None:
+async def test_loads_sources_and_tokens(tmp_path: Path) -> None:
     file, secrets = write_sources(tmp_path)
-    known = sources.load(file, SecretDirectory(secrets), 300)
+    known = await sources.load(file, SecretFiles(secrets), 300)
     assert known.source("bamboohr-globex").tenant == "globex"
     assert known.source("billing").uri == "/hooks/billing"
     assert known.tenant_of(ACME_TOKEN.encode()) == "acme"
@@ -41,17 +41,17 @@ def test_loads_sources_and_tokens(tmp_path: Path) -> None:
         ("tokens: [{tenant: acme, token: 'secret://s'}, {tenant: other, token: 'secret://s'}]", "the same token"),
     ],
 )
-def test_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+async def test_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "sources.yaml"
     file.write_text(text)
     for name, value in {"acme/s": "!", "other/s": "!", "acme/empty": "\n"}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(value)
     with pytest.raises(SourcesInvalid, match=message) as caught:
-        sources.load(file, SecretDirectory(tmp_path), 300)
+        await sources.load(file, SecretFiles(tmp_path), 300)
     assert str(file) in str(caught.value)
 
 
-def test_missing_file_is_named(tmp_path: Path) -> None:
+async def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourcesInvalid, match="FACTOTUM_SOURCES_FILE"):
-        sources.load(tmp_path / "none.yaml", SecretDirectory(tmp_path), 300)
+        await sources.load(tmp_path / "none.yaml", SecretFiles(tmp_path), 300)

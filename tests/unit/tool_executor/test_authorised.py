@@ -130,7 +130,7 @@ async def _narrowed(arguments: Request, context: ToolContext[Nothing]) -> tuple[
 
 def authorising(text: str, tmp_path: Path) -> Authorising:
     catalog = catalog_of(narrow, settings={("acme", "net"): Nothing()})
-    contexts = contexts_of(catalog, secrets=tmp_path)
+    contexts = contexts_of(catalog)
     return Authorising(catalog=catalog, contexts=contexts, permits=permits_of(text), now=clock.now)
 
 

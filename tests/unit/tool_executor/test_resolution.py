@@ -58,7 +58,7 @@ async def test_where_none_is_given_the_tool_gives_its_receipt(b: Bench) -> None:
 async def test_a_receipt_that_cannot_be_made_must_be_given(b: Bench) -> None:
     b.world.script("lost")
     await b.call("send")
-    b.resolver._contexts = contexts_of(b.configured(), secrets=b.secrets)
+    b.resolver._contexts = contexts_of(b.configured())
     with pytest.raises(CallRefused, match="give output_json"):
         await resolve(b)
     assert (await resolve(b, output='{"id": "9", "name": "ada"}')).state is State.DONE

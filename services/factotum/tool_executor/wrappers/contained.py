@@ -34,4 +34,4 @@ class Contained(Generic[T]):
             name, kind = prepared.call.tool.spec.name, type(error).__name__
             # Where, not what: the message of a foreign exception may hold a secret or personal data.
             log.error("fault in a tool", tool=name, error=kind, where="".join(traceback.format_tb(error.__traceback__)))
-            raise Failed(f"{name} is faulty: it raised {kind}; the log of the tool-executor says where") from error
+            raise Failed(f"{name} is faulty: it raised {kind}; the log of the tool-executor says where") from None

@@ -23,7 +23,7 @@ from factotum.connectors.protocols.egress import Egress
 from factotum.connectors.protocols.exchange import checked_headers
 from factotum.connectors.protocols.mcp_session import failure, opened
 from factotum.connectors.protocols.mcp_wire import Wire, over_http
-from factotum.runtime.secrets import SCHEME
+from factotum.runtime.secrets.names import SCHEME
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Failed, ToolError, Unavailable
 from factotum.sdk.processes import SEARCH

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from factotum.connectors.protocols.authentication import Authentication
 from factotum.connectors.protocols.egress import EgressSettings
 from factotum.connectors.protocols.mcp_session import Version
-from factotum.runtime.secrets import SCHEME
+from factotum.runtime.secrets.names import SCHEME
 from factotum.sdk.sandbox import Limits
 from factotum.sdk.spec import Compensation, Effect, Idempotency, RateLimit
 from factotum.tool_executor.sandbox.network import check_host

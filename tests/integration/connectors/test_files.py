@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -177,7 +178,15 @@ async def test_a_file_is_never_seen_in_part(place: Place) -> None:
     assert all(len(set(text)) == 1 and len(text) == 500_000 for text in seen)
 
 
-async def test_of_writers_at_once_from_one_version_one_writes(place: Place) -> None:
+async def test_of_writers_at_once_from_one_version_one_writes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = writing.look
+
+    def slow(inside: int, name: str) -> os.stat_result | None:
+        found = look(inside, name)
+        time.sleep(0.02)
+        return found
+
+    monkeypatch.setattr(writing, "look", slow)
     first = await place.call("create", "x", content="0")
     ended = await asyncio.gather(
         *(place.call("write", "x", content=str(number), if_version=first.version) for number in range(8)),

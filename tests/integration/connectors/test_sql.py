@@ -219,9 +219,9 @@ async def test_a_query_leaves_the_file_it_is_of(tmp_path: Path) -> None:
 
 async def test_a_file_is_opened_for_reading_only(tmp_path: Path) -> None:
     place = on_sqlite(tmp_path)
-    with kinds.Sqlite().engine(Database(url=place.url).parsed, reading=True, seconds=1).connect() as connection:
-        with pytest.raises(OperationalError, match="readonly"):
-            connection.exec_driver_sql("CREATE TABLE x (y)")
+    engine = kinds.Sqlite().engine(Database(url=place.url).parsed, reading=True, seconds=1)
+    with engine.connect() as connection, pytest.raises(OperationalError, match="readonly"):
+        connection.exec_driver_sql("CREATE TABLE x (y)")
 
 
 async def test_values_that_json_has_no_form_for(pg: Place) -> None:

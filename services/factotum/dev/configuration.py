@@ -61,7 +61,7 @@ def overlay(directory: Path) -> Overlay:
         ) from error
 
 
-def write(directory: Path, secrets: SecretDirectory, tenants: Sequence[str], ports: Ports) -> None:
+def write(directory: Path, secrets: SecretFiles, tenants: Sequence[str], ports: Ports) -> None:
     """Writes the files into `directory`/config; what stands in `directory`/connectors.yaml is laid over the stack's
     own connectors, by tenant and system. Makes `directory`/policies, which nothing here writes into.
 
@@ -158,7 +158,7 @@ def connectors(tenant: str, ports: Ports) -> dict[str, Any]:
     }
 
 
-def sandbox(tenant: str, secrets: SecretDirectory, tenants: Sequence[str], ports: Ports) -> dict[str, Any]:
+def sandbox(tenant: str, secrets: SecretFiles, tenants: Sequence[str], ports: Ports) -> dict[str, Any]:
     """What the sandbox asks of a tenant, and where its HR system tells of changes."""
 
     def value(name: str) -> str:

@@ -88,6 +88,8 @@ class ToolsStub(_Scripted, tools_pb2_grpc.ToolExecutorServiceServicer):
     RemoveSource = _unary("RemoveSource")
     ListSources = _unary("ListSources")
     RefreshSource = _unary("RefreshSource")
+    Authorize = _unary("Authorize")
+    AuthorizePlan = _unary("AuthorizePlan")
     ListEffects = _unary("ListEffects")
     ResolveEffect = _unary("ResolveEffect")
 

@@ -18,6 +18,7 @@ from factotum.cli import (
     dev,
     effects,
     memory,
+    policy,
     procedures,
     publish,
     run,
@@ -67,6 +68,7 @@ app.command()(tasks.tasks)
 app.command()(trace.trace)
 app.add_typer(tools.app, name="tools")
 app.add_typer(effects.app, name="effects")
+app.add_typer(policy.app, name="policy")
 app.add_typer(procedures.app, name="procedures")
 app.add_typer(memory.app, name="memory")
 app.add_typer(dead_letter.app, name="dead-letter")

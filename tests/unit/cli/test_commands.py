@@ -35,6 +35,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
         ["tools", "list"],
         ["tools", "describe", "hr.get_employee"],
         ["tools", "call", "hr.get_employee"],
+        ["policy", "explain", "mail.send"],
         ["effects", "list"],
         ["effects", "resolve", "key", "--happened"],
         ["procedures", "list"],

@@ -72,7 +72,7 @@ class Permission:
                     log.error("what was read before still holds", reason=str(error))
 
     def _stamps(self) -> Stamps:
-        paths = [*_files(self._folders), *([self._groups_file] if self._groups_file else [])]
+        paths = [*files(self._folders), *([self._groups_file] if self._groups_file else [])]
         return frozenset(_stamp(path) for path in paths)
 
 
@@ -83,7 +83,7 @@ def texts(folders: Iterable[Path]) -> dict[str, str]:
     for folder in folders:
         if not folder.is_dir():
             raise PoliciesInvalid([PolicyFault(str(folder), 0, "there is no such folder", "Set FACTOTUM_POLICIES")])
-    paths = _files(folders)
+    paths = files(folders)
     names = Counter(path.name for path in paths)
     for path in paths:
         try:
@@ -94,7 +94,8 @@ def texts(folders: Iterable[Path]) -> dict[str, str]:
     return found
 
 
-def _files(folders: Iterable[Path]) -> list[Path]:
+def files(folders: Iterable[Path]) -> list[Path]:
+    """The files of policies, folder by folder, by name. A folder that is not there has none."""
     return [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir()) if path.suffix == SUFFIX]
 
 

@@ -1,0 +1,43 @@
+"""`factotum policy explain` and `factotum run --for`: what is asked, and what of the answer is shown."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from factotum.api.planner.v1 import planner_pb2
+from factotum.api.tools.v1 import tools_pb2 as pb
+from factotum.cli.main import app
+from tests.support.stubs import Stubs
+
+
+@pytest.mark.parametrize(
+    ("verdict", "word", "status"),
+    [(pb.VERDICT_ALLOWED, "allowed", 0), (pb.VERDICT_DENIED, "denied", 1), (pb.VERDICT_DEPENDS, "depends", 1)],
+)
+def test_the_verdict_is_the_status(
+    runner: CliRunner, parts: Stubs, verdict: pb.Verdict.ValueType, word: str, status: int
+) -> None:
+    answer = pb.AuthorizeResponse(verdict=verdict, policies=["p"], explanation="because")
+    parts.tools.answers["Authorize"] = answer
+    command = ["policy", "explain", "mail.send", "--args", '{"to": "x"}', "--user", "ada", "--procedure", "hr/x"]
+    result = runner.invoke(app, command)
+    assert (result.exit_code, result.stdout) == (status, f"{word}: because\n")
+    (sent,) = parts.tools.requests
+    assert sent == pb.AuthorizeRequest(
+        tenant="acme", tool="mail.send", arguments_json='{"to": "x"}', procedure="hr/x", user="ada"
+    )
+    as_json = runner.invoke(app, [*command, "--json"])
+    assert as_json.exit_code == status
+    assert json.loads(as_json.stdout) == {"verdict": word, "policies": ["p"], "explanation": "because"}
+
+
+def test_a_run_is_started_for_a_person(runner: CliRunner, parts: Stubs) -> None:
+    plan = planner_pb2.Plan(run_id="acme.x.1", procedure="hr/x", procedure_version="1.0.0")
+    parts.planner.answers["StartRun"] = planner_pb2.StartRunResponse(plan=plan, started=True)
+    parts.planner.answers["GetRun"] = planner_pb2.GetRunResponse(run=planner_pb2.Run(id="acme.x.1"))
+    assert runner.invoke(app, ["run", "hr/x", "--for", "ada"]).exit_code == 0
+    sent = parts.planner.requests[0]
+    assert isinstance(sent, planner_pb2.StartRunRequest) and sent.user == "ada"

@@ -213,7 +213,8 @@ class Schemas:
                 reference = one.get("$ref") if isinstance(one, dict) else None
                 if isinstance(reference, str):
                     values = targets.get(reference) or [reference.rpartition("/")[2]]
-                    tag = {"properties": {name: {"enum": values}}, "required": [name]}
+                    # Its alternatives say themselves whether it must be there.
+                    tag = {"properties": {name: {"enum": values}}}
                     made[keyword][place] = {"allOf": [made[keyword][place], tag]}
 
 

@@ -1,0 +1,1 @@
+"""Tickets: issues of Jira Cloud."""

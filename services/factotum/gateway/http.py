@@ -20,7 +20,7 @@ from factotum.gateway.errors import Malformed, NotAuthenticated, NotReady, TooLa
 from factotum.gateway.intake import Intake
 from factotum.gateway.normalise import cloudevents
 from factotum.gateway.runs import MAX_RUNS, PlannerClient, RunList, RunWithSteps
-from factotum.gateway.sources import Sources
+from factotum.gateway.sources import Sender, Sources
 from factotum.runtime.telemetry import TENANT
 
 # Seconds that a readiness probe waits for Kafka and for the planner.
@@ -89,12 +89,15 @@ def create_app(
     problems.install(app)
     openapi.install(app)
 
-    async def tenant_of(token: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> str:
+    async def sender_of(token: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Sender:
         if token is None:
             raise NotAuthenticated("the header Authorization: Bearer is missing")
-        tenant = sources.tenant_of(token.credentials.encode("latin-1"))
-        trace.get_current_span().set_attribute(TENANT, tenant)
-        return tenant
+        sender = sources.sender_of(token.credentials.encode("latin-1"))
+        trace.get_current_span().set_attribute(TENANT, sender.tenant)
+        return sender
+
+    def tenant_of(sender: Annotated[Sender, Depends(sender_of)]) -> str:
+        return sender.tenant
 
     Tenant = Annotated[str, Depends(tenant_of)]
 
@@ -120,15 +123,17 @@ def create_app(
         responses=problems.responses(400, 401, 403, 408, 413, 503),
         openapi_extra=openapi.CLOUDEVENTS_BODY,
     )
-    async def receive_cloudevents(tenant: Tenant, request: Request) -> Accepted:
+    async def receive_cloudevents(sender: Annotated[Sender, Depends(sender_of)], request: Request) -> Accepted:
         """Takes CloudEvents: structured, in a batch, or binary.
 
         Data is kept as JSON, or as text where its content type is another one. Bytes that are not UTF-8,
         and so data_base64, are refused. So is an event of a tenant other than the token's, one whose source
-        starts with /hooks/, which only signed webhooks have, and one whose type starts with dev.factotum.
+        starts with /hooks/, which only signed webhooks have, one whose type starts with dev.factotum., and one
+        that names whom its runs act for (factotumuser): that says the token.
         """
         body = await _body(request, max_body_bytes, body_timeout_seconds)
-        return _accepted(await intake.cloudevents(tenant, _unrepeated(_headers(request), request), body))
+        headers = _unrepeated(_headers(request), request)
+        return _accepted(await intake.cloudevents(sender.tenant, headers, body, user=sender.user))
 
     @app.get("/v1/runs", response_model=RunList, responses=problems.responses(400, 401, 503))
     async def list_runs(

@@ -47,9 +47,12 @@ class Intake:
         source.verifier.verify(headers, body, now)
         return await self._take(_webhook_events(source, headers, json_text.parse(body)))
 
-    async def cloudevents(self, tenant: str, headers: Mapping[str, str], body: bytes) -> list[Event]:
-        """Raises `Malformed`, `WrongTenant`, `Reserved`, `TooLarge`, `BrokerUnavailable`."""
-        return await self._take(cloudevents.events(headers, body, tenant=tenant))
+    async def cloudevents(self, tenant: str, headers: Mapping[str, str], body: bytes, *, user: str = "") -> list[Event]:
+        """What they start acts for `user`, for nobody if that is empty.
+
+        Raises `Malformed`, `WrongTenant`, `Reserved`, `TooLarge`, `BrokerUnavailable`.
+        """
+        return await self._take(cloudevents.events(headers, body, tenant=tenant, user=user))
 
     async def _take(self, events: Iterator[Event]) -> list[Event]:
         """Publishes nothing before all of them have been read and found good."""

@@ -5,6 +5,7 @@ sources:
   billing:  {scheme: standard, tenant: acme, secrets: [secret://billing-new, secret://billing-old]}
 tokens:
   - {tenant: acme, token: secret://events-token}
+  - {tenant: acme, token: secret://ada-token, user: ada}
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Annotated, Literal, Self
 
 import structlog
 import yaml
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from factotum.events.envelope import TENANT_PATTERN, describe
 from factotum.events.reserved import HOOKS
@@ -62,15 +63,25 @@ class SourceEntry(_Closed):
 
 
 class TokenEntry(_Closed):
-    """A bearer token of /v1 and the tenant that it stands for."""
+    """A bearer token of /v1 and the tenant that it stands for; with `user` also a person, for whom the runs act that
+    its events start."""
 
     tenant: Tenant
     token: str
+    user: str = Field(default="", max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")
 
 
 class SourcesFile(_Closed):
     sources: dict[SourceName, SourceEntry] = {}
     tokens: list[TokenEntry] = []
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Whom a bearer token stands for; `user` is empty where that is nobody but the tenant."""
+
+    tenant: str
+    user: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,10 +102,10 @@ class Source:
 class Sources:
     """The senders that the gateway knows. Holds secrets; never log it."""
 
-    def __init__(self, sources: Mapping[str, Source], tokens: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, sources: Mapping[str, Source], tokens: Sequence[tuple[Sender, str]]) -> None:
         self._sources = dict(sources)
         # Digests have one length, so that comparing them says nothing about the tokens' lengths.
-        self._tokens = [(tenant, _digest(token.encode())) for tenant, token in tokens]
+        self._tokens = [(sender, _digest(token.encode())) for sender, token in tokens]
 
     def become(self, other: Sources) -> None:
         """From now on these are the senders of the other."""
@@ -107,10 +118,10 @@ class Sources:
         except KeyError:
             raise UnknownSource("no source of this name is configured") from None
 
-    def tenant_of(self, token: bytes) -> str:
-        """The tenant that a bearer token stands for, found in constant time. Raises `NotAuthenticated`."""
+    def sender_of(self, token: bytes) -> Sender:
+        """Whom a bearer token stands for, found in constant time. Raises `NotAuthenticated`."""
         digest = _digest(token)
-        matches = [tenant for tenant, known in self._tokens if hmac.compare_digest(known, digest)]
+        matches = [sender for sender, known in self._tokens if hmac.compare_digest(known, digest)]
         if not matches:
             raise NotAuthenticated("the bearer token is not known")
         return matches[0]
@@ -137,18 +148,19 @@ async def load(path: Path, secrets: SecretStore, tolerance_seconds: int) -> Sour
             faults.append(f"sources.{name}: {error}")
         else:
             sources[name] = Source(name, entry.tenant, entry.scheme, verifier)
-    tokens: dict[str, str] = {}
+    tokens: dict[str, Sender] = {}
     for index, token in enumerate(file.tokens):
         try:
             value = await _secret(secrets, token.tenant, token.token)
         except (UnknownSecret, ValueError) as error:
             faults.append(f"tokens.{index}: {error}")
         else:
-            if tokens.setdefault(value, token.tenant) != token.tenant:
-                faults.append(f"tokens.{index}: another tenant has the same token")
+            sender = Sender(token.tenant, token.user)
+            if tokens.setdefault(value, sender) != sender:
+                faults.append(f"tokens.{index}: another tenant or user has the same token")
     if faults:
         raise SourcesInvalid(f"{path}: {'; '.join(faults)}")
-    return Sources(sources, [(tenant, value) for value, tenant in tokens.items()])
+    return Sources(sources, [(sender, value) for value, sender in tokens.items()])
 
 
 async def keep(

@@ -228,3 +228,18 @@ def test_batch() -> None:
     assert [event.id for event in cloudevents.events(headers, body, tenant="acme")] == ["1", "2"]
     with pytest.raises(Malformed):
         list(cloudevents.events(headers, json.dumps(EVENT).encode(), tenant="acme"))
+
+
+@pytest.mark.parametrize("given", ["ada", "", None])
+def test_whom_an_event_is_for_says_the_token_and_not_the_sender(given: str | None) -> None:
+    body = json.dumps(EVENT).encode()
+    [event] = cloudevents.events(STRUCTURED, body, tenant="acme", user="ada")
+    assert event.extensions["factotumuser"] == "ada"
+    [event] = cloudevents.events(STRUCTURED, body, tenant="acme")
+    assert "factotumuser" not in event.extensions
+    claimed = json.dumps({**EVENT, "factotumuser": given}).encode()
+    if given is not None:
+        with pytest.raises(Reserved, match="not the sender's"):
+            list(cloudevents.events(STRUCTURED, claimed, tenant="acme", user="bob"))
+        with pytest.raises(Reserved):
+            list(cloudevents.events({**BINARY, "ce-factotumuser": given}, b"{}", tenant="acme"))

@@ -4,6 +4,7 @@ import pytest
 
 from factotum.gateway import sources
 from factotum.gateway.errors import NotAuthenticated, SourcesInvalid, UnknownSource
+from factotum.gateway.sources import Sender
 from factotum.runtime.secrets.files import SecretFiles
 from tests.support.gateway import ACME_TOKEN, GLOBEX_TOKEN, write_sources
 
@@ -13,14 +14,25 @@ async def test_loads_sources_and_tokens(tmp_path: Path) -> None:
     known = await sources.load(file, SecretFiles(secrets), 300)
     assert known.source("bamboohr-globex").tenant == "globex"
     assert known.source("billing").uri == "/hooks/billing"
-    assert known.tenant_of(ACME_TOKEN.encode()) == "acme"
-    assert known.tenant_of(GLOBEX_TOKEN.encode()) == "globex"
+    assert known.sender_of(ACME_TOKEN.encode()) == Sender("acme")
+    assert known.sender_of(GLOBEX_TOKEN.encode()) == Sender("globex")
     for token in (b"", b"acme", ACME_TOKEN.upper().encode(), b"\xff"):
         with pytest.raises(NotAuthenticated):
-            known.tenant_of(token)
+            known.sender_of(token)
     for name in ("", "nobody", "BAMBOOHR", "\x00"):
         with pytest.raises(UnknownSource):
             known.source(name)
+
+
+async def test_a_token_may_stand_for_a_person(tmp_path: Path) -> None:
+    file = tmp_path / "sources.yaml"
+    file.write_text("tokens: [{tenant: acme, token: 'secret://a', user: ada}, {tenant: acme, token: 'secret://b'}]")
+    for name in ("a", "b"):
+        (tmp_path / "acme").mkdir(exist_ok=True)
+        (tmp_path / "acme" / name).write_text(f"token-{name}")
+    known = await sources.load(file, SecretFiles(tmp_path), 300)
+    assert known.sender_of(b"token-a") == Sender("acme", "ada")
+    assert known.sender_of(b"token-b") == Sender("acme")
 
 
 @pytest.mark.parametrize(
@@ -39,6 +51,8 @@ async def test_loads_sources_and_tokens(tmp_path: Path) -> None:
         ("sources: {a: {scheme: bamboohr, tenant: acme, secret: 'secret://s', extra: 1}}", "extra"),
         ("tokens: [{tenant: acme, token: 'secret://empty'}]", "tokens.0"),
         ("tokens: [{tenant: acme, token: 'secret://s'}, {tenant: other, token: 'secret://s'}]", "the same token"),
+        ("tokens: [{tenant: acme, token: 'secret://s'}, {tenant: acme, token: 'secret://s', user: a}]", "same token"),
+        ('tokens: [{tenant: acme, token: "secret://s", user: "a\\u0001"}]', "tokens.0.user"),
     ],
 )
 async def test_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:

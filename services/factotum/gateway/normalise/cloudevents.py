@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from factotum.events.envelope import CONTENT_TYPE, Event
-from factotum.events.reserved import why_reserved
+from factotum.events.reserved import ACTS_FOR, why_reserved
 from factotum.gateway import json_text
 from factotum.gateway.errors import Malformed, Reserved, WrongTenant
 from factotum.gateway.normalise.attributes import is_rfc3339
@@ -24,24 +24,27 @@ _JSON_TYPE = re.compile(r"(application|text)/([a-z0-9!#$&^_.+-]+\+)?json")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
-def events(headers: Mapping[str, str], body: bytes, *, tenant: str) -> Iterator[Event]:
+def events(headers: Mapping[str, str], body: bytes, *, tenant: str, user: str = "") -> Iterator[Event]:
     """The Events of one request, each read when it is asked for. Data is kept as JSON, or as a string
     where its content type is not JSON; bytes that are not UTF-8, and so `data_base64`, are refused.
+
+    Args:
+        user: for whom the runs act that they start; empty: nobody.
 
     Raises `Malformed`, `WrongTenant`, `Reserved`, or pydantic's `ValidationError`.
     """
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == CONTENT_TYPE:
-        yield _event(json_text.parse(body), tenant)
+        yield _event(json_text.parse(body), tenant, user)
     elif media_type == BATCH_CONTENT_TYPE:
         batch = json_text.parse(body)
         if not isinstance(batch, list):
             raise Malformed("a batch is a JSON array of events")
-        yield from (_event(attributes, tenant) for attributes in batch)
+        yield from (_event(attributes, tenant, user) for attributes in batch)
     elif media_type.startswith("application/cloudevents"):
         raise Malformed(f"the only event formats are {CONTENT_TYPE} and {BATCH_CONTENT_TYPE}")
     else:
-        yield _event(_from_binary(headers, media_type, body), tenant)
+        yield _event(_from_binary(headers, media_type, body), tenant, user)
 
 
 def _from_binary(headers: Mapping[str, str], media_type: str, body: bytes) -> dict[str, Any]:
@@ -79,7 +82,7 @@ def _data(media_type: str, body: bytes) -> Any:
         raise Malformed("data is JSON or UTF-8 text; other bytes are not taken") from None
 
 
-def _event(attributes: Any, tenant: str) -> Event:
+def _event(attributes: Any, tenant: str, user: str) -> Event:
     if not isinstance(attributes, dict):
         raise Malformed("an event is a JSON object")
     # In the JSON format null is the same as absence.
@@ -92,6 +95,10 @@ def _event(attributes: Any, tenant: str) -> Event:
         raise Malformed("time: must be an RFC 3339 timestamp with an offset")
     if given.setdefault("tenant", tenant) != tenant:
         raise WrongTenant("the event's tenant is not the token's")
+    if ACTS_FOR in given:
+        raise Reserved(f"{ACTS_FOR} is not the sender's to set: a token says for whom its events are")
+    if user:
+        given[ACTS_FOR] = user
     event = Event.model_validate(given)
     if (reason := why_reserved(event)) is not None:
         raise Reserved(reason)

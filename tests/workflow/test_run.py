@@ -58,6 +58,44 @@ async def test_a_run_shows_its_procedure_its_tools_and_their_summaries(bench: Be
     assert (outcome.status, outcome.output, outcome.run_id) == ("completed", {"sum": 5}, run_id)
 
 
+async def test_whom_a_run_acts_for_every_call_of_it_acts_for(bench: Bench) -> None:
+    inner = HEAD.replace("name: sample", "name: inner") + "do:\n  - deep: {call: x.add, with: {at: deep}}\n"
+    text = """
+do:
+  - first: {call: x.add, with: {at: first}, metadata: {compensate: {call: x.undo}}}
+  - tell: {emit: {event: {with: {source: /s, type: t, factotumuser: eve}}}}
+  - nest: {run: {workflow: {namespace: test, name: inner, version: '1.2.3'}}}
+  - pause: {wait: {milliseconds: 1}}
+  - last: {call: x.fail}
+"""
+
+    def fails(_: object) -> Any:
+        raise Conflict("no")
+
+    bench.executor.answers["x.fail"] = fails
+    documents = {"test/inner:1.2.3": parse(inner).raw}
+    run_id = await bench.start(text, user="ada", documents=documents, history_events=20)
+    with pytest.raises(WorkflowFailureError):
+        await bench.result(run_id)
+    made = [(request.tool, request.origin.procedure, request.origin.user) for request in bench.executor.requests]
+    assert made == [
+        ("x.add", "test/sample", "ada"),
+        ("x.add", "test/inner", "ada"),
+        ("x.fail", "test/sample", "ada"),
+        ("x.undo", "test/sample", "ada"),
+    ]
+    (emitted,) = bench.outcomes.emitted
+    # Whatever the document says.
+    assert emitted.extensions["factotumuser"] == "ada"
+
+
+async def test_a_run_that_acts_for_nobody_lets_nobody_be_named(bench: Bench) -> None:
+    run_id = await bench.start("do:\n  - tell: {emit: {event: {with: {source: /s, type: t, factotumuser: eve}}}}\n")
+    await bench.result(run_id)
+    (emitted,) = bench.outcomes.emitted
+    assert "factotumuser" not in emitted.extensions
+
+
 async def test_the_same_id_starts_once(bench: Bench) -> None:
     run_id = await bench.start("do:\n  - a: {set: {x: 1}}\n")
     source = parse(HEAD + "do:\n  - b: {set: {x: 2}}\n")

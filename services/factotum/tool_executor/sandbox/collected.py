@@ -55,7 +55,7 @@ class Collected:
             named, long = _HEAD.unpack_from(rest)
             rest = rest[_HEAD.size :]
             name, content = str(rest[:named], "utf-8", "replace"), rest[named : named + long]
-            if any(_matches(name, pattern) for pattern in self._wanted):
+            if any(matches(name, pattern) for pattern in self._wanted):
                 found[name] = bytes(content)
             rest = rest[named + long :]
         return found
@@ -79,6 +79,12 @@ class Collected:
             self.theirs = -1
 
 
-def _matches(name: str, pattern: str) -> bool:
+def is_pattern(text: str) -> bool:
+    """Whether it can stand for several names."""
+    return any(character in text for character in "*?[")
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Part by part: a `*` is in one folder."""
     parts, patterns = name.split("/"), pattern.split("/")
     return len(parts) == len(patterns) and ".." not in parts and all(map(fnmatchcase, parts, patterns))

@@ -42,12 +42,12 @@ def options(
             yield from ("--ro-bind", str(path), str(path))
     for link in _LINKS:
         yield from ("--ro-bind-try", link, link)
-    for folder in folders:
-        yield from ("--ro-bind", folder, folder)
     yield from ("--proc", "/proc", "--dev", "/dev")
     for name, descriptor in scripts.items():
         yield from ("--ro-bind-data", str(descriptor), f"{SCRIPTS}/{name}")
     yield from ("--size", str(disk_bytes), "--tmpfs", WORK)
+    for folder in folders:
+        yield from ("--ro-bind", folder, folder)
     for name, descriptor in files.items():
         yield from ("--file", str(descriptor), f"{WORK}/{name}")
     # These two are in memory as well, without a bound.

@@ -27,10 +27,13 @@ def usage(pid: int) -> Usage:
 
 
 def files_in(folder: str, pid: int) -> int:
-    """How many files and folders the file system has that a process sees there; 0 if there is no such process."""
+    """How many files and folders the file system has that a process sees there; 0 if there is no such process, or as
+    long as it sees the machine's own: a sandbox is made by its first process."""
     with suppress(OSError):
-        found = os.statvfs(f"/proc/{pid}/root{folder}")
-        return found.f_files - found.f_ffree
+        seen = Path(f"/proc/{pid}/root{folder}")
+        if seen.stat().st_dev != Path(folder).stat().st_dev:
+            found = os.statvfs(seen)
+            return found.f_files - found.f_ffree
     return 0
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from opentelemetry import trace
@@ -19,6 +20,16 @@ def _trace_id(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     if context.is_valid:
         event["trace_id"] = trace.format_trace_id(context.trace_id)
     return event
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Says what could not be written by its place: the line's own words are masked by nobody here."""
+        reason = type(sys.exc_info()[1]).__name__
+        with contextlib.suppress(OSError, ValueError):
+            self.stream.write(
+                f"a line of {record.name} could not be written ({reason}): {record.pathname}:{record.lineno}\n"
+            )
 
 
 def setup(service: str, settings: TelemetrySettings, masked: Callable[[Any], Any] | None = None) -> None:
@@ -44,7 +55,7 @@ def setup(service: str, settings: TelemetrySettings, masked: Callable[[Any], Any
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if settings.log_json else structlog.dev.ConsoleRenderer()
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import uuid4
 
@@ -119,15 +120,17 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
         publishing = asyncio.create_task(_kept_up(Outbox(ledger, producer), retention, stop))
         following = [
             asyncio.create_task(sources.follow(stop, seconds=settings.sources_look_seconds)),
-            asyncio.create_task(sources_file.bring_about(wanted, sources)),
+            asyncio.create_task(_brought_about(wanted, sources, stop)),
             asyncio.create_task(permission.keep_up(stop)),
         ]
         try:
             await server.start()
             log.info("tool-executor listens", host=settings.grpc.host, port=server.port, tools=len(installed.tools))
-            await asyncio.wait({asyncio.ensure_future(stop.wait()), publishing}, return_when=asyncio.FIRST_COMPLETED)
-            if publishing.done() and not stop.is_set():
-                await publishing  # raises what it died of: a process that forgets observations must not seem well
+            going_on = (publishing, *following)
+            await asyncio.wait({asyncio.ensure_future(stop.wait()), *going_on}, return_when=asyncio.FIRST_COMPLETED)
+            for task in going_on:
+                if task.done() and not stop.is_set():
+                    await task  # raises what it died of: a process that forgets observations must not seem well
         finally:
             await server.stop()
             # Effects whose callers are gone. One that takes longer is found `started` by its retry.
@@ -143,6 +146,11 @@ def _source_store(settings: Settings) -> SourceStore:
     if settings.ledger_url is None:
         return SourceStore(f"sqlite:///{settings.ledger_path.with_name('sources.sqlite3').resolve()}")
     return SourceStore(settings.ledger_url.get_secret_value())
+
+
+async def _brought_about(wanted: Sequence[sources_file.Wanted], sources: Sources, stop: asyncio.Event) -> None:
+    await sources_file.bring_about(wanted, sources)
+    await stop.wait()
 
 
 async def _kept_up(outbox: Outbox, retention: Retention, stop: asyncio.Event) -> None:

@@ -12,7 +12,8 @@ from jsonschema.exceptions import SchemaError
 from pydantic import BaseModel, ValidationError
 
 from factotum.events.envelope import describe
-from factotum.sdk.errors import NotPermitted
+from factotum.runtime.secrets.names import SCHEME
+from factotum.sdk.errors import NotPermitted, Unavailable
 from factotum.sdk.spec import Effect, Example, ToolSpec
 from factotum.tool_executor.calls import Origin
 from factotum.tool_executor.catalog import Catalog
@@ -26,12 +27,10 @@ from factotum.tool_executor.sources.source import SourceInvalid, SourceUnavailab
 from factotum.tool_executor.sources.store import StoreUnavailable, UnknownSource
 from factotum.tool_executor.wrappers.authorised import Permits
 
-_SCHEME = "secret://"
-
 
 class Secrets(Protocol):
     async def __call__(self, tenant: str, reference: str, *, user: str = "") -> str:
-        """The value of the tenant's secret or, with a user, of that person's. Raises `NotPermitted`."""
+        """The value of the tenant's secret or, with a user, of that person's. Raises `NotPermitted`, `Unavailable`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +85,13 @@ class Prober:
             if need.delegated and not user:
                 wanting.append(f"{need.name} is the secret of the person a run acts for: say who with --user")
             else:
-                asked.append((_SCHEME + need.name, user if need.delegated else ""))
+                asked.append((SCHEME + need.name, user if need.delegated else ""))
         for reference, whose in asked:
             try:
                 await self._secret(tenant, reference, user=whose)
-            except NotPermitted as error:
+            except (NotPermitted, Unavailable) as error:
                 wanting.append(error.message)
-        names = ", ".join(reference.removeprefix(_SCHEME) for reference, _ in asked) or "none is needed"
+        names = ", ".join(reference.removeprefix(SCHEME) for reference, _ in asked) or "none is needed"
         return Check("secrets", not wanting, "; ".join(wanting) or names)
 
     def _policy(self, tenant: str, spec: ToolSpec, user: str) -> Check:
@@ -153,7 +152,7 @@ def _faults(what: str, model: type[BaseModel], value: dict[str, Any]) -> Iterato
 
 def _references(value: Any) -> Iterator[str]:
     """Every `secret://name` in a JSON value."""
-    if isinstance(value, str) and value.startswith(_SCHEME):
+    if isinstance(value, str) and value.startswith(SCHEME):
         yield value
     elif isinstance(value, dict):
         for inner in value.values():

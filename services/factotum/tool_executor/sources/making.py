@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from pydantic import BaseModel, ValidationError
 
-from factotum.sdk.errors import NotPermitted
+from factotum.sdk.errors import NotPermitted, Unavailable
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.tool_executor.sources.source import AnySource, Offer, SourceInvalid, SourceUnavailable, Surroundings
 from factotum.tool_executor.sources.store import Definition, Stored
@@ -45,6 +45,8 @@ class Maker:
                 return await kind.read(config, definition.document, surroundings)
         except TimeoutError as error:
             raise SourceUnavailable(f"it was not read within {self._read_seconds:g} s") from error
+        except Unavailable as error:  # a secret that is not to be had now
+            raise SourceUnavailable(error.message) from error
         except NotPermitted as error:  # a secret that is not there, an address that is not allowed
             raise SourceInvalid(error.message) from error
 

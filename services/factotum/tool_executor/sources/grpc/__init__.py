@@ -1,0 +1,1 @@
+"""Services that describe themselves by gRPC server reflection."""

@@ -161,6 +161,7 @@ async def test_a_password_is_set_from_a_secret_and_never_told(server: Slapd) -> 
         ("find", {"attributes": ["USERPASSWORD"]}),
         ("find", {"conditions": [hidden]}),
         ("modify_entry", {"dn": ada.dn, "replace": {"userPassword": ["x"]}}),
+        ("modify_entry", {"dn": STAFF, "replace": {"Member": [ada.dn]}}),
         ("create_entry", person(attributes={"cn": ["x"], "sn": ["x"], "userPassword": ["x"]})),
         ("set_password", {"dn": ada.dn, "secret": "other"}),
     ):

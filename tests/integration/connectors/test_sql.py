@@ -6,14 +6,14 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
@@ -105,9 +105,8 @@ def pg(cluster: Cluster) -> Place:
 
 
 def on_postgres(cluster: Cluster) -> Place:
-    given = parse_qs(urlsplit(cluster.url()).query)
-    host, schema = given["host"][0], given["search_path"][0]
-    return Place("postgresql", f"postgresql://tester@/postgres?host={host}&options={quote(f'-csearch_path={schema}')}")
+    # Settings have no password in the URL.
+    return Place("postgresql", str(make_url(cluster.url())._replace(password=None)))
 
 
 def on_sqlite(folder: Path) -> Place:
@@ -296,6 +295,7 @@ async def test_statements_are_carried_out_all_or_none(place: Place) -> None:
         "COMMIT",
         "DROP TABLE people",
         "DELETE FROM factotum_effects",
+        "SELECT 1",
     ):
         with pytest.raises((Conflict, InvalidArgument, NotPermitted)) as raised:
             await place.change("INSERT INTO people (id, name) VALUES (7, 'eve')", last)
@@ -349,6 +349,20 @@ async def test_a_right_that_the_user_lacks(pg: Place) -> None:
         await lesser.change(values("ada"))
 
 
+async def test_a_password_that_is_wrong(pg: Place) -> None:
+    locked = f"locked_{next(_numbers)}"
+    folder = parse_qs(urlsplit(pg.url).query)["host"][0]
+    rules = Path(folder) / "data/pg_hba.conf"
+    rules.write_text(f"local all {locked} scram-sha-256\n{rules.read_text()}")
+    pg.sql(f"CREATE ROLE {locked} LOGIN PASSWORD '{PASSWORD}'", "SELECT pg_reload_conf()")
+    other = Place("postgresql", pg.url.replace("tester@", f"{locked}@"))
+    assert await other.query("SELECT 1 AS x") == [{"x": 1}]
+    context = replace(other.context(), secret=lambda _: "wrong")
+    with pytest.raises(NotPermitted, match="authentication failed") as raised:
+        await query.function(query.arguments(database="crm", sql="SELECT 1"), context)
+    assert not raised.value.effect_possible
+
+
 async def test_only_with_a_table_of_effects_a_change_may_be_repeated(place: Place) -> None:
     arguments = execute.arguments.model_validate({"database": "crm", "statements": [{"sql": "DELETE FROM people"}]})
     assert await narrowed(arguments, place.context()) == (Effect.UPDATE, Idempotency.NATIVE)
@@ -363,19 +377,25 @@ FOREVER = {
 }
 
 
+LONG = {
+    "postgresql": "INSERT INTO people (id, name) SELECT 7, 'eve' FROM pg_sleep(60)",
+    "sqlite": f"INSERT INTO people (id, name) SELECT 7, 'eve' FROM ({FOREVER['sqlite']}) AS never",  # noqa: S608
+}
+
+
 async def test_a_statement_ends_when_its_time_is_up(place: Place) -> None:
     started = time.monotonic()
     with pytest.raises(Unavailable, match="took longer") as raised:
         await place.asked({"sql": FOREVER[place.kind]}, seconds=0.3)
     assert not raised.value.effect_possible
     with pytest.raises(Unavailable, match="took longer"):
-        await place.change(values("ada"), FOREVER[place.kind], seconds=0.3)
+        await place.change(values("ada"), LONG[place.kind], seconds=0.3)
     assert time.monotonic() - started < 3
     assert place.people() == []
 
 
 async def test_a_cancelled_change_ends_in_the_server_and_leaves_nothing(place: Place) -> None:
-    task = asyncio.create_task(place.change(values("ada"), FOREVER[place.kind]))
+    task = asyncio.create_task(place.change(values("ada"), LONG[place.kind]))
     await asyncio.sleep(0.3)
     started = time.monotonic()
     task.cancel()
@@ -407,6 +427,34 @@ async def test_a_kind_that_cannot_be_held_to_reading() -> None:
     settings = SqlSettings(databases={"crm": Database(url="oracle://x@host/x")})
     with pytest.raises(Failed, match="not served"):
         await query.function(query.arguments(database="crm", sql="SELECT 1"), tool_context(settings))
+
+
+async def test_a_server_that_goes_away_meanwhile_has_done_nothing(pg: Place) -> None:
+    task = asyncio.create_task(pg.change(values("ada"), LONG["postgresql"]))
+    await asyncio.sleep(0.3)
+    pg.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'factotum'")
+    with pytest.raises(Unavailable) as raised:
+        await task
+    assert not raised.value.effect_possible
+    assert pg.people() == []
+
+
+async def test_a_commit_whose_answer_is_lost_is_not_taken_for_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = Connection.commit
+
+    def lost(connection: Connection) -> None:
+        commit(connection)
+        raise OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Connection, "commit", lost)
+        with pytest.raises(Unavailable) as raised:
+            await place.change(values("ada"), key="one")
+    assert raised.value.effect_possible
+    assert (await place.change(values("ada"), key="one")).results[0].changed == 1
+    assert place.people() == ["ada"]
 
 
 # Once

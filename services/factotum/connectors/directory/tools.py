@@ -47,7 +47,9 @@ CLOCK_SKEW = timedelta(seconds=5)
 
 _READ_ERRORS = (InvalidArgument, NotPermitted, NotFound, Unavailable, Failed)
 _ERRORS = (*_READ_ERRORS, Conflict)
+_MEMBERS = frozenset({"member", "memberuid", "uniquemember"})
 _TIMEOUT = 150.0
+_AT_ONCE = 4
 _ADA = "uid=ada,ou=people,dc=acme,dc=example"
 _UUID = "5a1e8a1c-5d0f-103f-8d9e-9b1c6a3c2d4e"
 
@@ -58,6 +60,7 @@ connector = Connector("directory", settings=DirectorySettings)
     effect=Effect.NONE,
     permissions=("directory.read",),
     timeout_seconds=_TIMEOUT,
+    concurrency=_AT_ONCE,
     errors=_READ_ERRORS,
     examples=[
         Example(
@@ -105,6 +108,7 @@ async def find(arguments: Search, context: ToolContext[DirectorySettings]) -> Fo
     idempotency=Idempotency.RECONCILE,
     permissions=("directory.write",),
     timeout_seconds=_TIMEOUT,
+    concurrency=_AT_ONCE,
     errors=_ERRORS,
     compensation=Compensation(call="directory.delete_entry", arguments={"dn": "${ .dn }", "uuid": "${ .uuid }"}),
     examples=[
@@ -164,6 +168,7 @@ async def find_created(arguments: NewEntry, context: ToolContext[DirectorySettin
     effect=Effect.UPDATE,
     permissions=("directory.write",),
     timeout_seconds=_TIMEOUT,
+    concurrency=_AT_ONCE,
     errors=_ERRORS,
     examples=[
         Example(
@@ -177,6 +182,10 @@ async def modify_entry(arguments: Modification, context: ToolContext[DirectorySe
     """Replace all values of an entry's attributes; other attributes stay as they are."""
     name = _beneath(arguments.dn, context)
     filters.refuse_secrets(*arguments.replace)
+    for attribute in arguments.replace:
+        # Who may change a person's number may not for that make anybody an administrator.
+        if attribute.lower() in _MEMBERS | {context.settings.member.lower()}:
+            raise NotPermitted(f"{attribute} is changed by directory.add_to_group and directory.remove_from_group only")
     changes: dict[str, tuple[Change, list[str]]] = {
         attribute: ("replace", values) for attribute, values in arguments.replace.items()
     }
@@ -192,6 +201,7 @@ async def modify_entry(arguments: Modification, context: ToolContext[DirectorySe
     effect=Effect.DELETE,
     permissions=("directory.delete",),
     timeout_seconds=_TIMEOUT,
+    concurrency=_AT_ONCE,
     errors=_ERRORS,
     examples=[Example(title="This one", arguments={"dn": _ADA, "uuid": _UUID}, output={"dn": _ADA})],
 )
@@ -218,6 +228,7 @@ async def delete_entry(arguments: Deletion, context: ToolContext[DirectorySettin
     effect=Effect.UPDATE,
     permissions=("directory.membership",),
     timeout_seconds=_TIMEOUT,
+    concurrency=_AT_ONCE,
     errors=_ERRORS,
     compensation=Compensation(
         call="directory.remove_from_group", arguments={"group": "${ .group }", "member": "${ .member }"}
@@ -233,6 +244,7 @@ async def add_to_group(arguments: Membership, context: ToolContext[DirectorySett
     effect=Effect.UPDATE,
     permissions=("directory.membership",),
     timeout_seconds=_TIMEOUT,
+    concurrency=_AT_ONCE,
     errors=_ERRORS,
     compensation=Compensation(
         call="directory.add_to_group", arguments={"group": "${ .group }", "member": "${ .member }"}
@@ -249,6 +261,7 @@ async def remove_from_group(arguments: Membership, context: ToolContext[Director
     idempotency=Idempotency.RECONCILE,
     permissions=("directory.password",),
     timeout_seconds=_TIMEOUT,
+    concurrency=_AT_ONCE,
     errors=_ERRORS,
     examples=[Example(title="The first one", arguments={"dn": _ADA, "secret": "first-password"}, output={"dn": _ADA})],
 )
@@ -282,6 +295,7 @@ async def find_password(arguments: Password, context: ToolContext[DirectorySetti
     effect=Effect.UPDATE,
     permissions=("directory.write",),
     timeout_seconds=_TIMEOUT,
+    concurrency=_AT_ONCE,
     errors=_ERRORS,
     compensation=Compensation(
         call="directory.move",

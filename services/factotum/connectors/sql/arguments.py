@@ -20,7 +20,8 @@ Text = Annotated[
     Field(
         min_length=1,
         max_length=100_000,
-        description="One statement in the database's own SQL, with :name in the place of every value.",
+        description="One statement in the database's own SQL, with :name in the place of every value, "
+        "and \\: for a colon before a word that is none.",
     ),
 ]
 

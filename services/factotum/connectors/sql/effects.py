@@ -63,7 +63,7 @@ class Effects:
             try:
                 connection.execute(self._table.insert().values(**values, result="", done_at=now))
             except IntegrityError as error:
-                raise Unavailable("another attempt at this change has just ended", effect_possible=False) from error
+                raise Unavailable("another attempt at this change has just ended") from error
             return None
         if row.arguments_sha256 != key.arguments_sha256:
             raise Conflict(f"{self._table.fullname} has another change under this key")

@@ -11,23 +11,28 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.pool import NullPool
 
 from factotum.sdk.errors import Failed
 
 CONNECT_SECONDS = 10
 _SQLITE_STEPS = 1000
+_ENGINES = 128
+
+_password: ContextVar[str | None] = ContextVar("password", default=None)
 
 
 class Kind(Protocol):
     """One kind of database. What it raises is the driver's or SQLAlchemy's."""
 
     def engine(self, url: URL, *, reading: bool, seconds: float) -> Engine:
-        """Makes connections, each new. Reaches nothing yet."""
+        """Makes connections, each new, with the password that `signed_in` gives. Reaches nothing yet."""
 
     def begin(self, connection: Connection, *, reading: bool, seconds: float, stopped: Callable[[], bool]) -> None:
         """Begins the one transaction of a call: with `reading`, one in which the database changes nothing. A
@@ -42,13 +47,7 @@ class Kind(Protocol):
 
 class Postgres:
     def engine(self, url: URL, *, reading: bool, seconds: float) -> Engine:
-        arguments = {
-            "connect_timeout": CONNECT_SECONDS,
-            # A statement that is prepared is one: "select 1; commit; …" is refused by the server.
-            "prepare_threshold": 0,
-            "application_name": "factotum",
-        }
-        return _engine(url, connect_args={name: value for name, value in arguments.items() if name not in url.query})
+        return _postgres_engine(url)
 
     def begin(self, connection: Connection, *, reading: bool, seconds: float, stopped: Callable[[], bool]) -> None:
         if reading:
@@ -69,13 +68,7 @@ class Postgres:
 
 class Sqlite:
     def engine(self, url: URL, *, reading: bool, seconds: float) -> Engine:
-        # Never made where it is not: a path that is wrong is an error.
-        address = f"file:{quote(url.database or '')}?mode={'ro' if reading else 'rw'}"
-
-        def connect() -> sqlite3.Connection:
-            return sqlite3.connect(address, uri=True, timeout=seconds, isolation_level=None, check_same_thread=False)
-
-        return _engine(url, creator=connect)
+        return _sqlite_engine(url, reading, seconds)
 
     def begin(self, connection: Connection, *, reading: bool, seconds: float, stopped: Callable[[], bool]) -> None:
         if reading:
@@ -127,6 +120,47 @@ def kind_of(url: URL) -> Kind:
     if url.get_driver_name() != _DRIVERS[name]:
         raise Failed(f"{name} is reached by {_DRIVERS[name]}, not {url.get_driver_name()}", effect_possible=False)
     return _KINDS[name]
+
+
+@contextmanager
+def signed_in(password: str | None) -> Iterator[None]:
+    """Connections that this thread makes inside are made with this password: no engine keeps one."""
+    token = _password.set(password)
+    try:
+        yield
+    finally:
+        _password.reset(token)
+
+
+# What an engine finds out of its database, by half a dozen questions, is kept with it.
+@lru_cache(maxsize=_ENGINES)
+def _postgres_engine(url: URL) -> Engine:
+    arguments = {
+        "connect_timeout": CONNECT_SECONDS,
+        # A statement that is prepared is one: "select 1; commit; …" is refused by the server.
+        "prepare_threshold": 0,
+        "application_name": "factotum",
+    }
+    given = {name: value for name, value in arguments.items() if name not in url.query}
+    engine = _engine(url, connect_args=given, use_native_hstore=False)
+
+    @event.listens_for(engine, "do_connect")
+    def sign_in(dialect: object, record: object, positional: list[Any], named: dict[str, Any]) -> None:
+        if (password := _password.get()) is not None:
+            named["password"] = password
+
+    return engine
+
+
+@lru_cache(maxsize=_ENGINES)
+def _sqlite_engine(url: URL, reading: bool, seconds: float) -> Engine:
+    # Never made where it is not: a path that is wrong is an error.
+    address = f"file:{quote(url.database or '')}?mode={'ro' if reading else 'rw'}"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(address, uri=True, timeout=seconds, isolation_level=None, check_same_thread=False)
+
+    return _engine(url, creator=connect)
 
 
 def _engine(url: URL, **more: Any) -> Engine:

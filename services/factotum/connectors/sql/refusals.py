@@ -79,6 +79,9 @@ def refusal(database: str, error: SQLAlchemyError, *, committing: bool, timed_ou
 def _type(error: SQLAlchemyError, original: BaseException | None) -> type[ToolError]:
     if state := getattr(original, "sqlstate", None):
         return _POSTGRES.get(state) or _POSTGRES.get(state[:2], Failed)
+    # A connection that was never made has no code.
+    if isinstance(error, OperationalError) and "authentication failed" in str(original):
+        return NotPermitted
     if name := getattr(original, "sqlite_errorname", None):
         return next((kind for start, kind in _SQLITE.items() if name.startswith(start)), Failed)
     if original is None:

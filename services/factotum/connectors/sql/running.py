@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from factotum.connectors.sql.kinds import Kind, kind_of
+from factotum.connectors.sql.kinds import Kind, kind_of, signed_in
 from factotum.connectors.sql.refusals import refusal
 from factotum.connectors.sql.settings import Database
 from factotum.connectors.threads import in_thread
@@ -23,17 +23,17 @@ class Transaction:
     """A call's transaction: for the thread that carries it out, and for whoever stops it.
 
     Attributes:
-        committing: the database was asked to keep the changes.
+        committing: the database was asked to keep the changes, and may have.
     """
 
     def __init__(self, name: str, database: Database, password: str | None, *, reading: bool) -> None:
-        url = database.parsed if password is None else database.parsed.set(password=password)
         self._name = name
         self._reading = reading
         self._seconds = database.seconds
         self._deadline = float("inf")
-        self._url = url
-        self._kind: Kind = kind_of(url)
+        self._url = database.parsed
+        self._password = password
+        self._kind: Kind = kind_of(self._url)
         self._driver: Any = None
         self._asked_to_stop = False
         self.committing = False
@@ -43,7 +43,7 @@ class Transaction:
         self._deadline = time.monotonic() + self._seconds
         engine = self._engine()
         try:
-            with engine.connect() as connection:
+            with signed_in(self._password), engine.connect() as connection:
                 self._driver = connection.connection.driver_connection
                 self.check()
                 self._kind.begin(connection, reading=self._reading, seconds=self._seconds, stopped=self._stopped)
@@ -52,7 +52,6 @@ class Transaction:
                     self.check()
                     self.committing = True
                     connection.commit()
-                    self.committing = False
                 return result
         except SQLAlchemyError as error:
             self.check_if_before_commit()
@@ -62,7 +61,6 @@ class Transaction:
             raise InvalidArgument(f"a value is none that the database {self._name} takes: {error}") from error
         finally:
             self._driver = None
-            engine.dispose()
 
     def _engine(self) -> Engine:
         try:

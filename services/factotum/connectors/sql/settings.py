@@ -36,7 +36,7 @@ class Database(BaseModel):
         effects_table: where `sql.execute` writes, in its own transaction, what it has done, so that nothing is
             done twice: `name` or `schema.name`. Without it an interrupted change is for a person to look into.
             Not to be named or renamed while calls are under way.
-        seconds: how long all statements of a call may take, by the database's own clock.
+        seconds: how long a statement may take, by the database's own clock; then no other of the call begins either.
         max_rows, max_bytes: of a result; what is more is left out, and said to be.
     """
 

@@ -12,8 +12,8 @@ from factotum.sdk.errors import InvalidArgument
 
 READING = frozenset({"SELECT", "WITH", "VALUES", "TABLE"})
 # Changes of data alone. What ends a transaction would part the statements of a call, and on some databases a
-# change of the schema does that as well.
-CHANGING = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "WITH", "SELECT"})
+# change of the schema does that as well. A procedure cannot end it: not in a transaction that it did not begin.
+CHANGING = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "WITH", "CALL"})
 
 _BLANK = re.compile(r"\s+|--[^\n]*(?:\n|$)")
 _WORD = re.compile(r"[A-Za-z]+")

@@ -115,6 +115,12 @@ async def test_progress_is_seen_in_the_trace(bench: McpBench, monkeypatch: pytes
     assert told[-1]["factotum.progress.fraction"] == 1.0
 
 
+@pytest.mark.slow
+async def test_a_tool_that_is_a_task_is_asked_for_until_it_ends(bench: McpBench) -> None:
+    report = await bench.output("simulate_research_query", topic="owls")
+    assert report["text"].startswith("# Research Report: owls")
+
+
 async def test_a_cancelled_call_ends_soon_and_the_session_serves_on(bench: McpBench) -> None:
     loop = asyncio.get_running_loop()
     call = asyncio.ensure_future(bench.call(LONG, key="run:/do/long", duration=20, steps=2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Hashable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,8 @@ from mcp.client._transport import TransportStreams
 from mcp.client.session import ClientSession, IncomingMessage
 from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
+from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
+from mcp.shared.transport_context import TransportContext
 from pydantic import RootModel, ValidationError
 
 from factotum.connectors.protocols.authentication import Authentication, http_auth
@@ -71,10 +73,12 @@ class Access:
                 live.told_anew = True
 
         try:
-            async with (
-                await self._transport(wire) as (reads, writes),
-                ClientSession(reads, writes, client_info=CLIENT, message_handler=heard) as session,
-            ):
+            async with AsyncExitStack() as stack:
+                reads, writes = await stack.enter_async_context(await self._transport(wire))
+                dispatcher: JSONRPCDispatcher[TransportContext] = JSONRPCDispatcher(reads, writes)
+                session = await stack.enter_async_context(
+                    ClientSession(dispatcher=dispatcher, client_info=CLIENT, message_handler=heard)
+                )
                 # Nothing may be raised across the library's groups of tasks: they would make a group of it.
                 try:
                     server = await opened(session, config.protocol_version, CLIENT, config.timeout)
@@ -83,7 +87,7 @@ class Access:
                 except ValidationError:
                     failed = wire.error or Failed(f"{self.system} answers what the protocol does not know")
                 else:
-                    live = Live(session, wire, server)
+                    live = Live(session, dispatcher, wire, server)
                     yield live
         except ExceptionGroup as error:
             # Of the library's own tasks: what they met is noted, or is a fault of theirs.

@@ -14,6 +14,7 @@ from factotum.connectors.protocols.mcp_session import KEY, words
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Failed, InvalidArgument, NotFound, NotPermitted, ToolError
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
+from factotum.tool_executor.sources.mcp import tasks
 from factotum.tool_executor.sources.mcp.access import Access, asked, pages
 from factotum.tool_executor.sources.mcp.config import McpConfig
 from factotum.tool_executor.sources.mcp.listing import fingerprints
@@ -40,6 +41,7 @@ class Calls:
         *,
         seconds: float,
         failed_means_undone: bool = False,
+        as_task: bool = False,
     ) -> dict[str, Any]:
         """The result of a tool, as it was sent.
 
@@ -60,6 +62,8 @@ class Calls:
 
         async def call(live: Live) -> dict[str, Any]:
             await self._unchanged(live, name, known, seconds)
+            if as_task:
+                return await tasks.called(live, params, seconds=seconds, told=context.report)
             return await asked(live.session, "tools/call", params, seconds=seconds, progress=told)
 
         result = await self._on_session(name, call, context)

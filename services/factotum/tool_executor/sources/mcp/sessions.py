@@ -13,9 +13,11 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from mcp.client.session import ClientSession
+from mcp.shared.dispatcher import Dispatcher
 from mcp.shared.exceptions import MCPError
 from mcp_types import METHOD_NOT_FOUND, InitializeResult
 
@@ -35,6 +37,7 @@ class Live:
     """An open session.
 
     Attributes:
+        dispatcher: what the session sends by, for requests that it does not know.
         tools: fingerprints of the server's tools by name, as it told them last; None before it was asked.
         told_anew: the server said that its tools changed since.
         used: it served a call before the present one.
@@ -43,6 +46,7 @@ class Live:
     """
 
     session: ClientSession
+    dispatcher: Dispatcher[Any]
     wire: Wire
     server: InitializeResult
     tools: dict[str, str] | None = None

@@ -13,7 +13,7 @@ from factotum.sdk.errors import Ambiguous, Failed
 from factotum.sdk.spec import Effect, Idempotency, ToolSpec
 from factotum.sdk.tool import Tool
 from factotum.tool_executor.schema_model import SchemaModel
-from factotum.tool_executor.sources.mcp import listing
+from factotum.tool_executor.sources.mcp import listing, tasks
 from factotum.tool_executor.sources.mcp.calls import Calls
 from factotum.tool_executor.sources.mcp.config import Lookup, McpConfig, Terms
 from factotum.tool_executor.sources.source import SourceInvalid
@@ -39,11 +39,18 @@ def made(listed: dict[str, Any], system: str, config: McpConfig, calls: Calls, *
         listing.CONTENT if declared is None else listing.without_patterns(declared),
     )
     known = listing.fingerprint(listed)
+    as_task = tasks.required(listed)
 
     async def call(given: SchemaModel, context: Context) -> SchemaModel:
         values = {**given.root, **_keyed(terms, context)}
         result = await calls.tool(
-            name, known, values, context, seconds=seconds, failed_means_undone=terms.failed_means_undone
+            name,
+            known,
+            values,
+            context,
+            seconds=seconds,
+            failed_means_undone=terms.failed_means_undone,
+            as_task=as_task,
         )
         told = content(result) if declared is None else _structured(name, result)
         return _validated(output, told, f"{system} {name}")

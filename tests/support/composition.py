@@ -14,6 +14,7 @@ from factotum.runtime import clock
 from factotum.runtime.groups import Groups, GroupsFile
 from factotum.runtime.secrets.files import SecretFiles
 from factotum.runtime.secrets.mask import Known
+from factotum.runtime.secrets.store import SecretStore
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.execution import Executor
@@ -101,18 +102,22 @@ def executor_of(
     new_id: Callable[[], str] = lambda: uuid4().hex,
     permits: Permits | None = None,
     limits: Limits = UNBROKEN,
+    store: SecretStore | None = None,
+    known: Known | None = None,
 ) -> Executor:
     """An executor over these tools.
 
     Args:
         secrets: the folder of secrets, `<tenant>/<name>`.
         permits: says what is permitted; None: everything is.
+        store: has the secrets in place of the folder.
+        known: is told what tools make of their secrets.
     """
     return Executor(
         catalog=catalog,
         permits=permits or permits_of(),
         contexts=contexts_of(catalog, now=now),
-        secrets=secrets_of(secrets),
+        secrets=Secrets(store or SecretFiles(secrets), known=known or Known()),
         ledger=ledger,
         limits=limits,
         sandbox=Bubblewrap(),

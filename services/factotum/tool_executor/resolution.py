@@ -22,9 +22,7 @@ from factotum.tool_executor.wrappers.validated import faults
 class Resolver:
     """Resolves ambiguous effects, and has it told as an observation."""
 
-    def __init__(
-        self, *, catalog: Catalog, contexts: Contexts, ledger: Ledger, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, *, catalog: Catalog, contexts: Contexts, ledger: Ledger, now: Callable[[], datetime]) -> None:
         self._catalog = catalog
         self._contexts = contexts
         self._ledger = ledger

@@ -56,7 +56,7 @@ class Secrets:
 
     def __init__(self, store: SecretStore, *, known: Known) -> None:
         self._store = store
-        self._known = known
+        self.known = known
         self._referred: dict[int, tuple[BaseModel, tuple[str, ...]]] = {}
 
     async def secret(self, tenant: str, reference: str, *, user: str = "") -> str:
@@ -102,10 +102,6 @@ class Secrets:
                 return context.declared_secret(name)
             return _given(of_document, SCHEME + name, "the arguments do not name it")
 
-        def conceal(text: str) -> None:
-            mask.add(text)
-            self._known.add(text)
-
         arguments = prepared.arguments
         if call.secrets is not None and call.secrets.nonce and call.secrets.nonce in call.arguments_json:
             value = marks.revealed(from_json(call.arguments_json), call.secrets, declared)
@@ -122,7 +118,6 @@ class Secrets:
                 context,
                 secret=lambda reference: _given(own, reference, why_not),
                 declared_secret=declared,
-                conceal=conceal,
             ),
         )
 

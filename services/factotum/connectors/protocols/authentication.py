@@ -116,7 +116,9 @@ def _token(
         given = _inline(policy.oidc, Oidc, "oidc", context)
     else:
         return None
-    return oauth2.TokenSource(given, tenant=context.tenant, egress=egress, timeout=timeout, now=context.now)
+    return oauth2.TokenSource(
+        given, tenant=context.tenant, egress=egress, timeout=timeout, now=context.now, conceal=context.conceal
+    )
 
 
 def _inline(given: BaseModel, model: type[M], scheme: str, context: ToolContext[Any]) -> M:

@@ -127,15 +127,27 @@ _CACHE = TokenCache()
 
 
 class TokenSource:
-    """Where the tokens of one policy come from. Every error is one without effect."""
+    """Where the tokens of one policy come from. Every error is one without effect.
+
+    Args:
+        conceal: is told every token before it is used.
+    """
 
     def __init__(
-        self, policy: Oidc, *, tenant: str, egress: Egress, timeout: float, now: Callable[[], datetime]
+        self,
+        policy: Oidc,
+        *,
+        tenant: str,
+        egress: Egress,
+        timeout: float,
+        now: Callable[[], datetime],
+        conceal: Callable[[str], None],
     ) -> None:
         self._policy = policy
         self._egress = egress
         self._timeout = timeout
         self._now = now
+        self._conceal = conceal
         # The policy holds the client's secret; the cache holds only what comes of hashing it.
         text = f"{tenant}\n{type(policy).__name__}\n{policy.model_dump_json()}"
         self._key = hashlib.sha256(text.encode()).hexdigest()
@@ -144,9 +156,11 @@ class TokenSource:
         """Raises `InvalidArgument` for a policy that is not supported, `NotPermitted` with status 401 where the
         token is refused, `Unavailable`."""
         try:
-            return await _CACHE.get(
+            token = await _CACHE.get(
                 self._key, self._ask, now=self._now, not_=None if instead_of is None else instead_of.text
             )
+            self._conceal(token.text)
+            return token
         except ToolError as error:
             error.effect_possible = False
             raise

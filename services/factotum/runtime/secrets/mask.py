@@ -37,6 +37,9 @@ class Mask:
     def __init__(self) -> None:
         self._forms: tuple[str, ...] = ()
 
+    def __bool__(self) -> bool:
+        return bool(self._forms)
+
     def add(self, *values: str) -> None:
         forms = set(self._forms).union(*map(_all_forms, values))
         # The longest first: a value may hold another.

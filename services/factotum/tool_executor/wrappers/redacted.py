@@ -27,26 +27,28 @@ class Redacted(Generic[T]):
         self._secrets = secrets
 
     async def __call__(self, prepared: Prepared) -> T:
-        needs = self._secrets.needs(prepared)
-        if not needs:
-            return await self._inner(prepared)
         mask = Mask()
-        prepared = await self._secrets.revealed(prepared, needs, mask)
+        if needs := self._secrets.needs(prepared):
+            prepared = await self._secrets.revealed(prepared, needs, mask)
         try:
-            output = await self._inner(_quiet(prepared, mask))
+            output = await self._inner(self._quiet(prepared, mask))
         except ToolError as error:
-            _clean(error, mask)
+            if mask:
+                _clean(error, mask)
             raise
         return cast(T, mask.json(output)) if isinstance(output, str) else output
 
+    def _quiet(self, prepared: Prepared, mask: Mask) -> Prepared:
+        told = prepared.context.report
 
-def _quiet(prepared: Prepared, mask: Mask) -> Prepared:
-    told = prepared.context.report
+        def report(text: str, fraction: float | None = None) -> None:
+            told(mask.text(text), fraction)
 
-    def report(text: str, fraction: float | None = None) -> None:
-        told(mask.text(text), fraction)
+        def conceal(text: str) -> None:
+            mask.add(text)
+            self._secrets.known.add(text)
 
-    return replace(prepared, context=replace(prepared.context, report=report))
+        return replace(prepared, context=replace(prepared.context, report=report, conceal=conceal))
 
 
 def _clean(error: ToolError, mask: Mask) -> None:

@@ -1,0 +1,296 @@
+"""A call is given the secrets that its settings, its tool and its document name: those, only those, and in time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from factotum.runtime.secrets.errors import SecretsUnavailable
+from factotum.sdk.context import ToolContext
+from factotum.sdk.errors import Conflict, NotPermitted, Unavailable
+from factotum.sdk.spec import Effect, Idempotency, SecretNeed
+from factotum.sdk.tool import Connector
+from factotum.tool_executor.calls import Answer, Approval, Origin, SecretMarks
+from factotum.tool_executor.execution import Executor
+from factotum.tool_executor.ledger import Ledger, State
+from tests.support import ledgers
+from tests.support.composition import catalog_of, executor_of, permits_of
+from tests.support.secret_stores import HeldStore
+
+TIMEOUT_SECONDS = 0.2
+
+
+class Login(BaseModel):
+    name: str
+    password: str
+
+
+class VaultedSettings(BaseModel):
+    logins: list[Login] = [Login(name="ada", password="secret://of-settings")]
+    by_header: dict[str, str] = {"X-Key": "secret://in-a-map"}
+    note: str = "see secret://in-a-sentence"
+
+
+class PlainSettings(BaseModel):
+    pass
+
+
+class Asked(BaseModel):
+    use: list[str] = []
+    declared: str = ""
+    then: str = ""
+
+
+class Told(BaseModel):
+    values: list[str] = []
+
+
+connector = Connector("vaulted", settings=VaultedSettings)
+plain = Connector("plain", settings=PlainSettings)
+given: list[str] = []
+
+
+async def _use(arguments: Asked, context: ToolContext[Any]) -> Told:
+    found = [context.secret(f"secret://{name}") for name in arguments.use]
+    found += [context.declared_secret(arguments.declared)] if arguments.declared else []
+    given.extend(found)
+    if arguments.then == "conflict":
+        error = Conflict(f"taken: {found}", effect_possible=False)
+        error.add_note(f"with {found}")
+        raise error from ValueError(f"{found}")
+    if arguments.then == "report":
+        context.report(f"at {found}", 0.5)
+    if arguments.then == "make":
+        context.conceal("made-of-a-secret")
+        return Told(values=["made-of-a-secret"])
+    return Told(values=[f"<{value}>" for value in found])
+
+
+@connector.tool(effect=Effect.SEND, idempotency=Idempotency.NONE, timeout_seconds=TIMEOUT_SECONDS)
+async def send(arguments: Asked, context: ToolContext[VaultedSettings]) -> Told:
+    """Use secrets of the settings."""
+    return await _use(arguments, context)
+
+
+@connector.tool(
+    effect=Effect.NONE,
+    secrets=[SecretNeed(name="of-tool"), SecretNeed(name="of-person", delegated=True)],
+)
+async def act_as(arguments: Asked, context: ToolContext[VaultedSettings]) -> Told:
+    """Use secrets that the tool names."""
+    return await _use(arguments, context)
+
+
+@plain.tool(effect=Effect.NONE)
+async def read(arguments: Asked, context: ToolContext[Any]) -> Told:
+    """Use no secret."""
+    return await _use(arguments, context)
+
+
+@plain.tool(effect=Effect.EXECUTE, idempotency=Idempotency.NATIVE)
+async def narrow(arguments: Asked, context: ToolContext[Any]) -> Told:
+    """Do what the arguments say."""
+    return Told()
+
+
+@narrow.narrow
+async def nature(arguments: Asked, context: ToolContext[Any]) -> tuple[Effect, Idempotency]:
+    if arguments.declared:
+        context.declared_secret(arguments.declared)
+    return Effect.NONE, Idempotency.NATIVE
+
+
+VALUES: dict[tuple[str, str, str], str | Exception] = {
+    ("acme", "of-settings", ""): "value-of-settings",
+    ("acme", "in-a-map", ""): "value-in-a-map",
+    ("acme", "of-tool", ""): "value-of-tool",
+    ("acme", "of-person", ""): "value-of-the-tenant",
+    ("acme", "of-person", "ada"): "value-of-ada",
+    ("acme", "declared", ""): "value-declared",
+    ("acme", "other", ""): "value-of-none",
+}
+OF_SETTINGS = {("acme", "of-settings", ""), ("acme", "in-a-map", "")}
+DOCUMENT = SecretMarks("n0nce", frozenset({"declared", "of-document"}))
+
+
+class House:
+    def __init__(self, folder: Path, ledger: Ledger, store: HeldStore) -> None:
+        self.store = store
+        self.ledger = ledger
+        self._folder = folder
+        self.executor = self.made()
+
+    def made(self, **more: Any) -> Executor:
+        catalog = catalog_of(
+            connector, plain, settings={("acme", "vaulted"): VaultedSettings(), ("acme", "plain"): PlainSettings()}
+        )
+        self.executor = executor_of(catalog, self.ledger, secrets=self._folder, store=self.store, **more)
+        return self.executor
+
+    async def call(self, tool: str, *, user: str = "", key: str = "k", **arguments: Any) -> Answer:
+        approval = arguments.pop("approval", None)
+        return await self.executor.execute(
+            tenant="acme",
+            tool=tool,
+            arguments_json=json.dumps(arguments),
+            key=key,
+            origin=Origin(run_id="run", user=user),
+            secrets=DOCUMENT,
+            approval=approval,
+        )
+
+    @property
+    def asked(self) -> set[tuple[str, str, str]]:
+        return set(self.store.asked)
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    given.clear()
+    async with ledgers.sqlite(tmp_path, ambiguous_retry_seconds=3.0)() as ledger:
+        made = House(tmp_path, ledger, HeldStore(dict(VALUES)))
+        yield made
+        await made.executor.drained()
+
+
+async def test_only_what_is_named_is_resolved_and_only_that_can_be_used(house: House) -> None:
+    answer = await house.call("vaulted.send", use=["of-settings", "in-a-map"])
+    assert given == ["value-of-settings", "value-in-a-map"]
+    assert json.loads(answer.output_json or "") == {"values": ["<***>", "<***>"]}
+    assert house.asked == OF_SETTINGS  # not what a sentence names
+    for number, name in enumerate(["other", "of-tool", "in-a-sentence"]):
+        answer = await house.call("vaulted.send", key=f"k{number}", use=[name])
+        assert isinstance(answer.error, NotPermitted)
+        assert f"secret://{name} is not for this call" in answer.error.message
+    assert house.asked == OF_SETTINGS
+
+
+async def test_a_call_without_secrets_asks_for_none_and_gets_none(house: House) -> None:
+    assert (await house.call("plain.read")).error is None
+    answer = await house.call("plain.read", use=["other"])
+    assert isinstance(answer.error, NotPermitted)
+    assert house.asked == set()
+
+
+async def test_a_tools_own_secrets_and_those_of_the_person(house: House) -> None:
+    answer = await house.call("vaulted.act_as", user="ada", use=["of-tool", "of-person", "of-settings"])
+    assert given == ["value-of-tool", "value-of-ada", "value-of-settings"]
+    assert json.loads(answer.output_json or "") == {"values": ["<***>"] * 3}
+    assert ("acme", "of-person", "") not in house.asked
+
+
+async def test_nobodys_secret_is_refused_and_a_missing_one_is_never_the_tenants(house: House) -> None:
+    answer = await house.call("vaulted.act_as")
+    assert isinstance(answer.error, NotPermitted)
+    assert "made for nobody" in answer.error.message
+    answer = await house.call("vaulted.act_as", user="grace", use=["of-person"])
+    assert isinstance(answer.error, NotPermitted)
+    assert "grace of tenant acme has no secret 'of-person': put its value into the shelf" in answer.error.message
+    assert ("acme", "of-person", "") not in house.asked
+    assert given == []
+
+
+async def test_a_tools_own_secret_that_is_missing_refuses_the_call_before_the_tool_runs(house: House) -> None:
+    del house.store.values["acme", "of-tool", ""]
+    answer = await house.call("vaulted.act_as", user="ada", use=["of-person"])
+    assert isinstance(answer.error, NotPermitted)
+    assert "'of-tool'" in answer.error.message
+    assert given == []
+
+
+async def test_a_missing_secret_of_the_settings_hurts_only_who_asks_for_it(house: House) -> None:
+    del house.store.values["acme", "in-a-map", ""]
+    assert (await house.call("vaulted.send", key="a", use=["of-settings"])).error is None
+    answer = await house.call("vaulted.send", key="b", use=["in-a-map"])
+    assert isinstance(answer.error, NotPermitted)
+    assert "put its value into the shelf" in answer.error.message
+
+
+async def test_a_document_uses_what_it_declares_and_its_arguments_name(house: House) -> None:
+    assert (await house.call("plain.read", declared="declared")).error is None
+    assert given == ["value-declared"]
+    assert house.asked == {("acme", "declared", "")}  # not the other that it declares
+    for name, why in {"other": "use.secrets", "of-document": "has no secret"}.items():
+        answer = await house.call("plain.read", declared=name)
+        assert isinstance(answer.error, NotPermitted)
+        assert why in answer.error.message
+    answer = await house.call("plain.read", use=["declared"])  # by reference it is not the document's
+    assert isinstance(answer.error, NotPermitted)
+
+
+async def test_a_call_that_is_refused_or_was_made_touches_no_secret(house: House) -> None:
+    await house.call("vaulted.send", use=[3])
+    await house.call("vaulted.send", approval=Approval("0" * 64, ("eve",)))
+    house.made(permits=permits_of('@id("reads") permit(principal, action == Action::"read", resource);'))
+    denied = await house.call("vaulted.send")
+    assert isinstance(denied.error, NotPermitted)
+    assert house.asked == set()
+    house.made()
+    assert (await house.call("vaulted.send")).error is None
+    house.store.asked.clear()
+    assert (await house.call("vaulted.send")).replayed
+    assert house.asked == set()
+
+
+@pytest.mark.parametrize("name", ["of-settings", "of-tool", "declared"])
+async def test_a_store_that_is_away_leaves_nothing_begun_and_nothing_in_doubt(house: House, name: str) -> None:
+    house.store.values["acme", name, ""] = SecretsUnavailable("Vault answers 503: Vault is sealed")
+    tool = {"of-settings": "vaulted.send", "of-tool": "vaulted.act_as", "declared": "plain.read"}[name]
+    answer = await house.call(tool, user="ada", declared="declared" if name == "declared" else "")
+    assert isinstance(answer.error, Unavailable)
+    assert (answer.error.retryable, answer.effect_possible, given) == (True, False, [])
+    assert f"secret://{name} is not to be had now: Vault answers 503" in answer.error.message
+    if tool == "vaulted.send":
+        entry = await house.ledger.entry("acme", "k")
+        assert entry is not None
+        assert (entry.state, entry.doubt) == (State.FAILED, False)
+    house.store.values = dict(VALUES)
+    assert (await house.call(tool, user="ada")).error is None
+
+
+async def test_waiting_for_the_store_is_not_the_tools_time_and_all_secrets_are_asked_for_at_once(house: House) -> None:
+    house.store.free.clear()
+    calling = asyncio.create_task(house.call("vaulted.send", use=["of-settings"]))
+    await asyncio.sleep(TIMEOUT_SECONDS * 1.5)
+    assert house.asked == OF_SETTINGS
+    house.store.free.set()
+    answer = await calling
+    assert (answer.error, given) == (None, ["value-of-settings"])
+
+
+async def test_a_call_that_was_cancelled_while_it_waited_for_a_secret_has_not_begun(house: House) -> None:
+    house.store.free.clear()
+    calling = asyncio.create_task(house.call("vaulted.send", use=["of-settings"]))
+    while not house.asked:
+        await asyncio.sleep(0.01)
+    assert house.executor.cancel("acme", "k")
+    house.store.free.set()
+    answer = await calling
+    assert answer.error is not None and answer.error.kind == "cancelled"
+    assert (answer.effect_possible, given) == (False, [])
+
+
+async def test_what_an_error_carries_is_without_values_and_without_its_cause(house: House) -> None:
+    error = (await house.call("vaulted.send", use=["of-settings"], then="conflict")).error
+    assert isinstance(error, Conflict)
+    assert (error.message, str(error), error.__notes__) == ("taken: ['***']", "taken: ['***']", ["with ['***']"])
+    assert error.__cause__ is None and error.__context__ is None
+
+
+async def test_what_a_tool_makes_of_a_secret_is_kept_back_as_well(house: House) -> None:
+    for tool in ("vaulted.send", "plain.read"):
+        answer = await house.call(tool, then="make")
+        assert answer.output_json == '{"values":["***"]}'
+
+
+async def test_what_a_call_does_is_told_without_secrets_where_it_can_be(house: House) -> None:
+    assert (await house.call("plain.narrow", key="")).error is None
+    assert house.asked == set()
+    assert (await house.call("plain.narrow", key="", declared="declared")).error is None
+    assert house.asked == {("acme", "declared", "")}

@@ -18,8 +18,8 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 EVENT = "factotum.progress"
-# Of one call: a tool that tells much must not drown the trace and the log.
-MOST = 200
+# Of one call: a tool that tells much must not drown the log, and a span keeps its last 128 events alone.
+MOST = 100
 SECONDS_BETWEEN = 0.2
 
 

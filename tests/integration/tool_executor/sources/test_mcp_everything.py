@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -138,11 +139,11 @@ async def test_calls_at_a_time_have_sessions_of_their_own(bench: McpBench) -> No
     assert bench.source.sessions.open == 2
 
 
-async def test_a_server_that_was_started_anew_is_greeted_anew(server: EverythingServer, bench: McpBench) -> None:
-    if "stdio" in bench.sources.listed("acme")[0].config_json:
-        pytest.skip("a server of ours has no address")
-    await bench.output("echo", message="before")
-    await server.stop()
-    await server.start()
-    # Of a call with an effect too: what is refused for its session was not carried out.
-    assert "PATH" in (await bench.output("get_env"))["text"]
+async def test_a_server_that_was_started_anew_is_greeted_anew(server: EverythingServer, tmp_path: Path) -> None:
+    async with mcp_bench(tmp_path, "everything") as bench:
+        await bench.add(http={"url": server.url}, tools=["echo", "get-env"], reads=["echo"])
+        await bench.output("echo", message="before")
+        await server.stop()
+        await server.start()
+        # Of a call with an effect too: what is refused for its session was not carried out.
+        assert "PATH" in (await bench.output("get_env"))["text"]

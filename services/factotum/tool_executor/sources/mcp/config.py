@@ -6,16 +6,17 @@ A server's own hints about its tools (readOnlyHint and the like) permit nothing:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
 import httpx2
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from factotum.connectors.protocols.authentication import Authentication
 from factotum.connectors.protocols.egress import EgressSettings
 from factotum.connectors.protocols.mcp_session import Version
 from factotum.runtime.secrets.names import SCHEME
-from factotum.sdk.sandbox import Limits
+from factotum.sdk.sandbox import WORK, Limits
 from factotum.sdk.spec import Compensation, Effect, Idempotency, RateLimit
 from factotum.tool_executor.sandbox.network import check_host
 
@@ -49,6 +50,15 @@ class Remote(Part):
         return self
 
 
+def _folder(text: str) -> str:
+    path = PurePosixPath(text)
+    if not path.is_absolute() or str(path) != text or ".." in path.parts or "\0" in text or text == "/":
+        raise ValueError(f"{text!r} is not the whole path of a folder")
+    if path.is_relative_to(WORK):
+        raise ValueError(f"{WORK} is the sandbox's own: let the folder stand elsewhere")
+    return text
+
+
 class Program(Part):
     """A server that is started here, in a sandbox: it reads the machine's programs and `folders`, reaches `hosts` by
     HTTP through a proxy and nothing else, and its files are gone with it. `environment` holds texts and references of
@@ -56,7 +66,7 @@ class Program(Part):
 
     command: list[str] = Field(min_length=1, description="The program and its arguments.")
     environment: dict[str, str] = {}
-    folders: list[Annotated[str, StringConstraints(pattern=r"^(/[^/\x00]+)+$")]] = Field(
+    folders: list[Annotated[str, AfterValidator(_folder)]] = Field(
         default=[], description="Of the machine, that it may read, such as the one it is installed in."
     )
     hosts: list[Annotated[str, AfterValidator(check_host)]] = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -89,3 +90,46 @@ def test_a_file_of_another_shape(tmp_path: Path, text: str) -> None:
 def test_a_missing_file_says_what_to_set(tmp_path: Path) -> None:
     with pytest.raises(ConnectorsInvalid, match="FACTOTUM_CONNECTORS_FILE"):
         tenants.load(tmp_path / "none.yaml", registry.load([FAKE]))
+
+
+FOLDER_TOOL = """
+from __future__ import annotations
+from pydantic import BaseModel
+from factotum.sdk.context import ToolContext
+from factotum.sdk.spec import Effect
+from factotum.sdk.tool import Connector
+
+class Nothing(BaseModel):
+    pass
+
+connector = Connector("SYSTEM", settings=Nothing)
+
+@connector.tool(effect=Effect.NONE)
+async def look(arguments: Nothing, context: ToolContext[Nothing]) -> Nothing:
+    \"\"\"Look.\"\"\"
+    return arguments
+"""
+
+
+def test_every_module_of_the_folder_is_loaded_under_a_name_of_its_own(tmp_path: Path) -> None:
+    modules = {
+        "desk": FOLDER_TOOL.replace("SYSTEM", "desk"),
+        "json": FOLDER_TOOL.replace("SYSTEM", "own_json"),
+        "second": FOLDER_TOOL.replace("SYSTEM", "desk"),
+        "taken": FOLDER_TOOL.replace("SYSTEM", "fake"),
+        "broken": "raise SystemError('no')",
+        "nothing": "x = 1",
+        "_shared": FOLDER_TOOL.replace("SYSTEM", "shared"),
+    }
+    for name, text in modules.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    loaded = registry.load([FAKE], tmp_path)
+    assert sorted(loaded.connectors) == ["desk", "fake", "own_json"]
+    assert loaded.connectors["fake"] is tools.connector
+    assert (loaded.origin("desk"), loaded.origin("fake")) == ("folder", "installed")
+    assert loaded.tool("desk.look").spec.description == "Look."
+    assert not hasattr(json, "connector") and "factotum_tools_folder.broken" not in sys.modules
+
+
+def test_a_folder_that_is_not_there_leaves_the_others(tmp_path: Path) -> None:
+    assert list(registry.load([FAKE], tmp_path / "none").connectors) == ["fake"]

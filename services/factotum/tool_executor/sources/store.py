@@ -46,7 +46,7 @@ LOCK_SECONDS = 5.0
 
 _metadata = MetaData()
 _SOURCES = Table(
-    "sources",
+    "tool_sources",
     _metadata,
     Column("tenant", Text, primary_key=True),
     Column("system", Text, primary_key=True),
@@ -59,7 +59,7 @@ _SOURCES = Table(
     Column("version", Integer, nullable=False),
 )
 # One row: the version that the last change made.
-_VERSION = Table("sources_version", _metadata, Column("version", Integer, nullable=False))
+_VERSION = Table("tool_sources_version", _metadata, Column("version", Integer, nullable=False))
 
 
 class StoreUnavailable(Exception):

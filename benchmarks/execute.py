@@ -38,7 +38,7 @@ from tests.support.tool_calls import closed_port
 
 ROOT = Path(__file__).parents[1]
 EXECUTE = "/factotum.api.tools.v1.ToolExecutorService/Execute"
-AT_ONCE, ROUNDS = 32, 5
+AT_ONCE, ROUNDS = 100, 6
 COLUMNS = ("", "calls/s", "p50 ms", "p99 ms", "CPU µs/call", "ratio calls/s", "ratio CPU")
 
 

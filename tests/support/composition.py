@@ -119,6 +119,7 @@ def executor_of(
         contexts=contexts_of(catalog, now=now),
         secrets=Secrets(store or SecretFiles(secrets), known=known or Known()),
         ledger=ledger,
+        tell=lambda publication: ledger.publish_later([publication]),
         limits=limits,
         sandbox=Bubblewrap(),
         lease_seconds=lease_seconds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -99,6 +100,12 @@ class Bench:
         entry = await self.ledger.entry(tenant, key)
         assert entry is not None
         return entry
+
+    async def begun(self, key: str = "run:/do/0/x:0") -> None:
+        """Returns when a call of this key of acme's is in the ledger."""
+        async with asyncio.timeout(10):
+            while await self.ledger.entry("acme", key) is None:
+                await asyncio.sleep(0.005)
 
     async def events(self) -> list[tuple[Event, ObservationData]]:
         """What waits in the outbox."""

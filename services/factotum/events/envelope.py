@@ -47,9 +47,7 @@ class Event(BaseModel):
     @classmethod
     def _printable(cls, value: str | None) -> str | None:
         # CloudEvents forbids control characters and unpaired surrogates in attribute strings.
-        if value is not None and (
-            any(ord(c) < 32 or 0x7F <= ord(c) <= 0x9F or 0xD800 <= ord(c) <= 0xDFFF for c in value)
-        ):
+        if value is not None and _FORBIDDEN.search(value):
             raise ValueError("must not hold control characters or surrogates")
         return value
 

@@ -52,6 +52,12 @@ def setup(service: str, settings: TelemetrySettings, known: Known | None = None)
     return provider
 
 
+def traceparent() -> str:
+    """The current span as W3C's Trace Context writes it; empty where there is none."""
+    span = trace.get_current_span().get_span_context()
+    return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}" if span.is_valid else ""
+
+
 def context_from_headers(headers: Mapping[str, bytes] | Iterable[tuple[str, bytes]] | None) -> Context:
     """The trace context that a Kafka message carries; an empty one if it carries none."""
     pairs = headers.items() if isinstance(headers, Mapping) else (headers or ())

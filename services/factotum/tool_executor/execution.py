@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 
 from factotum.events.envelope import TENANT_PATTERN
@@ -15,7 +15,7 @@ from factotum.tool_executor.calls import Answer, Approval, Call, Origin, SecretM
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.errors import CallRefused
-from factotum.tool_executor.ledger import Ledger
+from factotum.tool_executor.ledger import Ledger, Publication
 from factotum.tool_executor.limits import Breakers, Limits
 from factotum.tool_executor.narrowing import narrowed
 from factotum.tool_executor.secrets import Secrets
@@ -35,6 +35,8 @@ from factotum.tool_executor.wrappers.timed import Timed
 from factotum.tool_executor.wrappers.validated import Validated
 from factotum.tool_executor.wrappers.watched import Watched
 
+_TENANT = re.compile(TENANT_PATTERN.strip("^$"))
+
 MAX_KEY_LENGTH = 512
 MAX_ORIGIN_LENGTH = 1024
 
@@ -46,6 +48,7 @@ class Executor:
     """Carries out calls.
 
     Args:
+        tell: takes the observation of a call that is not in the ledger.
         lease_seconds: how long an attempt that was killed keeps the next one waiting.
         ambiguous_retry_seconds: between looks whether a person decided.
         cancel_grace_seconds: how long a call may go on after it was asked to end.
@@ -60,6 +63,7 @@ class Executor:
         permits: Permits,
         sandbox: Sandbox,
         ledger: Ledger,
+        tell: Callable[[Publication], Awaitable[None]],
         limits: Limits,
         lease_seconds: float,
         ambiguous_retry_seconds: float,
@@ -109,6 +113,7 @@ class Executor:
             settling,
             ledger=ledger,
             observe=lambda call, answer: observations.publication(call, answer, attempt=None),
+            tell=tell,
             now=now,
         )
 
@@ -161,7 +166,7 @@ class Executor:
 
 def check_tenant(tenant: str) -> None:
     """Raises `CallRefused`."""
-    if not re.fullmatch(TENANT_PATTERN.strip("^$"), tenant):
+    if not _TENANT.fullmatch(tenant):
         raise CallRefused(f"tenant must match {TENANT_PATTERN}")
 
 
@@ -181,8 +186,9 @@ def check_version(spec: ToolSpec, wanted: str) -> None:
 
 def check_origin(origin: Origin) -> None:
     """Raises `CallRefused`. What is accepted here can be told in an observation later."""
-    for name, value in asdict(origin).items():
+    for field in fields(origin):
+        value = getattr(origin, field.name)
         if len(value) > MAX_ORIGIN_LENGTH:
-            raise CallRefused(f"origin.{name} must be at most {MAX_ORIGIN_LENGTH} characters")
+            raise CallRefused(f"origin.{field.name} must be at most {MAX_ORIGIN_LENGTH} characters")
         if _CONTROL.search(value):
-            raise CallRefused(f"origin.{name} must not hold control characters")
+            raise CallRefused(f"origin.{field.name} must not hold control characters")

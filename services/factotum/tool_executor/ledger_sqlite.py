@@ -131,7 +131,7 @@ class SqliteLedger:
             "ORDER BY started_at DESC, key LIMIT ?"
         )
         values = (tenant, *chosen, run_id, run_id, limit)
-        return await self._file.run(lambda db: [_entry(row) for row in db.execute(query, values)])
+        return await self._file.run(lambda db: [_entry(row) for row in db.execute(query, values)], long=True)
 
     async def publish_later(self, publications: Sequence[Publication]) -> None:
         await self._file.run(lambda db: _put(db, publications))
@@ -157,24 +157,16 @@ class SqliteLedger:
             "DELETE FROM effects WHERE (tenant, key) IN (SELECT tenant, key FROM effects "
             "WHERE state IN ('done', 'failed') AND doubt = 0 AND updated_at < ? ORDER BY updated_at LIMIT ?)"
         )
-        return await self._file.run(lambda db: db.execute(query, (before.timestamp(), limit)).rowcount)
+        return await self._file.run(lambda db: db.execute(query, (before.timestamp(), limit)).rowcount, long=True)
 
     def _claim(self, db: sqlite3.Connection, claim: Claim) -> Decision:
         entry = _find(db, claim.tenant, claim.key)
         decision = decide(entry, claim, ambiguous_retry_seconds=self._ambiguous_retry)
         if isinstance(decision, Granted):
-            lease = (decision.attempt, claim.tool_version, claim.owner, claim.lease_until.timestamp())
             if entry is None:
-                _insert(db, claim)
-            db.execute(
-                "UPDATE effects SET state = 'started', attempts = ?, tool_version = ?, lease_owner = ?, "
-                "lease_until = ?, updated_at = ?, doubt = ?, arguments_json = ?, arguments_sha256 = ? "
-                "WHERE tenant = ? AND key = ?",
-                (
-                    *(*lease, claim.now.timestamp(), decision.doubt),
-                    *(claim.arguments_json, claim.arguments_sha256, claim.tenant, claim.key),
-                ),
-            )
+                _begin(db, claim)
+            else:
+                _take_up(db, claim, decision)
         return decision
 
 
@@ -183,16 +175,28 @@ def _find(db: sqlite3.Connection, tenant: str, key: str) -> Entry | None:
     return None if row is None else _entry(row)
 
 
-def _insert(db: sqlite3.Connection, claim: Claim) -> None:
+def _begin(db: sqlite3.Connection, claim: Claim) -> None:
     origin, now = claim.origin, claim.now.timestamp()
     db.execute(
-        "INSERT INTO effects (tenant, key, tool, tool_version, arguments_sha256, run_id, step, iteration, procedure, "
-        "event_source, event_id, user, state, attempts, started_at, updated_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'started', 1, ?, ?)",
+        "INSERT INTO effects (tenant, key, tool, tool_version, arguments_sha256, arguments_json, run_id, step, "
+        "iteration, procedure, event_source, event_id, user, state, attempts, started_at, updated_at, lease_owner, "
+        "lease_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'started', 1, ?, ?, ?, ?)",
         (
-            *(claim.tenant, claim.key, claim.tool, claim.tool_version, claim.arguments_sha256),
+            *(claim.tenant, claim.key, claim.tool, claim.tool_version, claim.arguments_sha256, claim.arguments_json),
             *(origin.run_id, origin.step, origin.iteration, origin.procedure, origin.event_source, origin.event_id),
-            *(origin.user, now, now),
+            *(origin.user, now, now, claim.owner, claim.lease_until.timestamp()),
+        ),
+    )
+
+
+def _take_up(db: sqlite3.Connection, claim: Claim, granted: Granted) -> None:
+    db.execute(
+        "UPDATE effects SET state = 'started', attempts = ?, tool_version = ?, lease_owner = ?, lease_until = ?, "
+        "updated_at = ?, doubt = ?, arguments_json = ?, arguments_sha256 = ? WHERE tenant = ? AND key = ?",
+        (
+            *(granted.attempt, claim.tool_version, claim.owner, claim.lease_until.timestamp()),
+            *(claim.now.timestamp(), granted.doubt, claim.arguments_json, claim.arguments_sha256),
+            *(claim.tenant, claim.key),
         ),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import time
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ from factotum.tool_executor.outbox import Outbox
 from factotum.tool_executor.policy.folders import Permission
 from factotum.tool_executor.policy.policies import PoliciesInvalid
 from factotum.tool_executor.probing import Prober
+from factotum.tool_executor.postponed import Postponed
 from factotum.tool_executor.resolution import Resolver
 from factotum.tool_executor.retention import Retention
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
@@ -62,6 +64,7 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
         stores.opened(settings.secrets, environment=os.environ, known=known, monotonic=time.monotonic) as store,
         _source_store(settings) as source_store,
         _ledger(settings) as ledger,
+        Postponed(ledger) as postponed,
         EventProducer(
             kafka.bootstrap_servers, client_id="tool-executor", timeout_seconds=kafka.publish_timeout_seconds
         ) as producer,
@@ -74,6 +77,7 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
             secrets=secrets,
             permits=permission,
             ledger=ledger,
+            tell=postponed.add,
             limits=_limits(settings.limits),
             sandbox=Bubblewrap(),
             lease_seconds=settings.lease_seconds,
@@ -123,6 +127,9 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
             asyncio.create_task(_brought_about(wanted, sources, stop)),
             asyncio.create_task(permission.keep_up(stop)),
         ]
+        # What is loaded by now stays: looking at all of it again and again takes a fifth of a call's time.
+        gc.collect()
+        gc.freeze()
         try:
             await server.start()
             log.info("tool-executor listens", host=settings.grpc.host, port=server.port, tools=len(installed.tools))

@@ -6,12 +6,12 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
-from opentelemetry import propagate
 from pydantic_core import from_json
 
 from factotum.events.envelope import Event
 from factotum.events.redaction import without_secrets
 from factotum.events.types import OBSERVATION_TYPE, ObservationData, ObservedError
+from factotum.runtime import telemetry
 from factotum.sdk.errors import NotDone
 from factotum.sdk.spec import Effect
 from factotum.tool_executor.calls import Answer, Call
@@ -86,12 +86,8 @@ def _published(tenant: str, parts: tuple[str, ...], data: ObservationData) -> Pu
         value = event.to_bytes()
         if len(value) <= MAX_BYTES:
             break
-    carrier: dict[str, str] = {}
-    propagate.inject(carrier)
     return Publication(
-        message_key=f"{event.tenant}/{event.subject or event.id}",
-        value=value,
-        traceparent=carrier.get("traceparent", ""),
+        message_key=f"{event.tenant}/{event.subject or event.id}", value=value, traceparent=telemetry.traceparent()
     )
 
 

@@ -89,7 +89,7 @@ async def test_a_refusal_without_doubt_is_certain(b: Bench, tool: str) -> None:
 async def test_while_an_attempt_is_under_way_its_effect_is_possible(b: Bench, tool: str) -> None:
     b.world.script("slow")
     slow = asyncio.ensure_future(b.call(tool))
-    await asyncio.sleep(0.1)
+    await b.begun()
     answer = await b.call(tool)
     assert answer.error is not None and "under way" in answer.error.message and answer.effect_possible
     await slow

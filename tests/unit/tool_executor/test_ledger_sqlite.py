@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from factotum.tool_executor import group_commit
 from factotum.tool_executor.errors import LedgerUnavailable, UnknownEffect
 from factotum.tool_executor.ledger import Granted, Refused, Step
 from factotum.tool_executor.ledger_sqlite import _SCHEMA, SqliteLedger
@@ -78,21 +79,26 @@ async def test_a_file_that_is_no_ledger(tmp_path: Path) -> None:
             pass
 
 
-async def test_a_locked_file_is_said_to_be_unavailable(tmp_path: Path) -> None:
+async def test_a_locked_file_is_waited_for_and_then_said_to_be_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with opened(tmp_path) as ledger:
-        await ledger._file.run(lambda db: db.execute("PRAGMA busy_timeout = 50").fetchone())
+        monkeypatch.setattr(group_commit, "LOCK_SECONDS", 0.05)
         other = sqlite3.connect(tmp_path / "deep" / "ledger.sqlite", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(LedgerUnavailable, match="locked"):
             await ledger.claim(CLAIM)
+        monkeypatch.setattr(group_commit, "LOCK_SECONDS", 5)
+        claiming = asyncio.ensure_future(ledger.claim(CLAIM))
+        await asyncio.sleep(0.05)
         other.close()
-        assert await ledger.claim(CLAIM) == Granted(Step.CALL, 1, NOW)
+        assert await claiming == Granted(Step.CALL, 1, NOW)
 
 
 async def test_what_is_committed_together_fails_apart(tmp_path: Path) -> None:
     async with opened(tmp_path) as ledger:
         release = threading.Event()
-        blocker = asyncio.ensure_future(ledger._file.run(lambda _: release.wait(5)))
+        blocker = asyncio.ensure_future(ledger._file.run(lambda _: release.wait(5), long=True))
         await asyncio.sleep(0.05)
         broken = replace(CLAIM, key="broken", tool=None)  # type: ignore[arg-type]
         claims = [replace(CLAIM, key="first"), broken, replace(CLAIM, key="last")]

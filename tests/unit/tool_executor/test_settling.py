@@ -69,7 +69,7 @@ async def test_what_is_done(b: Bench, tool: str) -> None:
 async def test_what_is_under_way(b: Bench, tool: str) -> None:
     b.world.script("slow")
     slow = asyncio.ensure_future(b.call(tool))
-    await asyncio.sleep(0.1)
+    await b.begun()
     assert await kind(b, tool) == LATER
     await slow
 

@@ -18,8 +18,8 @@ second effect, and ends in `done`, `failed`, `ambiguous`, or a retryable Unavail
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -160,7 +160,7 @@ class Ledgered:
                 prepared = replace(prepared, context=replace(prepared.context, started_at=started_at))
                 self._held.add(key)
                 try:
-                    async with self._lease_kept(call, owner):
+                    with self._lease_kept(call, owner):
                         verdict = await self._verdict(prepared, step, doubt)
                     return await self._settled(call, verdict, owner, number)
                 finally:
@@ -260,22 +260,31 @@ class Ledgered:
         error = Unavailable("another attempt took this call over")
         return replace(answer, output_json=None, error=error, effect_possible=True)
 
-    @asynccontextmanager
-    async def _lease_kept(self, call: Call, owner: str) -> AsyncIterator[None]:
+    @contextmanager
+    def _lease_kept(self, call: Call, owner: str) -> Iterator[None]:
+        every, renewal = self._lease.total_seconds() * RENEWAL, None
+
         async def renew() -> None:
             while True:
-                await asyncio.sleep(self._lease.total_seconds() * RENEWAL)
                 try:
                     now = self._now()
                     await self._ledger.renew(call.tenant, call.key, owner, now=now, lease_until=now + self._lease)
                 except LedgerUnavailable as error:
                     log.warning("a lease could not be renewed", key=call.key, reason=str(error))
+                await asyncio.sleep(every)
 
-        renewal = asyncio.create_task(renew())
+        def begin() -> None:
+            nonlocal renewal
+            renewal = asyncio.create_task(renew())
+
+        # Most calls have ended by then: a task for each would cost more than what it is for.
+        timer = asyncio.get_running_loop().call_later(every, begin)
         try:
             yield
         finally:
-            renewal.cancel()
+            timer.cancel()
+            if renewal is not None:
+                renewal.cancel()
 
 
 def _not_now(error: ToolError) -> _Verdict:

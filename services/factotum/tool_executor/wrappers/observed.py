@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from opentelemetry import trace
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import Status, StatusCode
 
 from factotum.runtime.telemetry import RUN_ID, TENANT
 from factotum.sdk.errors import ToolError
@@ -19,12 +19,13 @@ tracer = trace.get_tracer(__name__)
 
 
 class Observed:
-    """Turns a `ToolError` into an answer and puts the observation of what the ledger has not recorded
-    into the outbox: reads, and calls that were refused before they reached it. What an earlier attempt
-    did under the same key is not undone by such a refusal: of that the ledger is asked.
+    """Turns a `ToolError` into an answer and tells the observation of what the ledger has not recorded:
+    reads, and calls that were refused before they reached it. What an earlier attempt did under the same
+    key is not undone by such a refusal: of that the ledger is asked.
 
     Args:
         observe: makes the observation of a call that is not counted in attempts.
+        tell: takes it.
     """
 
     def __init__(
@@ -33,21 +34,25 @@ class Observed:
         *,
         ledger: Ledger,
         observe: Callable[[Call, Answer], Publication],
+        tell: Callable[[Publication], Awaitable[None]],
         now: Callable[[], datetime],
     ) -> None:
         self._inner = inner
         self._ledger = ledger
         self._observe = observe
+        self._tell = tell
         self._now = now
 
     async def __call__(self, call: Call) -> Answer:
         name = call.tool.spec.name
         # OpenTelemetry's conventions for generative AI: "execute tool span".
-        with tracer.start_as_current_span(f"execute_tool {name}", kind=SpanKind.INTERNAL) as span:
-            span.set_attribute("gen_ai.operation.name", "execute_tool")
-            span.set_attribute("gen_ai.tool.name", name)
-            span.set_attribute(TENANT, call.tenant)
-            span.set_attribute(RUN_ID, call.origin.run_id)
+        attributes = {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": name,
+            TENANT: call.tenant,
+            RUN_ID: call.origin.run_id,
+        }
+        with tracer.start_as_current_span(f"execute_tool {name}", attributes=attributes) as span:
             try:
                 answer = await self._inner(call)
             except ToolError as error:
@@ -60,7 +65,7 @@ class Observed:
                 span.set_attribute("error.type", answer.error.kind)
                 span.set_status(Status(StatusCode.ERROR, answer.error.message))
             if not answer.recorded:
-                await self._ledger.publish_later([self._observe(call, answer)])
+                await self._tell(self._observe(call, answer))
                 answer = replace(answer, recorded=True)
             return answer
 

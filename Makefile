@@ -75,8 +75,9 @@ sandbox: ## Install with apt what commands of documents run in; without it they 
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends bubblewrap util-linux; }
 
 servers: ## Install with apt and npm the servers written by others that some tests talk to
-	@[ "$$(command -v /usr/sbin/slapd npm postgres /usr/lib/postgresql/*/bin/postgres | wc -l)" -ge 3 ] || \
-	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slapd ldap-utils postgresql npm; }
+	@{ command -v npm && command -v /usr/sbin/slapd && ls /usr/lib/postgresql/*/bin/postgres; } >/dev/null 2>&1 || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    $$(command -v npm >/dev/null || echo npm) slapd ldap-utils postgresql; }
 	cd tests/servers && npm ci --silent
 
 clean: ## Remove .venv, caches and the local stack's data

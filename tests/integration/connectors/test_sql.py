@@ -134,6 +134,7 @@ async def test_rows_by_parameters(place: Place) -> None:
         {"id": 2},
     ]
     assert await place.query("SELECT id FROM people WHERE name = :name", name="x' OR 'a' = 'a") == []
+    assert await place.query("SELECT 1 AS one; -- and no more") == [{"one": 1}]
     assert await place.query("-- who?\n/* all */ SELECT '100%' AS share FROM people WHERE id = 0") == [
         {"share": "100%"}
     ]
@@ -223,6 +224,15 @@ async def test_a_file_is_opened_for_reading_only(tmp_path: Path) -> None:
         connection.exec_driver_sql("CREATE TABLE x (y)")
 
 
+async def test_a_url_cannot_let_go_of_the_transaction(pg: Place) -> None:
+    loose = Place("postgresql", f"{pg.url}&autocommit=true&prepare_threshold=5")
+    with pytest.raises(InvalidArgument):
+        await loose.change("INSERT INTO people (id, name) VALUES (7, 'eve'); COMMIT")
+    with pytest.raises(Conflict):
+        await loose.change(values("ada"), {"sql": "UPDATE people SET age = 1", "expect_rows": 7})
+    assert pg.people() == []
+
+
 async def test_values_that_json_has_no_form_for(pg: Place) -> None:
     (row,) = await pg.query(
         "SELECT 1.50::numeric AS price, DATE '2026-02-03' AS day, TIMESTAMPTZ '2026-02-03 04:05:06+00' AS moment,"
@@ -260,9 +270,14 @@ async def test_a_value_that_the_database_does_not_take(place: Place, value: Any)
 
 
 async def test_what_stands_in_the_database(place: Place) -> None:
-    place.sql("CREATE TABLE pets (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL REFERENCES people (id))")
+    view = "MATERIALIZED VIEW" if place.kind == "postgresql" else "VIEW"
+    place.sql(
+        "CREATE TABLE pets (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL REFERENCES people (id))",
+        f"CREATE {view} names AS SELECT name FROM people",  # noqa: S608 - one of two words
+    )
     found = await tables.function(tables.arguments(database="crm"), place.context())
-    assert [table.name for table in found.tables] == ["factotum_effects", "people", "pets"]
+    assert [table.name for table in found.tables] == ["factotum_effects", "names", "people", "pets"]
+    assert [column.name for column in found.tables[1].columns] == ["name"]
     pets = found.tables[-1]
     assert [(column.name, column.type, column.nullable) for column in pets.columns][1:] == [("owner", "INTEGER", False)]
     assert (pets.primary_key, pets.foreign_keys[0].table) == (["id"], "people")

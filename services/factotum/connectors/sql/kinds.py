@@ -135,13 +135,10 @@ def signed_in(password: str | None) -> Iterator[None]:
 # What an engine finds out of its database, by half a dozen questions, is kept with it.
 @lru_cache(maxsize=_ENGINES)
 def _postgres_engine(url: URL) -> Engine:
-    arguments = {
-        "connect_timeout": CONNECT_SECONDS,
-        # A statement that is prepared is one: "select 1; commit; …" is refused by the server.
-        "prepare_threshold": 0,
-        "application_name": "factotum",
-    }
-    given = {name: value for name, value in arguments.items() if name not in url.query}
+    usual = {"connect_timeout": CONNECT_SECONDS, "application_name": "factotum"}
+    given: dict[str, Any] = {name: value for name, value in usual.items() if name not in url.query}
+    # Whatever the URL says. A statement that is prepared is one: "select 1; commit; …" is refused by the server.
+    given |= {"prepare_threshold": 0, "autocommit": False}
     engine = _engine(url, connect_args=given, use_native_hstore=False)
 
     @event.listens_for(engine, "do_connect")

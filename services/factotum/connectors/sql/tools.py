@@ -7,11 +7,12 @@ the database has a table of effects (`effects`), it happens once, and elsewhere 
 from __future__ import annotations
 
 import hashlib
-from itertools import islice
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Inspector, inspect
-from sqlalchemy.engine.interfaces import ReflectedColumn
+from sqlalchemy.engine.interfaces import ReflectedColumn, ReflectedForeignKeyConstraint
+from sqlalchemy.engine.reflection import ObjectKind
 
 from factotum.connectors.sql.arguments import (
     Change,
@@ -44,6 +45,8 @@ _MOST_TABLES = 100
 # Longer than a database's own limit and the time to connect and to stop it.
 _TIMEOUT = 330.0
 _AT_ONCE = 4
+# Rows that are fetched ahead: what they weigh shows only then.
+_BUFFER = 50
 _ERRORS = (InvalidArgument, NotPermitted, NotFound, Unavailable, Failed)
 
 connector = Connector("sql", settings=SqlSettings)
@@ -119,7 +122,7 @@ async def query(arguments: Query, context: ToolContext[SqlSettings]) -> Rows:
 
     def read(connection: Connection, transaction: Transaction) -> Rows:
         with transaction.callers(connection):
-            streamed = connection.execution_options(stream_results=True, max_row_buffer=min(most + 1, 500))
+            streamed = connection.execution_options(stream_results=True, max_row_buffer=_BUFFER)
             result = streamed.execute(clause, arguments.parameters)
             return table(list(result.keys()), result, max_rows=most, max_bytes=database.max_bytes)
 
@@ -204,27 +207,32 @@ def _changed(result: CursorResult[Any], statement: Statement, database: Database
 
 def _described(arguments: TableQuery, inspector: Inspector) -> Tables:
     schema = arguments.schema_name
-    names = sorted({*inspector.get_table_names(schema=schema), *inspector.get_view_names(schema=schema)})
+    names = {*inspector.get_table_names(schema=schema), *inspector.get_view_names(schema=schema)}
+    with suppress(NotImplementedError):
+        names.update(inspector.get_materialized_view_names(schema=schema))
     if arguments.table is not None:
         if arguments.table not in names:
             raise NotFound(f"the database {arguments.database} has no table or view {arguments.table!r}")
-        names = [arguments.table]
-    described = [_table(inspector, name, schema) for name in islice(names, _MOST_TABLES)]
+        names = {arguments.table}
+    chosen = sorted(names)[:_MOST_TABLES]
+    columns = inspector.get_multi_columns(schema=schema, filter_names=chosen, kind=ObjectKind.ANY)
+    primary = inspector.get_multi_pk_constraint(schema=schema, filter_names=chosen, kind=ObjectKind.ANY)
+    foreign = inspector.get_multi_foreign_keys(schema=schema, filter_names=chosen, kind=ObjectKind.ANY)
+    described = [
+        Table(
+            name=name,
+            columns=[_column(column) for column in columns.get((schema, name), [])],
+            primary_key=list(key["constrained_columns"]) if (key := primary.get((schema, name))) else [],
+            foreign_keys=[_foreign(key) for key in foreign.get((schema, name), [])],
+        )
+        for name in chosen
+    ]
     return Tables(tables=described, truncated=len(names) > _MOST_TABLES)
 
 
-def _table(inspector: Inspector, name: str, schema: str | None) -> Table:
-    keys = inspector.get_foreign_keys(name, schema=schema)
-    return Table(
-        name=name,
-        columns=[_column(column) for column in inspector.get_columns(name, schema=schema)],
-        primary_key=inspector.get_pk_constraint(name, schema=schema)["constrained_columns"],
-        foreign_keys=[
-            ForeignKey(
-                columns=key["constrained_columns"], table=key["referred_table"], table_columns=key["referred_columns"]
-            )
-            for key in keys
-        ],
+def _foreign(key: ReflectedForeignKeyConstraint) -> ForeignKey:
+    return ForeignKey(
+        columns=key["constrained_columns"], table=key["referred_table"], table_columns=key["referred_columns"]
     )
 
 

@@ -162,15 +162,16 @@ async def find_comment(arguments: NewComment, context: Context) -> Comment | Non
         while True:
             asked = {"issue": arguments.issue, "orderBy": "-created", "startAt": start, "maxResults": _PAGE}
             try:
-                page = (await call("getComments", asked, context))["comments"]
+                answer = await call("getComments", asked, context)
             except NotFound:
                 return None
+            page = answer["comments"]
             recent = [one for one in page if _is_recent(one, context)]
             if recent and (found := await _marked(recent, context)) is not None:
                 return Comment(issue=arguments.issue, id=found)
-            if len(recent) < len(page) or not page:
-                return None
             start += len(page)
+            if len(recent) < len(page) or not page or start >= answer["total"]:
+                return None
 
 
 @connector.tool(

@@ -48,7 +48,8 @@ async def described(
 
 
 class _Asking:
-    """One conversation: a request, an answer."""
+    """Each question is a call of its own, with one request: where the service is not there, writing into a
+    conversation that has ended would hide why."""
 
     def __init__(
         self,
@@ -58,32 +59,28 @@ class _Asking:
         max_bytes: int,
         seconds: float,
     ) -> None:
-        ask: Any = channel.stream_stream(
+        self._method: Any = channel.unary_stream(
             f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
             request_serializer=ServerReflectionRequest.SerializeToString,
             response_deserializer=ServerReflectionResponse.FromString,
         )
-        self._call = ask(timeout=seconds, metadata=metadata)
+        self._metadata = metadata
+        self._seconds = seconds
         self._max_bytes = max_bytes
         self._files: dict[str, FileDescriptorProto] = {}
         self._size = 0
 
     async def described(self, wanted: Callable[[str], bool]) -> FileDescriptorSet:
-        try:
-            answer = await self._ask(ServerReflectionRequest(list_services="*"))
-            there_are = sorted(service.name for service in answer.list_services_response.service)
-            chosen = [name for name in there_are if not name.startswith(REFLECTION) and wanted(name)]
-            if not chosen:
-                raise InvalidArgument(f"none of its services is taken; it has {', '.join(there_are) or 'none'}")
-            for name in chosen:
-                await self._add(ServerReflectionRequest(file_containing_symbol=name))
-            while missing := sorted(
-                {name for file in self._files.values() for name in file.dependency} - {*self._files}
-            ):
-                for name in missing:
-                    await self._add(ServerReflectionRequest(file_by_filename=name))
-        finally:
-            self._call.cancel()
+        answer = await self._ask(ServerReflectionRequest(list_services="*"))
+        there_are = sorted(service.name for service in answer.list_services_response.service)
+        chosen = [name for name in there_are if not name.startswith(REFLECTION) and wanted(name)]
+        if not chosen:
+            raise InvalidArgument(f"none of its services is taken; it has {', '.join(there_are) or 'none'}")
+        for name in chosen:
+            await self._add(ServerReflectionRequest(file_containing_symbol=name))
+        while missing := sorted({name for file in self._files.values() for name in file.dependency} - {*self._files}):
+            for name in missing:
+                await self._add(ServerReflectionRequest(file_by_filename=name))
         return imports_first(self._files.values())
 
     async def _add(self, request: ServerReflectionRequest) -> None:
@@ -113,8 +110,11 @@ class _Asking:
         )
 
     async def _ask(self, request: ServerReflectionRequest) -> ServerReflectionResponse:
-        await self._call.write(request)
-        answer = await self._call.read()
+        call = self._method(request, timeout=self._seconds, metadata=self._metadata)
+        try:
+            answer = await call.read()
+        finally:
+            call.cancel()
         if not isinstance(answer, ServerReflectionResponse):
             raise Failed("the server's reflection ended before it answered", effect_possible=False)
         if answer.HasField("error_response"):

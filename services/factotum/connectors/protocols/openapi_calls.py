@@ -43,7 +43,7 @@ class Caller:
 
     Attributes:
         lenient: take answers that are not as described.
-        redirects: follow those of reads.
+        redirects: follow those of reads, to other origins than the first without credentials.
     """
 
     interface: Interface
@@ -115,7 +115,7 @@ class Caller:
             egress=egress,
             settings=settings,
             output="response",
-            redirect=self.redirects and self.effect is Effect.NONE,
+            redirect=self.redirects and self.effect is Effect.NONE and self._bare,
             now=context.now(),
         )
         told: dict[str, Any] = result.root
@@ -126,6 +126,11 @@ class Caller:
         if not self.lenient:
             self._check(answer)
         return answer
+
+    @property
+    def _bare(self) -> bool:
+        """Whether a client takes the credentials off where it is sent elsewhere: it knows no headers but its own."""
+        return all(proof.kind in ("basic", "bearer", "oauth2") for proof in self.proofs)
 
     def _check(self, answer: Answered) -> None:
         interface = self.interface

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,6 +22,7 @@ from factotum.sdk.errors import InvalidArgument
 
 _MOST_FAULTS = 5
 # A request that holds files is not made here: its operations cannot be called.
+_PART = re.compile(r"\{([^{}]+)\}")
 _BYTES: Schema = {"type": "string", "contentEncoding": "base64"}
 _SENT = "application/json, application/x-www-form-urlencoded, a text or bytes"
 
@@ -165,6 +167,9 @@ class Reader:
         )
         if read.body is not None and not _writable(read.body.content_type):
             raise InvalidArgument(f"its body is {read.body.content_type}; what can be sent is {_SENT}")
+        known = {parameter.name for parameter in parameters.values() if parameter.where == "path"}
+        if unknown := [name for name in _PART.findall(one.path) if name not in known]:
+            raise InvalidArgument(f"its path has {', '.join(unknown)}, which is no parameter")
         return made
 
     def _input(self, read: Operation, parameters: Mapping[str, Parameter], body: str | None) -> Schema:

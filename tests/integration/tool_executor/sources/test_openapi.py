@@ -221,6 +221,27 @@ async def test_a_secret_that_is_not_there_leaves_no_effect(api: Parcels, tmp_pat
         assert isinstance(answer.error, NotPermitted) and not answer.effect_possible and api.seen == []
 
 
+@pytest.mark.parametrize(
+    ("auth", "followed"),
+    [
+        ({"bearer": {"token": "secret://token"}}, True),
+        ({"bearer": {"kind": "header", "name": "X-Key", "token": "secret://token"}}, False),
+    ],
+)
+async def test_a_redirection_gets_no_credentials(
+    api: Parcels, tmp_path: Path, auth: dict[str, Any], followed: bool
+) -> None:
+    parcel = json.dumps({"id": 1, "label": "x"}).encode()
+    async with scripted_http(Answer(body=parcel, headers={"Content-Type": "application/json"})) as other:
+        given = {"operations": ["parcels/get"], "auth": auth, "headers": {}, "redirects": True, "allow": [other.url]}
+        api.answers.append(Response(status_code=302, headers={"Location": other.url}))
+        async for bench in opened(api, tmp_path, **given):
+            answer = await bench.call("parcels_get", id=1)
+            assert (answer.error is None) is followed
+        assert len(other.requests) == followed
+        assert all(TOKEN not in str(request) for request in other.requests)
+
+
 # Pages
 
 PAGED = {

@@ -18,13 +18,15 @@ from tests.support.parcels import DOCUMENT
 
 AUTH = {"bearer": {"token": "secret://t"}, "inQuery": {"token": "secret://t"}}
 OAUTH = {"oauth": {"client_id": "c", "client_secret": "secret://c"}}
+BY_HEADER = {"key_header": "Idempotency-Key"}
+BY_LIST = {"reconcile": {"operation": "parcels/list", "match": {"tags": "{$key}"}}}
 HERE = {"base_url": "https://parcels.example", "auth": {**AUTH, **OAUTH}}
 
 
 def document(**operation: Any) -> dict[str, Any]:
     """One operation, `POST /things`."""
     given = {"operationId": "make", "responses": {"201": {"description": "made"}}, **operation}
-    return {"openapi": "3.1.0", "info": {"version": "1.2"}, "paths": {"/things": {"post": given}}}
+    return {"openapi": "3.1.0", "info": {"version": "1.2"}, "paths": {given.pop("path", "/things"): {"post": given}}}
 
 
 def test_nothing_is_taken_that_is_not_named() -> None:
@@ -66,6 +68,7 @@ def test_some_can_be_left_out() -> None:
         ({"auth": {}}, "parcels/list: it needs credentials .* both and key; or bearer"),
         ({"auth": {"bearer": {"username": "x"}}}, "auth.bearer is sent as bearer and needs token"),
         ({"base_url": ""}, "https://eu.parcels.example:443, which may not be reached: add it to allow"),
+        ({"terms": {"parcels/*": BY_HEADER, "parcels/amend": BY_LIST}}, "need not be asked"),
         ({"terms": {"parcels/get": {"name": "parcels_list"}}}, "two operations would be things.parcels_list"),
         ({"terms": {"parcels/get": {"compensation": {"call": "a.b"}}}}, "there is nothing that a.b could take back"),
     ],
@@ -225,6 +228,7 @@ def test_the_major_version_is_of_what_plans_rely_on() -> None:
         ({"requestBody": {"content": {"application/json": {"schema": {"type": "map"}}}}}, "make: `type: map`"),
         ({"responses": {"200": {"content": {"application/json": {"schema": 7}}}}}, "make: a schema is an object"),
         ({"security": [{"unknown": []}]}, "make: it needs credentials"),
+        ({"path": "/things/{id}"}, "make: its path has id, which is no parameter"),
     ],
 )
 def test_what_cannot_be_called_is_said_and_can_be_left_out(operation: dict[str, Any], words: str) -> None:

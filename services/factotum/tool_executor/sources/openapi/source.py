@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from pydantic import ValidationError
 from pydantic_core import from_json
 
 from factotum.connectors.http_answers import reaching, refusal
@@ -28,6 +29,7 @@ from factotum.tool_executor.sources.openapi.lookup import Asking
 from factotum.tool_executor.sources.openapi.tools import Operation, OperationTool, effect_of, spec
 from factotum.tool_executor.sources.openapi.version import Fingerprints, version
 from factotum.tool_executor.sources.source import Offer, SourceInvalid, SourceUnavailable, Surroundings
+from factotum.tool_executor.wrappers.validated import faults
 
 # Of a vendor's document, which an operator waits for; read once and kept as JSON.
 _LONGEST_YAML = 16 * 1024 * 1024
@@ -67,6 +69,8 @@ class OpenapiSource:
             return made.offer()
         except InvalidArgument as error:
             raise SourceInvalid(error.message) from error
+        except ValidationError as error:  # of terms that several patterns give, together
+            raise SourceInvalid(f"terms: {faults(error)}") from error
 
 
 class _Making:
@@ -130,7 +134,9 @@ class _Making:
             effect_of(one, terms),
             proofs=self._proofs(one, interface),
             lenient=self._config.lenient if terms.lenient is None else terms.lenient,
-            redirects=self._config.redirects,
+            # A header that holds a secret would go wherever a redirection leads.
+            redirects=self._config.redirects
+            and not any(value.startswith("secret://") for value in self._config.headers.values()),
         )
         return Operation(caller, terms, system=self._system)
 

@@ -6,8 +6,10 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -22,9 +24,21 @@ LEASE_SECONDS = 1.0
 
 
 class ExecutorProcess:
-    """`python -m factotum.tool_executor.main` with its state in one folder."""
+    """`python -m factotum.tool_executor.main` with its state in one folder.
 
-    def __init__(self, folder: Path, bootstrap_servers: str) -> None:
+    Args:
+        connector: a module of a connector in place of the fake one, and its settings by its system.
+        environment: beside what is set here.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        bootstrap_servers: str,
+        *,
+        connector: tuple[str, Mapping[str, Any]] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self.bootstrap_servers = bootstrap_servers
         self.world = World(folder)
@@ -32,8 +46,9 @@ class ExecutorProcess:
         self.process: asyncio.subprocess.Process | None = None
         self.channel = grpc_client.channel(f"127.0.0.1:{self.port}")
         self.stub = tools_pb2_grpc.ToolExecutorServiceStub(self.channel)
-        settings = {"world": str(folder)}
-        tenants = {"acme": {"fake": settings}, "globex": {"fake": settings}}
+        self._module, settings = connector or ("tests.support.tools", {"fake": {"world": str(folder)}})
+        self._environment = dict(environment or {})
+        tenants = {"acme": settings, "globex": settings}
         (folder / "connectors.yaml").write_text(json.dumps({"tenants": tenants}))
 
     async def start(self) -> None:
@@ -41,16 +56,17 @@ class ExecutorProcess:
             "FACTOTUM_GRPC__PORT": str(self.port),
             "FACTOTUM_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "FACTOTUM_KAFKA__PUBLISH_TIMEOUT_SECONDS": "2",
-            "FACTOTUM_CONNECTORS": '["tests.support.tools"]',
+            "FACTOTUM_CONNECTORS": json.dumps([self._module]),
             "FACTOTUM_CONNECTORS_FILE": str(self.folder / "connectors.yaml"),
             "FACTOTUM_LEDGER_PATH": str(self.folder / "ledger.sqlite"),
             "FACTOTUM_LEASE_SECONDS": str(LEASE_SECONDS),
             "FACTOTUM_SECRETS__DIRECTORY": str(self.folder / "secrets"),
+            **self._environment,
         }
         with (self.folder / "log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "factotum.tool_executor.main"),
-                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment},
+                env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT / 'services'}:{ROOT}", **environment},
                 cwd=ROOT,
                 stderr=log,
             )

@@ -12,6 +12,7 @@ from factotum.connectors.protocols.http import HttpSettings
 from factotum.sdk.approval import call_sha256
 from factotum.sdk.errors import Ambiguous, NotFound, Unavailable
 from factotum.tool_executor.calls import Answer, Origin, SecretMarks
+from tests.support import planted
 from tests.support.composition import catalog_of
 from tests.support.executor_process import ExecutorProcess
 from tests.support.pet_store import pet_store
@@ -50,7 +51,7 @@ async def test_http_calls_in_an_executor(tmp_path: Path) -> None:
         echoed = await request(b, "a", "post", f"{store.url}/echo", headers=token)
         assert store.requests[-1].headers["authorization"] == "Bearer hunter2-hunter2"
         assert "Bearer ***" in (echoed.output_json or "")
-        kept = b"".join(file.read_bytes() for file in tmp_path.rglob("ledger.sqlite*"))
+        kept = b"".join(planted.files(tmp_path, without=["secrets"]).values())
         assert b"hunter2" not in kept
         assert b"n:apiToken" in kept
 

@@ -22,6 +22,8 @@ _SHORTEST_LINE = 16
 # More than any process of one house has at hand; the rest of a process's life is not looked through for old ones.
 _MOST_KNOWN = 1000
 _FORGOTTEN = 100
+# JSON in a text in JSON, in the traceback of a log: so many times.
+_QUOTED = 3
 
 _ESCAPE = re.compile(r"%[0-9A-F]{2}")
 
@@ -29,9 +31,9 @@ _ESCAPE = re.compile(r"%[0-9A-F]{2}")
 class Mask:
     """The values of some secrets, and texts without them.
 
-    Masked are a value as it is, as JSON, Python or HTML write it, percent-encoded, in hexadecimal
-    digits, and inside of base64 wherever it begins; of a secret that is a JSON object also what it holds, and of one
-    of several lines each long one. Not masked are values of less than `SHORTEST_MASKED` characters.
+    Masked are a value as it is, as JSON, Python or HTML quote it, also within each other, percent-encoded, in
+    hexadecimal digits, and inside of base64 wherever it begins; of a secret that is a JSON object also what it holds,
+    and of one of several lines each long one. Not masked are values of less than `SHORTEST_MASKED` characters.
     """
 
     def __init__(self) -> None:
@@ -101,20 +103,31 @@ def _all_forms(text: str) -> frozenset[str]:
 
 
 def _forms(value: str) -> Iterator[str]:
-    yield value
-    yield json.dumps(value)[1:-1]
-    yield json.dumps(value, ensure_ascii=False)[1:-1]
-    yield repr(value)[1:-1]
     data = value.encode("utf-8", "surrogatepass")
-    yield repr(data)[2:-1]
-    yield html.escape(value)
-    yield html.escape(value, quote=False)
-    for encoded in (quote(data, safe=""), quote(data), quote_plus(data)):
-        yield encoded
-        yield _ESCAPE.sub(lambda found: found.group().lower(), encoded)
+    quoted = [value]
+    for _ in range(_QUOTED):
+        yield from quoted
+        quoted = sorted({again for one in quoted for again in _quotations(one)})
+    yield from quoted
+    for escaped in (data, json.dumps(value)[1:-1].encode()):
+        for encoded in (quote(escaped, safe=""), quote(escaped), quote_plus(escaped)):
+            yield encoded
+            yield _ESCAPE.sub(lambda found: found.group().lower(), encoded)
     yield data.hex()
     yield data.hex().upper()
     yield from _base64(data)
+
+
+def _quotations(text: str) -> Iterator[str]:
+    """As JSON, Python and HTML write a text between quotation marks."""
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    yield repr(text)[1:-1]
+    # Beside both marks Python escapes the single one.
+    yield repr("'\"" + text)[4:-1]
+    yield repr(text.encode("utf-8", "surrogatepass"))[2:-1]
+    yield html.escape(text)
+    yield html.escape(text, quote=False)
 
 
 def _base64(data: bytes) -> Iterator[str]:

@@ -33,6 +33,11 @@ def mask(*values: str) -> Mask:
         json.dumps(VALUE, ensure_ascii=False),
         repr(VALUE),
         repr(VALUE.encode()),
+        repr(f"'{VALUE}'"),
+        json.dumps(json.dumps(json.dumps({"a": VALUE}))),
+        repr(json.dumps({"a": repr(VALUE)})),
+        repr(repr([VALUE.encode()])),
+        quote(json.dumps({"a": VALUE})),
         html.escape(VALUE),
         html.escape(VALUE, quote=False),
         quote(VALUE),
@@ -46,7 +51,8 @@ def mask(*values: str) -> Mask:
     ],
 )
 def test_a_value_is_masked_however_it_is_written(form: str) -> None:
-    assert form.strip("'\"b=") not in mask(VALUE).text(f"at {form}!")
+    told = mask(VALUE).text(f"at {form}!")
+    assert "***" in told and "s3cret" not in told and form.strip("'\"b=") not in told
     assert mask("another-secret").text(f"at {form}!") == f"at {form}!"
 
 

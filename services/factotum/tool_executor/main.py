@@ -32,8 +32,8 @@ from factotum.tool_executor.limits import BreakerRules, Limits
 from factotum.tool_executor.outbox import Outbox
 from factotum.tool_executor.policy.folders import Permission
 from factotum.tool_executor.policy.policies import PoliciesInvalid
-from factotum.tool_executor.probing import Prober
 from factotum.tool_executor.postponed import Postponed
+from factotum.tool_executor.probing import Prober
 from factotum.tool_executor.resolution import Resolver
 from factotum.tool_executor.retention import Retention
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap

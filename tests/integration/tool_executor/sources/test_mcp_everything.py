@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import yaml
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -18,6 +19,7 @@ from factotum.tool_executor.wrappers import observed
 from tests.support.everything_server import FOLDER, EverythingServer, command, everything_server
 from tests.support.machine import needs
 from tests.support.mcp_source import McpBench, mcp_bench
+from tests.unit.test_docs import ROOT, blocks
 
 READS = ["echo", "get-sum", "trigger-long-running-operation"]
 LONG = "trigger_long_running_operation"
@@ -147,3 +149,18 @@ async def test_a_server_that_was_started_anew_is_greeted_anew(server: Everything
         await server.start()
         # Of a call with an effect too: what is refused for its session was not carried out.
         assert "PATH" in (await bench.output("get_env"))["text"]
+
+
+async def test_the_documents_example(tmp_path: Path) -> None:
+    text = "".join(block for block in blocks(ROOT / "docs" / "mcp.md", "yaml") if "everything.yaml" in block)
+    here = text.replace("/opt/mcp/node_modules", FOLDER).replace("[node,", f"[{command()[0]},")
+    async with mcp_bench(tmp_path, "everything") as bench:
+        names = await bench.add(**yaml.safe_load(here))
+        assert {"compress", "long", "get_sum", "read_resource", "get_prompt"} < set(names)
+        assert (await bench.output("get_sum", a=2, b=3))["text"] == "The sum of 2 and 3 is 5."
+        spec = bench.catalog.tool("acme", "everything.long").spec
+        assert (spec.idempotency, spec.timeout_seconds) == (Idempotency.NATIVE, 600)
+        zipped = await bench.output("compress", data="data:text/plain,hello", outputType="resource")
+        assert zipped["content"][0]["resource"]["mimeType"] == "application/gzip"
+        # It may reach nobody.
+        assert "fetch failed" in (await bench.error("compress", data="http://127.0.0.1:1/x")).message

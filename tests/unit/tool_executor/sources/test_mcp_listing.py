@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from factotum.sdk.sandbox import WORK
@@ -14,6 +15,7 @@ from factotum.tool_executor.sources.mcp.config import McpConfig
 from factotum.tool_executor.sources.mcp.extras import may_be_read
 from factotum.tool_executor.sources.mcp.tools import content
 from factotum.tool_executor.sources.source import SourceInvalid
+from tests.unit.test_docs import ROOT, blocks
 
 URL = {"url": "https://mcp.example/mcp"}
 
@@ -128,6 +130,17 @@ def test_what_no_configuration_is(config: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words) as caught:
         McpConfig.model_validate(config)
     assert "t0ken" not in "".join(error["msg"] for error in caught.value.errors())
+
+
+def test_the_documents_examples_are_configurations() -> None:
+    whole, terms, remote = blocks(ROOT / "docs" / "mcp.md", "yaml")
+    assert McpConfig.model_validate(yaml.safe_load(whole)).stdio is not None
+    assert McpConfig.model_validate(yaml.safe_load(remote)).references() == [
+        "secret://docs-client",
+        "secret://docs-key",
+    ]
+    made = McpConfig.model_validate({"http": URL, **yaml.safe_load(terms)}).terms_of("open_case")
+    assert made.reconcile is not None and made.reconcile.at == "/case"
 
 
 def test_terms_are_the_operators_and_strict_where_nothing_is_said() -> None:

@@ -44,7 +44,7 @@ class Remote(Part):
             given = self.authentication.model_dump(exclude_none=True)
             if "use" in given:
                 raise ValueError("authentication.use names a policy of a document: write the scheme out")
-            for name, value in _leaves(given):
+            for name, value in _leaves(given, leaving_out="endpoints"):
                 if name in {*_CONFIDENTIAL, "use"} and not value.startswith(SCHEME):
                     raise ValueError(f"authentication holds the value of {name}: give a reference, {SCHEME}name")
         return self
@@ -177,13 +177,14 @@ class McpConfig(EgressSettings):
         return sorted({value for _, value in _leaves(self.model_dump(mode="json")) if value.startswith(SCHEME)})
 
 
-def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+def _leaves(value: Any, name: str = "", *, leaving_out: str = "") -> Iterator[tuple[str, str]]:
     """The texts inside, each with the name that it stands under."""
     if isinstance(value, dict):
         for inner_name, inner in value.items():
-            yield from _leaves(inner, inner_name)
+            if inner_name != leaving_out:
+                yield from _leaves(inner, inner_name, leaving_out=leaving_out)
     elif isinstance(value, list | tuple):
         for inner in value:
-            yield from _leaves(inner, name)
+            yield from _leaves(inner, name, leaving_out=leaving_out)
     elif isinstance(value, str):
         yield name, value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -180,4 +181,25 @@ def test_a_plan_is_judged_by_what_stands_in_it(
     tmp_path: Path, arguments: str, unknown: tuple[str, ...], verdict: Verdict
 ) -> None:
     made = authorising(FEW, tmp_path).judge_plan(ACME, Planned("net.request", arguments, unknown))
+    assert made.verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("note", "unknown", "verdict"),
+    [
+        ("hush", (), Verdict.ALLOWED),
+        ("hush", ("/method",), Verdict.ALLOWED),
+        ("x", ("/method",), Verdict.DENIED),
+        ("hush", ("/Note",), Verdict.DEPENDS),
+        ("x", ("/Note", "/method"), Verdict.DEPENDS),
+    ],
+)
+def test_what_is_an_expression_decides_nothing_and_names_are_those_of_the_schema(
+    tmp_path: Path, note: str, unknown: tuple[str, ...], verdict: Verdict
+) -> None:
+    texts = "context.arguments.texts"
+    condition = f'{texts}.hasTag("Note") && {texts}.getTag("Note") == "hush"'
+    text = f'@id("n") permit(principal, action, resource) when {{ {condition} }};'
+    arguments = json.dumps({"method": "m", "Note": note})
+    made = authorising(text, tmp_path).judge_plan(ACME, Planned("net.request", arguments, unknown))
     assert made.verdict is verdict

@@ -112,11 +112,22 @@ def test_the_principal_is_the_person_or_the_procedure_or_the_tenant(principal: P
 
 
 @settings(max_examples=40, deadline=None)
-@given(tenant=st.sampled_from(["globex", "acme-2", "a"]), user=st.text(max_size=8), procedure=st.text(max_size=8))
+@given(
+    tenant=st.sampled_from(["globex", "acme-2", "a"]),
+    user=st.text(max_size=8) | st.just("ada"),
+    procedure=st.text(max_size=8),
+)
 def test_no_name_carries_a_principal_into_another_tenant(tenant: str, user: str, procedure: str) -> None:
     scopes = ['== Tenant::"acme"', 'in Tenant::"acme"', 'in Group::"acme/it"', '== User::"acme/ada"']
     text = "".join(f'@id("p{n}") permit(principal {one}, action, resource);' for n, one in enumerate(scopes))
     assert verdict(text, Principal(tenant, user, procedure)) is DENIED
+
+
+def test_a_group_of_one_name_in_another_tenant_is_another_group() -> None:
+    ada, bob = Principal("globex", user="ada"), Principal("globex", user="bob")
+    ours, theirs = (permit(f'principal in Group::"{tenant}/it", action, resource') for tenant in ("acme", "globex"))
+    assert (verdict(ours, ada), verdict(theirs, ada), verdict(theirs, bob)) == (DENIED, ALLOWED, ALLOWED)
+    assert verdict(theirs, Principal("acme", user="ada")) is DENIED
 
 
 @pytest.mark.parametrize("name", ['ada"', 'x", action, resource);//', "../acme/ada", "a\\", "é‮", "a/b"])

@@ -29,6 +29,7 @@ from factotum.sdk.errors import (
 from factotum.sdk.testing import World, check_tool
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from tests.support.kill_points import House, KillPoint, called, killed_and_called_again
+from tests.support.scripted_http import Answer, scripted_http
 from tests.support.slack import TOKEN, Slack, slack_server
 from tests.support.tool_calls import closed_port, tool_context
 
@@ -198,13 +199,16 @@ async def test_advice_where_there_is_some(place: Place) -> None:
 
 
 async def test_only_slack_is_reached(place: Place) -> None:
-    settings = place.settings(base_url="http://169.254.169.254/api/")
     assert ChatSettings(token="secret://x").base_url == "https://slack.com/api/"
-    with pytest.raises(ToolError) as caught:
-        await asyncio.wait_for(place.use("open_dm", settings.model_copy(update={"timeout": 0.2}), user=ADA), 5)
-    assert not caught.value.effect_possible
+    async with scripted_http(Answer(200, b"{}")) as elsewhere:
+        place.slack.scripted["conversations.open"] = [(307, {"Location": f"{elsewhere.url}/api/conversations.open"})]
+        with pytest.raises(Failed):
+            await place.use("open_dm", user=ADA)
+        assert elsewhere.requests == [], "the token is for Slack alone"
+
+
+async def test_an_answer_is_bounded(place: Place) -> None:
     with pytest.raises(Failed, match="1000 bytes"):
-        place.fill(50)
         await place.use("post_message", place.settings(max_bytes=1000), channel=GENERAL, text="x" * 2000)
 
 

@@ -246,6 +246,13 @@ async def test_a_program_that_ends_within_a_call(bench: McpBench) -> None:
     await bench.output("pid")
 
 
+@pytest.mark.parametrize(("undone", "kind"), [(False, "ambiguous"), (True, "failed")])
+async def test_what_a_tools_failure_says_of_its_effect(bench: McpBench, undone: bool, kind: str) -> None:
+    terms = {"read": {"failed_means_undone": undone}}
+    await bench.add(stdio=program(), tools=["read"], terms=terms)
+    assert (await bench.error("read", path="/no/such/file")).kind == kind
+
+
 async def test_an_answer_is_bounded(bench: McpBench) -> None:
     await bench.add(stdio=program(), max_bytes=100_000, **TAKEN)
     error = await bench.error("flood", size=200_000)

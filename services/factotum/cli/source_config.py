@@ -50,6 +50,7 @@ def openapi(
     *,
     document: str,
     base_url: str,
+    reach: Sequence[str],
     allow: Sequence[str],
     without: Sequence[str],
     auth: Sequence[str],
@@ -64,7 +65,7 @@ def openapi(
     elif not config.get("document"):
         raise BadInput("give --document: a file, or an address")
     made = _with(config, base_url=base_url)
-    made = _extended(made, operations=allow, without=without)
+    made = _extended(made, operations=allow, without=without, allow=reach)
     if not made.get("operations"):
         raise BadInput("say with --allow which operations are taken, e.g. --allow 'issues/*' --allow 'GET /repos/**'")
     credentials = dict(made.get("auth", {})) | {name: _credential(value) for name, value in _pairs(auth, "--auth")}

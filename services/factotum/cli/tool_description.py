@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from factotum.sdk.errors import KINDS
@@ -26,15 +26,15 @@ _ONCE = {
 _WIDTH = 13
 
 
-def lines(tool: Json) -> Iterator[str]:
-    """Of a `Tool` as JSON values; without its schemas."""
+def lines(tool: Json, permissions: Sequence[str]) -> Iterator[str]:
+    """Of a `Tool` as JSON values, and what a policy must grant; without its schemas."""
     yield f"{tool['name']} {tool['version']}: {tool['description']}"
     yield _row("effect", _EFFECTS.get(tool["effect"], "?"))
     if tool["effect"] != "none":
         yield _row("once", _ONCE.get(tool["idempotency"], "?"))
         yield _row("taken back by", _undo(tool["compensation"]))
     yield _row("may take", f"{tool['timeout_seconds']:g} s")
-    yield from _list("needs", [f"permission {name}" for name in tool["permissions"]])
+    yield from _list("needs", [f"permission {name}" for name in permissions])
     yield from _list("secrets", [_secret(need) for need in tool["secrets"]])
     yield from _list("bounds", _bounds(tool))
     if tool["sandbox"]:

@@ -62,6 +62,12 @@ def add_openapi(
     base_url: Annotated[
         str, typer.Option("--base-url", metavar="URL", help="In place of the document's servers.")
     ] = "",
+    reach: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reach", metavar="ORIGIN", help="A server of the document that may be reached; may be repeated."
+        ),
+    ] = None,
     config: ConfigOption = "",
     as_json: JsonOption = False,
     data: DataOption = DEFAULT_DATA,
@@ -74,6 +80,7 @@ def add_openapi(
         source_config.given(config, "--config"),
         document=document,
         base_url=base_url,
+        reach=reach or [],
         allow=allow or [],
         without=without or [],
         auth=auth or [],

@@ -81,17 +81,19 @@ def describe(
     from factotum.api.tools.v1 import tools_pb2 as pb
     from factotum.cli import output, tool_description
     from factotum.cli.connection import REQUEST_SECONDS, Connection, run
+    from factotum.runtime.tool_specs import spec_of
 
     async def ask() -> pb.DescribeToolResponse:
         async with Connection(data, tenant, os.environ).tools() as tools:
             return await tools.DescribeTool(pb.DescribeToolRequest(tenant=tenant, tool=name), timeout=REQUEST_SECONDS)
 
-    tool = output.to_json(run(ask()).tool)
+    answer = run(ask()).tool
+    tool = output.to_json(answer)
     if as_json:
         output.print_json(tool)
         return
     console = output.console()
-    for line in tool_description.lines(tool):
+    for line in tool_description.lines(tool, spec_of(answer).needed_permissions):
         console.print(output.printable(line), markup=False, soft_wrap=True)
     for title in ("input_schema", "output_schema"):
         console.print(f"\n{title.replace('_', ' ')}:")

@@ -108,7 +108,7 @@ class Prober:
             await self._sources.answers(tenant, system)
         except (SourceInvalid, SourceUnavailable, StoreUnavailable, UnknownSource) as error:
             return Check("source", False, str(error))
-        return Check("source", True, "answers")
+        return Check("source", True, "can be read")
 
     async def _called(self, tenant: str, spec: ToolSpec, example: Example, user: str) -> Check:
         name = f'example "{example.title}"'

@@ -142,6 +142,12 @@ def test_describe_tells_all_of_the_contract(runner: CliRunner, parts: Stubs) -> 
         '"owner"',
     ):
         assert words in shown, words
+    plain = pb.Tool(
+        name="a.b", version="1.0.0", effect=pb.EFFECT_NONE, idempotency=pb.IDEMPOTENCY_NATIVE, timeout_seconds=1
+    )
+    parts.tools.answers["DescribeTool"] = pb.DescribeToolResponse(tool=plain)
+    shown = runner.invoke(app, ["tools", "describe", "a.b"]).stdout
+    assert "reads: it may be called again" in shown and "permission a.read" in shown and "once" not in shown
 
 
 def test_test_shows_each_check_and_fails_with_one(runner: CliRunner, parts: Stubs) -> None:

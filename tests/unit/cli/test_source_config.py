@@ -14,6 +14,7 @@ from factotum.tool_executor.sources.kinds import KINDS
 OPENAPI: dict[str, Any] = {
     "document": "",
     "base_url": "",
+    "reach": [],
     "allow": [],
     "without": [],
     "auth": [],
@@ -41,6 +42,7 @@ def test_openapi(tmp_path: Path) -> None:
         "auth": ["basicAuth=ada:secret://word", "token=secret://github-token"],
         "bearer": "secret://other",
         "base_url": "https://api.example",
+        "reach": ["https://uploads.example"],
     }
     config, document = source_config.openapi({"operations": ["tag:repos"], "lenient": True}, **options)
     assert document == b"{}"
@@ -49,6 +51,7 @@ def test_openapi(tmp_path: Path) -> None:
         "without": ["issues/lock"],
         "lenient": True,
         "base_url": "https://api.example",
+        "allow": ["https://uploads.example"],
         "auth": {
             "basicAuth": {"username": "ada", "password": "secret://word"},
             "token": {"token": "secret://github-token"},

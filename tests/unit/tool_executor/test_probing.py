@@ -140,7 +140,7 @@ async def test_a_source_is_asked_and_keeps_what_it_had(tmp_path: Path) -> None:
         executor = executor_of(catalog, ledger, secrets=tmp_path)
         it = prober_of(catalog, sources, executor, secrets=tmp_path)
         await sources.add(Definition("acme", "list", "listed", "{}"))
-        assert by_name(await it.probe("acme", "list.one"))["source"] == Check("source", True, "answers")
+        assert by_name(await it.probe("acme", "list.one"))["source"] == Check("source", True, "can be read")
         kind.words = None
         assert by_name(await it.probe("acme", "list.one"))["source"] == Check("source", False, "the list is away")
         assert [tool.spec.name for tool in catalog.tools("acme")] == ["list.one", "list.two"]

@@ -119,7 +119,7 @@ def _in_part(tool: AnyTool, planned: Planned) -> Given:
         if any(f"{one}/".startswith(f"{pointer}/") for one in unknown):
             continue
         try:
-            kind: Any = Annotated[field.annotation, field]
+            kind: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
             adapter: TypeAdapter[Any] = TypeAdapter(kind)
             value = adapter.validate_json(json.dumps(arguments[key]))
             known[key] = adapter.dump_python(value, mode="json", by_alias=True)

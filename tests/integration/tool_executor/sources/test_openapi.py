@@ -39,7 +39,11 @@ from tests.support.tool_calls import closed_port
 SECRETS = {"token": TOKEN, "api-key": API_KEY, "client": CLIENT[1], "printer": "the-printer"}
 BY_KEY = {"key_header": "Idempotency-Key"}
 BY_TAG = {
-    "reconcile": {"operation": "parcels/list", "arguments": {"per_page": 100}, "match": {"tags": "{$key}"}},
+    "reconcile": {
+        "operation": "parcels/list",
+        "arguments": {"per_page": 100, "color": "{$since}"},
+        "match": {"tags": "{$key}"},
+    },
     "mark": {"body.tags": ["{$key}"]},
 }
 
@@ -359,6 +363,8 @@ async def test_a_read_that_lags_behind_is_asked_until_it_had_its_time(
         answer = await bench.call("parcels_create", key="one", body={"label": "x"})
         assert answer.error is None and len(api.parcels) == 1
         assert len(api.seen) == 5
+        since = datetime.fromisoformat(api.seen[1].query_params["color"])
+        assert timedelta(seconds=4) < datetime.now(UTC) - since < timedelta(seconds=30)
         api.answers += [JSONResponse({}, 502), *[JSONResponse([])] * 100]
         begun = asyncio.get_running_loop().time()
         await bench.call("parcels_create", key="two", body={"label": "y"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import yaml
 
 from factotum.connectors.protocols import openapi_document
 from factotum.connectors.protocols.openapi_document import Described, followed
@@ -24,6 +26,7 @@ from tests.support.openapi_source import SURROUNDINGS, OpenapiBench, offered, op
 from tests.support.prism import cut, github, prism
 from tests.support.tool_calls import closed_port
 
+PAGE = Path(__file__).parents[4] / "docs/openapi.md"
 REPO = {"owner": "octocat", "repo": "Hello-World"}
 CALLS: list[tuple[str, dict[str, Any], int]] = [
     ("git/get-ref", {**REPO, "ref": "heads/main"}, 200),
@@ -63,18 +66,33 @@ def test_the_whole_is_imported_in_seconds(capsys: pytest.CaptureFixture[str]) ->
     config = OpenapiConfig(
         operations=["**"], base_url="https://api.github.com", allow=["https://uploads.github.com"], redirects=True
     )
-    before, begun = resident_megabytes(), time.perf_counter()
+    # Of this process alone: what else runs on the machine is no fault of the reader's.
+    before, begun = resident_megabytes(), time.process_time()
     offer = source.offer("github", config, asyncio.run(source.read(config, text, SURROUNDINGS)))
-    seconds, tools = time.perf_counter() - begun, specs(offer)
+    seconds, tools = time.process_time() - begun, specs(offer)
     with capsys.disabled():
         grown = resident_megabytes() - before
-        print(f"\n{len(tools)} operations of GitHub's {len(text) / 1e6:.1f} MB in {seconds:.1f} s, {grown:.0f} MB more")
-    assert len(tools) > 1000 and seconds < 20
+        print(
+            f"\n{len(tools)} operations of GitHub's {len(text) / 1e6:.1f} MB in {seconds:.1f} s of CPU, {grown:.0f} MB more"
+        )
+    assert len(tools) > 1000 and seconds < 15
     create, delete = tools["issues_create"], tools["repos_delete"]
     assert (create.effect, create.idempotency) == (Effect.CREATE, Idempotency.NONE)
     assert (delete.effect, delete.idempotency) == (Effect.DELETE, Idempotency.NATIVE)
     assert tools["issues_get"].effect is Effect.NONE and "title" in str(create.input_schema)
     assert create.output_schema["$defs"]["issue"] is tools["issues_get"].output_schema["$defs"]["issue"]
+
+
+def test_the_example_of_the_documentation(document: dict[str, Any]) -> None:
+    """Its configuration makes of GitHub's description what the text says."""
+    (text,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    tools = specs(offered(document, "github", **yaml.safe_load(text)))
+    assert {name.partition("_")[0] for name in tools} == {"issues", "pulls", "gists"}
+    assert not [name for name in tools if name.startswith("issues_remove")]
+    create, listed = tools["issues_create"], tools["issues_list_for_repo"]
+    assert (create.effect, create.idempotency) == (Effect.CREATE, Idempotency.RECONCILE)
+    assert tools["issues_create_label"].effect is Effect.UPDATE
+    assert "complete" in listed.output_schema["required"] and "per_page" in listed.input_schema["properties"]
 
 
 @pytest.mark.parametrize(("operation", "arguments", "status"), CALLS, ids=[name for name, _, _ in CALLS])
@@ -125,14 +143,14 @@ async def test_what_it_refuses_is_typed(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 async def test_every_third_operation_is_called(
     document: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     operations = list(openapi_document.described(document, address="github"))
     called = names(operations)
     outcomes: Counter[str] = Counter()
-    async with prism(document, tmp_path, seconds=120) as url:
+    async with prism(document, tmp_path, seconds=300) as url:
         offer = offered(document, "github", base_url=url, allow=["https://uploads.github.com"])
         async with openapi_bench(offer, tmp_path) as bench:
             for one in operations[::3]:

@@ -24,10 +24,11 @@ class Part(BaseModel):
 class Lookup(Part):
     """Asking whether an effect happened, by a read of the same API.
 
-    Texts may hold `{$key}`, the key of the effect, and `{owner}` or `{body.title}`, places of the call's arguments;
-    one that is nothing but a place is its value. Of what the read answers at `items`, a list or one object, that is
-    the effect which has at each place of `match` this text, or a list with it, and at each of `contains` a text with
-    this inside. It is then the output's body.
+    Texts may hold `{$key}`, the key of the effect, `{$since}`, when it was first begun, and `{owner}` or
+    `{body.title}`, places of the call's arguments; one that is nothing but a place is its value.
+
+    Of what the read answers at `items`, a list or one object, that is the effect which has at each place of `match`
+    this value, or a list with it, and at each of `contains` a text with this inside. It is then the output's body.
     """
 
     operation: str = Field(description="operationId or `GET /path`.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,12 +14,10 @@ from factotum.connectors.protocols.openapi_places import at
 from factotum.sdk.errors import Ambiguous, NotFound
 from factotum.tool_executor.schema_model import SchemaModel
 from factotum.tool_executor.sources.openapi.config import Lookup
-from factotum.tool_executor.sources.openapi.templates import effect_key, filled
+from factotum.tool_executor.sources.openapi.templates import CLOCK_SKEW, filled, known
 from factotum.tool_executor.sources.openapi.tools import Context, Operation, OperationTool
 from factotum.tool_executor.wrappers.validated import faults
 
-# How far the system's clock may be behind ours.
-CLOCK_SKEW = timedelta(seconds=5)
 # Between two questions of a system whose reads lag behind.
 INTERVAL_SECONDS = 5.0
 
@@ -60,7 +58,7 @@ class Asking:
     async def _answer(self, arguments: dict[str, Any], context: Context) -> Answered | None:
         """None for what is not found."""
         interface = self._read.caller.interface
-        wanted = filled(self._lookup.arguments, arguments, effect_key(context))
+        wanted = filled(self._lookup.arguments, arguments, known(context))
         wanted = {name: value for name, value in wanted.items() if value is not None}
         if wrong := interface.arguments.faults(wanted):
             raise Ambiguous(
@@ -80,13 +78,13 @@ class Asking:
         return items if isinstance(items, list) else [items]
 
     def _is_it(self, item: Any, arguments: dict[str, Any], context: Context) -> bool:
-        key = effect_key(context)
+        given = known(context)
         for place, template in self._lookup.match.items():
-            value, wanted = at(item, place), filled(template, arguments, key)
+            value, wanted = at(item, place), filled(template, arguments, given)
             if not (value == wanted or (isinstance(value, list) and wanted in value)):
                 return False
         for place, template in self._lookup.contains.items():
-            text, wanted = at(item, place), filled(template, arguments, key)
+            text, wanted = at(item, place), filled(template, arguments, given)
             if not (isinstance(text, str) and isinstance(wanted, str) and wanted and wanted in text):
                 return False
         return not self._lookup.created or self._made_since(item, context)

@@ -19,7 +19,7 @@ from factotum.sdk.spec import Effect, Idempotency, ToolSpec
 from factotum.sdk.tool import Function, Tool
 from factotum.tool_executor.schema_model import SchemaModel, schema_model
 from factotum.tool_executor.sources.openapi.config import ApiSettings, Terms
-from factotum.tool_executor.sources.openapi.templates import effect_key, marked
+from factotum.tool_executor.sources.openapi.templates import effect_key, known, marked
 from factotum.tool_executor.sources.source import SourceInvalid
 from factotum.tool_executor.wrappers.validated import faults
 
@@ -97,7 +97,7 @@ class Operation:
         if not marks:
             return arguments
         assert self.tool is not None
-        made = marked(arguments, marks, effect_key(context))
+        made = marked(arguments, marks, known(context))
         shape = self.caller.interface.arguments
         if wrong := shape.faults(made):
             raise InvalidArgument(f"with the mark of the effect, the arguments are wrong: {'; '.join(wrong)}")

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,6 @@ from factotum.connectors.directory import tools
 from factotum.connectors.directory.results import refusal
 from factotum.connectors.directory.settings import DirectorySettings
 from factotum.connectors.directory.tools import CLOCK_SKEW, connector
-from factotum.connectors.directory.wire import Directory
-from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import (
     Ambiguous,
     Cancelled,
@@ -35,70 +32,31 @@ from factotum.sdk.errors import (
     Unavailable,
 )
 from factotum.sdk.testing import World, check_tool
+from tests.support.directory import (
+    GROUPS,
+    LEFT,
+    NEW_PASSWORD,
+    PEOPLE,
+    STAFF,
+    asked,
+    call,
+    context_of,
+    made,
+    members,
+    numbers,
+    person,
+    raw,
+    settings_of,
+)
 from tests.support.kill_points import House, KillPoint, killed_and_called_again
-from tests.support.slapd import ADMIN, BASE, PASSWORD, READER, Slapd, slapd
-from tests.support.tool_calls import closed_port, tool_context
-
-PEOPLE, GROUPS, LEFT = f"ou=people,{BASE}", f"ou=groups,{BASE}", f"ou=left,{BASE}"
-STAFF = f"cn=staff,{GROUPS}"
-NEW_PASSWORD = "correct horse, bättery"
-_numbers = count(1)
+from tests.support.slapd import BASE, PASSWORD, READER, Slapd, slapd
+from tests.support.tool_calls import closed_port
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Slapd]:
     with slapd() as running:
         yield running
-
-
-def settings_of(server: Slapd, **more: Any) -> DirectorySettings:
-    given = {"url": server.url, "base": BASE, "start_tls": False, "bind_dn": ADMIN, "password": "secret://bind"}
-    return DirectorySettings.model_validate(given | more)
-
-
-def context_of(server: Slapd, *, started_at: datetime | None = None, **more: Any) -> ToolContext[DirectorySettings]:
-    return tool_context(
-        settings_of(server, **more),
-        key=f"key-{next(_numbers)}",
-        started_at=started_at or datetime.now(UTC),
-        bind=PASSWORD,
-        new=NEW_PASSWORD,
-    )
-
-
-async def call(server: Slapd, name: str, arguments: Mapping[str, Any], **more: Any) -> Any:
-    tool = connector.tools[f"directory.{name}"]
-    return await tool.function(tool.arguments.model_validate(arguments), context_of(server, **more))
-
-
-async def asked(server: Slapd, name: str, arguments: Mapping[str, Any], **more: Any) -> Any:
-    tool = connector.tools[f"directory.{name}"]
-    assert tool.reconciler is not None
-    return await tool.reconciler(tool.arguments.model_validate(arguments), context_of(server, **more))
-
-
-def person(**more: Any) -> dict[str, Any]:
-    name = f"ada{next(_numbers)}"
-    attributes = {"cn": ["Ada Lovelace"], "sn": ["Lovelace"], "mail": [f"{name}@acme.example"]}
-    given = {"under": PEOPLE, "name": {"uid": name}, "object_classes": ["inetOrgPerson"], "attributes": attributes}
-    return given | more
-
-
-async def made(server: Slapd, **more: Any) -> Any:
-    return await call(server, "create_entry", person(**more))
-
-
-def raw(server: Slapd, base: str, *attributes: str) -> list[tuple[str, dict[str, list[bytes]]]]:
-    """What an administrator sees."""
-    with Directory(settings_of(server)).bound(ADMIN, PASSWORD) as directory:
-        try:
-            return directory.search(base, "(objectClass=*)", scope="entry", attributes=attributes or ("*",), limit=1)[0]
-        except NotFound:
-            return []
-
-
-def members(server: Slapd) -> list[str]:
-    return [value.decode() for value in raw(server, STAFF)[0][1]["member"]]
 
 
 # What they do
@@ -114,7 +72,7 @@ async def test_a_person_is_made_found_changed_moved_and_deleted(server: Slapd) -
         await call(server, "modify_entry", {"dn": ada.dn, "replace": replaced})
     (found,) = (await call(server, "find", {"under": ada.dn, "scope": "entry"})).entries
     assert found.attributes["telephoneNumber"] == ["+44 20 1"]
-    moving = {"dn": ada.dn, "uuid": ada.uuid, "under": LEFT, "name": {"uid": f"left{next(_numbers)}"}}
+    moving = {"dn": ada.dn, "uuid": ada.uuid, "under": LEFT, "name": {"uid": f"left{next(numbers)}"}}
     for _ in range(2):
         moved = await call(server, "move", moving)
     assert raw(server, ada.dn) == []
@@ -170,7 +128,7 @@ async def test_a_password_is_set_from_a_secret_and_never_told(server: Slapd) -> 
 
 
 async def test_conditions(server: Slapd) -> None:
-    mark = f"mark{next(_numbers)}"
+    mark = f"mark{next(numbers)}"
     for number in range(3):
         more = {"employeeNumber": [str(number)]} if number else {}
         await made(server, attributes={"cn": [f"{mark} {number}"], "sn": ["x"], **more})
@@ -215,7 +173,7 @@ async def test_more_entries_than_a_page_has(server: Slapd, monkeypatch: pytest.M
 @example("a+uid=b")
 @example("\\")
 def test_a_value_is_nothing_but_a_value(server: Slapd, text: str) -> None:
-    number = next(_numbers)
+    number = next(numbers)
     value = f"{text}x{number}"
 
     async def run() -> None:

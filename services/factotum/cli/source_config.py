@@ -126,9 +126,12 @@ def grpc(
     metadata: Sequence[str],
     bearer: str,
     ca_file: str,
-) -> Json:
-    """Raises `BadInput`."""
-    made = _with(config, address=address, ca_file=str(Path(ca_file).resolve()) if ca_file else "")
+    descriptors: str,
+) -> tuple[Json, bytes]:
+    """The configuration, and the descriptors if they are given. Raises `BadInput`."""
+    certificates = read(Path(ca_file), "--ca-file").decode("utf-8", "replace") if ca_file else ""
+    made = _with(config, address=address, certificates=certificates)
+    document = read(Path(descriptors), "--descriptors") if descriptors else b""
     if not made.get("address"):
         raise BadInput("give --address: grpcs://host:port, or grpc://host:port without TLS")
     methods: dict[str, Json] = {name: {} for name in allow} | {name: {"effect": "none"} for name in reads}
@@ -138,7 +141,7 @@ def grpc(
     sent = dict(_pairs(metadata, "--metadata"))
     if bearer:
         made["bearer"] = _reference(bearer, "--bearer")
-    return _with(made, metadata={**made.get("metadata", {}), **sent})
+    return _with(made, metadata={**made.get("metadata", {}), **sent}), document
 
 
 def _with(config: Json, **values: Any) -> Json:

@@ -43,7 +43,7 @@ def lines(tool: Json, permissions: Sequence[str]) -> Iterator[str]:
     yield _row("from", tool["source"] or "?")
     for example in tool["examples"]:
         yield f'\nexample "{example["title"]}":'
-        yield f"  factotum tools call {tool['name']} --args '{_text(example['arguments'])}'"
+        yield f"  factotum tools call {tool['name']} '{_text(example['arguments'])}'"
         if example["output"] is not None:
             yield f"  {_text(example['output'])}"
 

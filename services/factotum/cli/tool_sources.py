@@ -155,7 +155,13 @@ def add_grpc(
     ] = None,
     bearer: BearerOption = "",
     ca_file: Annotated[
-        str, typer.Option("--ca-file", metavar="FILE", help="PEM certificates that the executor trusts for it.")
+        str, typer.Option("--ca-file", metavar="FILE", help="PEM certificates to trust in place of the public ones.")
+    ] = "",
+    descriptors: Annotated[
+        str,
+        typer.Option(
+            "--descriptors", metavar="FILE", help="What protoc --descriptor_set_out wrote, without reflection."
+        ),
     ] = "",
     config: ConfigOption = "",
     as_json: JsonOption = False,
@@ -165,7 +171,7 @@ def add_grpc(
     """Methods of a gRPC service that has server reflection. JSON: AddSourceResponse."""
     from factotum.cli import source_config
 
-    made = source_config.grpc(
+    made, document = source_config.grpc(
         source_config.given(config, "--config"),
         address=address,
         allow=allow or [],
@@ -173,8 +179,9 @@ def add_grpc(
         metadata=metadata or [],
         bearer=bearer,
         ca_file=ca_file,
+        descriptors=descriptors,
     )
-    _add("grpc", name, made, b"", as_json=as_json, data=data, tenant=tenant)
+    _add("grpc", name, made, document, as_json=as_json, data=data, tenant=tenant)
 
 
 @adding.command("command")

@@ -138,10 +138,10 @@ def test(
 @app.command()
 def call(
     name: NameArgument,
-    arguments: Annotated[
-        str,
-        typer.Option("--args", metavar="JSON|@FILE", help="A JSON object, or @ and a file with one."),
-    ] = "{}",
+    given: Annotated[
+        str, typer.Argument(metavar="[JSON|@FILE]", help="The arguments: a JSON object, or @ and a file with one.")
+    ] = "",
+    arguments: Annotated[str, typer.Option("--args", metavar="JSON|@FILE", help="The same as an option.")] = "",
     key: Annotated[
         str, typer.Option("--key", help="Idempotency key: one key, one effect. Without it a new one is made.")
     ] = "",
@@ -160,10 +160,12 @@ def call(
     from factotum.cli import output
     from factotum.cli.connection import Connection, run
 
+    if given and arguments:
+        raise BadInput("give the arguments once")
     request = pb.ExecuteRequest(
         tenant=tenant,
         tool=name,
-        arguments_json=read_arguments(arguments),
+        arguments_json=read_arguments(arguments or given or "{}"),
         idempotency_key=key or f"cli:{uuid.uuid4()}",
         origin=pb.Origin(user=user) if user else None,
     )
@@ -184,20 +186,20 @@ def call(
 
 
 def read_arguments(given: str) -> str:
-    """The JSON text of `--args`, as it was written. Raises `BadInput`."""
+    """The JSON text of the arguments, as it was written. Raises `BadInput`."""
     import json
 
     if given.startswith("@"):
         try:
             given = Path(given[1:]).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"--args: {given[1:]} cannot be read: {error}") from error
+            raise BadInput(f"{given[1:]} cannot be read: {error}") from error
     try:
         found = json.loads(given)
     except ValueError as error:
-        raise BadInput(f"--args is not JSON: {error}") from error
+        raise BadInput(f"the arguments are not JSON: {error}") from error
     if not isinstance(found, dict):
-        raise BadInput("--args must be a JSON object")
+        raise BadInput("the arguments must be a JSON object")
     return given
 
 

@@ -137,7 +137,7 @@ def test_describe_tells_all_of_the_contract(runner: CliRunner, parts: Stubs) -> 
         "rate_limited: a retry may help",
         "not_found: a retry does not help",
         'example "a bug"',
-        'factotum tools call github.issues_create --args \'{"owner": "acme"}\'',
+        'factotum tools call github.issues_create \'{"owner": "acme"}\'',
         '{"number": 7}',
         '"owner"',
     ):
@@ -164,6 +164,8 @@ def test_test_shows_each_check_and_fails_with_one(runner: CliRunner, parts: Stub
 
 def test_a_call_can_act_for_a_person(runner: CliRunner, parts: Stubs) -> None:
     parts.tools.answers["Execute"] = pb.ExecuteResponse(observation=pb.Observation(output_json="{}"))
-    runner.invoke(app, ["tools", "call", "github.issues_create", "--user", "ada"])
+    runner.invoke(app, ["tools", "call", "github.issues_create", '{ "a": 1}', "--user", "ada"])
     (sent,) = parts.tools.requests
-    assert isinstance(sent, pb.ExecuteRequest) and sent.origin.user == "ada"
+    assert isinstance(sent, pb.ExecuteRequest) and sent.origin.user == "ada" and sent.arguments_json == '{ "a": 1}'
+    twice = runner.invoke(app, ["tools", "call", "github.issues_create", "{}", "--args", "{}"])
+    assert twice.exit_code == 2 and "once" in twice.stderr

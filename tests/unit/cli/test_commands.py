@@ -62,7 +62,7 @@ def test_no_stack_is_said_with_the_way_to_start_one(runner: CliRunner, arguments
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["tools", "call", "hr.get_employee", "--args", "{"], "--args is not JSON"),
+        (["tools", "call", "hr.get_employee", "--args", "{"], "are not JSON"),
         (["tools", "call", "hr.get_employee", "--args", "[]"], "must be a JSON object"),
         (["tools", "call", "hr.get_employee", "--args", "@/nowhere"], "cannot be read"),
         (["effects", "resolve", "key"], "--happened or --did-not"),

@@ -29,7 +29,15 @@ MCP: dict[str, Any] = {
     "reads": [],
     "bearer": "",
 }
-GRPC: dict[str, Any] = {"address": "", "allow": [], "reads": [], "metadata": [], "bearer": "", "ca_file": ""}
+GRPC: dict[str, Any] = {
+    "address": "",
+    "allow": [],
+    "reads": [],
+    "metadata": [],
+    "bearer": "",
+    "ca_file": "",
+    "descriptors": "",
+}
 
 
 def test_openapi(tmp_path: Path) -> None:
@@ -78,13 +86,19 @@ def test_mcp() -> None:
     }
 
 
-def test_grpc() -> None:
-    config = source_config.grpc(
+def test_grpc(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("PEM")
+    (tmp_path / "library.pb").write_bytes(b"set")
+    config, document = source_config.grpc(
         {"methods": {"a.B/C": {"effect": "create"}}},
-        **GRPC | {"address": "grpc://h:1", "allow": ["a.B/D"], "reads": ["a.B/F*"], "metadata": ["x-team=it"]},
+        **GRPC
+        | {"address": "grpc://h:1", "allow": ["a.B/D"], "reads": ["a.B/F*"], "metadata": ["x-team=it"]}
+        | {"ca_file": str(tmp_path / "ca.pem"), "descriptors": str(tmp_path / "library.pb")},
     )
+    assert document == b"set"
     assert config == {
         "address": "grpc://h:1",
+        "certificates": "PEM",
         "methods": {"a.B/C": {"effect": "create"}, "a.B/D": {}, "a.B/F*": {"effect": "none"}},
         "metadata": {"x-team": "it"},
     }
@@ -96,7 +110,7 @@ def test_what_is_made_is_what_the_kinds_take() -> None:
         "mcp": source_config.mcp({}, **MCP | {"url": "https://a.example", "allow": ["*"], "bearer": "secret://t"}),
         "grpc": source_config.grpc(
             {}, **GRPC | {"address": "grpc://h:1", "reads": ["*"], "metadata": ["a=b"], "bearer": "secret://t"}
-        ),
+        )[0],
     }
     for kind, config in made.items():
         if kind in KINDS:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from factotum.sdk.spec import Effect, ToolSpec
 
@@ -20,8 +19,7 @@ READ = "read"
 WRITE = "write"
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(NamedTuple):
     """Who a call is for.
 
     Attributes:
@@ -50,8 +48,7 @@ class Principal:
         return f"tenant {self.tenant}"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A tool, and what a call of it does."""
 
     name: str

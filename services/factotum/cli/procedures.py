@@ -113,25 +113,32 @@ def lint(
     rehearsed: Annotated[
         bool, typer.Option("--simulate", help="Also run each in memory, and report what fails whatever tools answer.")
     ] = False,
+    user: Annotated[
+        str, typer.Option("--for", metavar="USER", help="A person that runs act for: what policy denies is a fault.")
+    ] = "",
     as_json: JsonOption = False,
     data: DataOption = DEFAULT_DATA,
     tenant: TenantOption = DEFAULT_TENANT,
 ) -> None:
     """Check documents as the planner does before it runs one. Exit status 1 if there are faults.
 
-    Calls are checked against the tools of the running stack, or else against the installed ones.
+    Calls are checked against the tools of the running stack, or else against the installed ones. A running stack is
+    also asked what policy denies: to the person of --for or, of a document that events or the clock start, to itself.
 
     JSON: `{catalog: "stack"|"installed", files: [{file, faults: [{pointer, line, column, message, advice}]}]}`.
     """
     from dataclasses import asdict
 
-    from factotum.cli import catalog, output
+    from factotum.cli import catalog, output, permission
     from factotum.cli.connection import Connection
     from factotum.cli.documents import text_of
 
     texts = {path: text_of(path) for path in files}
     origin, tools = catalog.available(Connection(data, tenant, os.environ))
     faults = {path: faults_of(text, tools, rehearsed=rehearsed) for path, text in texts.items()}
+    if origin == "stack":
+        connection = Connection(data, tenant, os.environ)
+        faults |= {path: permission.denied(connection, texts[path], user) for path in texts if not faults[path]}
     if as_json:
         found: list[dict[str, Any]] = [
             {"file": str(path), "faults": [asdict(fault) for fault in of_file]} for path, of_file in faults.items()

@@ -9,7 +9,7 @@ import grpc
 
 from factotum.api.tools.v1 import tools_pb2, tools_pb2_grpc
 from factotum.planner.errors import CatalogUnavailable
-from factotum.planner.preparation import Preparation, Prepared
+from factotum.planner.preparation import Asked, Preparation, Prepared
 from factotum.procedures.fault import Fault, FaultyDocument
 from factotum.procedures.parse import Source
 
@@ -52,12 +52,12 @@ class Permitted:
         if passed is prepared and self._monotonic() - at < FRESH_SECONDS:
             return
         try:
-            answer = await self._stub.AuthorizePlan(_request(tenant, user, prepared), timeout=TIMEOUT_SECONDS)
+            answer = await self._stub.AuthorizePlan(question(tenant, user, prepared.calls), timeout=TIMEOUT_SECONDS)
         except grpc.aio.AioRpcError as error:
             if passed is prepared:
                 return
             raise CatalogUnavailable(f"tool-executor: {error.code().name} {error.details()}") from error
-        if faults := _faults(prepared, answer.calls):
+        if faults := denials(prepared.source, prepared.calls, answer.calls):
             self._passed.pop(key, None)
             raise FaultyDocument(faults)
         if len(self._passed) >= MOST_KEPT:
@@ -65,7 +65,8 @@ class Permitted:
         self._passed[key] = prepared, self._monotonic()
 
 
-def _request(tenant: str, user: str, prepared: Prepared) -> tools_pb2.AuthorizePlanRequest:
+def question(tenant: str, user: str, calls: Sequence[Asked]) -> tools_pb2.AuthorizePlanRequest:
+    """What is asked of the calls of a run that acts for `user`; empty: for nobody."""
     return tools_pb2.AuthorizePlanRequest(
         tenant=tenant,
         user=user,
@@ -76,14 +77,15 @@ def _request(tenant: str, user: str, prepared: Prepared) -> tools_pb2.AuthorizeP
                 unknown=asked.call.unknown,
                 procedure=asked.procedure,
             )
-            for asked in prepared.calls
+            for asked in calls
         ],
     )
 
 
-def _faults(prepared: Prepared, answers: Sequence[tools_pb2.AuthorizeResponse]) -> list[Fault]:
+def denials(source: Source, calls: Sequence[Asked], answers: Sequence[tools_pb2.AuthorizeResponse]) -> list[Fault]:
+    """The calls that are denied whatever they will be given, each at its place in the document."""
     return [
-        prepared.source.locate(Fault(asked.pointer, f"{asked.prefix}{answer.explanation}"))
-        for asked, answer in zip(prepared.calls, answers, strict=True)
+        source.locate(Fault(asked.pointer, f"{asked.prefix}{answer.explanation}"))
+        for asked, answer in zip(calls, answers, strict=True)
         if answer.verdict == tools_pb2.VERDICT_DENIED
     ]

@@ -165,11 +165,15 @@ def prepared(resolved: Resolved, catalog: Catalog) -> Prepared:
     )
 
 
+def own_calls(source: Source) -> list[Asked]:
+    """Those of the document itself."""
+    document = source.document
+    return [Asked(call.pointer, "", document.full_name, call) for call in planned_calls(document)]
+
+
 def _calls(resolved: Resolved) -> Iterator[Asked]:
     """Not those of functions that lie elsewhere, which any of the procedures may call: policy is asked at the call."""
-    document = resolved.source.document
-    for call in planned_calls(document):
-        yield Asked(call.pointer, "", document.full_name, call)
+    yield from own_calls(resolved.source)
     for origin, needed in resolved.procedures:
         name = needed.document.full_name
         for call in planned_calls(needed.document):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -41,3 +42,38 @@ def test_a_run_is_started_for_a_person(runner: CliRunner, parts: Stubs) -> None:
     assert runner.invoke(app, ["run", "hr/x", "--for", "ada"]).exit_code == 0
     sent = parts.planner.requests[0]
     assert isinstance(sent, planner_pb2.StartRunRequest) and sent.user == "ada"
+
+
+LINTED = "document: {dsl: '1.0.3', namespace: t, name: p, version: '1.0.0'}\n%sdo:\n  - tell: {call: mail.send}\n"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "options", "asked_for"),
+    [("", [], None), ("", ["--for", "ada"], "ada"), ("schedule: {every: {hours: 1}}\n", [], "")],
+)
+def test_lint_tells_what_policy_denies_to_whom_a_run_would_act_for(
+    runner: CliRunner, parts: Stubs, tmp_path: Path, schedule: str, options: list[str], asked_for: str | None
+) -> None:
+    tool = pb.Tool(
+        name="mail.send",
+        version="1.0.0",
+        effect=pb.EFFECT_SEND,
+        idempotency=pb.IDEMPOTENCY_NATIVE,
+        input_schema_json="{}",
+        output_schema_json="{}",
+        timeout_seconds=5,
+    )
+    parts.tools.answers["ListTools"] = pb.ListToolsResponse(tools=[tool])
+    denial = pb.AuthorizeResponse(verdict=pb.VERDICT_DENIED, explanation="nobody may")
+    parts.tools.answers["AuthorizePlan"] = pb.AuthorizePlanResponse(calls=[denial])
+    document = tmp_path / "p.yaml"
+    document.write_text(LINTED % schedule)
+    result = runner.invoke(app, ["procedures", "lint", *options, str(document)])
+    asked = [sent for sent in parts.tools.requests if isinstance(sent, pb.AuthorizePlanRequest)]
+    if asked_for is None:
+        assert (result.exit_code, asked) == (0, [])
+        return
+    (sent,) = asked
+    assert (sent.user, sent.calls[0].tool, sent.calls[0].procedure) == (asked_for, "mail.send", "t/p")
+    assert result.exit_code == 1
+    assert ": /do/0/tell: nobody may" in result.stdout

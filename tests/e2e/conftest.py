@@ -10,11 +10,15 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.house import House
+from tests.support import planted
 from tests.support.machine import needs
 from tests.support.stack import Stack
 from tests.support.tampered.levers import VARIABLE
 
-CONNECTORS = [f"tests.support.tampered.{name}" for name in ("hr", "identity", "mail", "calendar")]
+CONNECTORS = [
+    *(f"tests.support.tampered.{name}" for name in ("hr", "identity", "mail", "calendar", "planted")),
+    "factotum.connectors.protocols.http",
+]
 ROOT = Path(__file__).parents[2]
 
 
@@ -29,8 +33,10 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     environment = {
         VARIABLE: str(levers),
         "FACTOTUM_CONNECTORS": json.dumps(CONNECTORS),
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": f"{ROOT / 'services'}:{ROOT}",
     }
+    planted.plant(stack.directory / "secrets" / "acme")
+    (stack.directory / "connectors.yaml").write_text(json.dumps({"tenants": {"acme": {"planted": {}}}}))
     stack.up(kafka=kafka, env=environment)
     try:
         yield House(stack, levers)

@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus
 OF_SETTINGS = 'plant-settings-8Qv"2x/Kd+7&'
 OF_TOOL = "plant-tool-Zt5'4m<Rw>9"
 OF_PERSON = "plant-person-Jh3 6c=Yb?1é"
-OF_DOCUMENT = "plant-document-Lp8%0s~Ng:5"
+OF_DOCUMENT = "plant-document-Lp8@0s~Ng:5"
 IN_OBJECT = "plant-object-Xe2@7u#Fa;4"
 
 SECRETS: dict[str, str] = {

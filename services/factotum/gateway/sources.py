@@ -107,6 +107,9 @@ class Sources:
         # Digests have one length, so that comparing them says nothing about the tokens' lengths.
         self._tokens = [(sender, _digest(token.encode())) for sender, token in tokens]
 
+    def __bool__(self) -> bool:
+        return bool(self._sources or self._tokens)
+
     def become(self, other: Sources) -> None:
         """From now on these are the senders of the other."""
         self._sources, self._tokens = other._sources, other._tokens
@@ -167,11 +170,12 @@ async def keep(
     sources: Sources, path: Path, secrets: SecretStore, tolerance_seconds: int, *, every_seconds: float
 ) -> None:
     """Takes up, until it is cancelled, what was changed in the file or among the secrets; where that is not to be
-    used or not to be had, what was known before stays."""
+    used or not to be had, or names nobody any more, what was known before stays."""
     while True:
         await asyncio.sleep(every_seconds)
         try:
-            sources.become(await load(path, secrets, tolerance_seconds))
+            if found := await load(path, secrets, tolerance_seconds):
+                sources.become(found)
         except (SourcesInvalid, SecretsUnavailable) as error:
             log.warning("the sources stay as they were", reason=str(error))
 

@@ -1,3 +1,5 @@
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,44 @@ async def test_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> No
 async def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourcesInvalid, match="FACTOTUM_SOURCES_FILE"):
         await sources.load(tmp_path / "none.yaml", SecretFiles(tmp_path), 300)
+
+
+async def test_a_rotated_secret_is_taken_up_and_a_broken_file_changes_nothing(tmp_path: Path) -> None:
+    file, secrets = write_sources(tmp_path)
+    known = await sources.load(file, SecretFiles(secrets), 300)
+    keeping = asyncio.create_task(sources.keep(known, file, SecretFiles(secrets), 300, every_seconds=0.01))
+    try:
+        (secrets / "acme" / "events-token").write_text("the-next-token")
+        await eventually(lambda: tenant_of(known, "the-next-token") == "acme")
+        assert tenant_of(known, ACME_TOKEN) == ""
+        good = file.read_text()
+        for broken in ("sources: [", ""):
+            replace(file, broken)
+            await asyncio.sleep(0.05)
+            assert tenant_of(known, "the-next-token") == "acme"
+        (secrets / "globex" / "events-token").write_text("not yet")
+        replace(file, good.replace("bamboohr-globex:", "hr-globex:"))
+        await eventually(lambda: tenant_of(known, "not yet") == "globex")
+        assert known.source("hr-globex").tenant == "globex"
+    finally:
+        keeping.cancel()
+
+
+def replace(file: Path, text: str) -> None:
+    """As a whole, so that nobody reads half of it."""
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    new.replace(file)
+
+
+def tenant_of(known: sources.Sources, token: str) -> str:
+    try:
+        return known.sender_of(token.encode()).tenant
+    except NotAuthenticated:
+        return ""
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.01)

@@ -16,6 +16,8 @@ import pytest
 
 from factotum.sdk.errors import Cancelled, Failed, NotFound, NotPermitted, Unavailable
 from factotum.sdk.spec import Effect, Idempotency
+from factotum.sdk.testing import World, check_tool
+from factotum.tool_executor.sources.mcp.config import McpConfig
 from factotum.tool_executor.sources.source import SourceInvalid, SourceUnavailable
 from tests.support import mcp_program
 from tests.support.kill_points import House, KillPoint, killed_and_called_again
@@ -70,6 +72,10 @@ async def test_credentials_and_key_are_sent(tmp_path: Path) -> None:
             heard = desk.heard[-1]
             assert (heard["headers"]["authorization"], heard["headers"]["x-key"]) == (sent, "t0ken-of-acme")
             assert heard["meta"]["factotum/idempotencyKey"] == f"key of {sent}"
+        (tmp_path / "secrets" / "acme" / "whole").write_text("a-third-t0ken")
+        await bench.output("open_case", title="x", reference="y")
+        sent = desk.heard[-1]["headers"]["authorization"]
+        assert sent == "Bearer a-third-t0ken", "a session of other credentials is another one"
 
 
 async def test_the_key_is_an_argument_of_its_own(desk: tuple[Desk, McpBench]) -> None:
@@ -91,6 +97,25 @@ async def test_a_killed_executor_acts_once(desk: tuple[Desk, McpBench], point: K
     answer = await killed_and_called_again(house, "desk.open_case", {"title": "broken lamp"}, point)
     assert answer.error is None, answer.error
     assert len(server.cases) == 1 and server.cases[0].model_dump_json() == answer.output_json
+
+
+async def test_conformance(desk: tuple[Desk, McpBench]) -> None:
+    server, bench = desk
+    settings = bench.catalog.settings("acme", "desk")
+    assert isinstance(settings, McpConfig) and settings.http is not None
+    away = settings.http.model_copy(update={"url": f"http://127.0.0.1:{closed_port()}/mcp"})
+
+    async def standing(given: Any) -> int:
+        return sum(case.title == given["title"] for case in server.cases)
+
+    world = World(
+        settings=settings,
+        arguments=lambda number: {"title": f"case {number}"},
+        standing=standing,
+        secrets={"token": "t0ken-of-acme"},
+        away=settings.model_copy(update={"http": away}),
+    )
+    (await check_tool(bench.catalog.tool("acme", "desk.open_case"), world)).assert_passed()
 
 
 async def test_a_tool_that_changed_is_not_called_until_somebody_looked(desk: tuple[Desk, McpBench]) -> None:

@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from factotum.sdk.errors import Cancelled, InvalidArgument, NotPermitted
 from factotum.sdk.spec import Effect, Idempotency
+from factotum.tool_executor.sources.mcp import sessions
 from factotum.tool_executor.wrappers import observed
 from tests.support.everything_server import FOLDER, EverythingServer, command, everything_server
 from tests.support.machine import needs
@@ -141,7 +142,11 @@ async def test_calls_at_a_time_have_sessions_of_their_own(bench: McpBench) -> No
     assert bench.source.sessions.open == 2
 
 
-async def test_a_server_that_was_started_anew_is_greeted_anew(server: EverythingServer, tmp_path: Path) -> None:
+async def test_a_server_that_was_started_anew_is_greeted_anew(
+    server: EverythingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As though it had answered a moment ago, so that nobody asks it first.
+    monkeypatch.setattr(sessions, "_FRESH", 3600.0)
     async with mcp_bench(tmp_path, "everything") as bench:
         await bench.add(http={"url": server.url}, tools=["echo", "get-env"], reads=["echo"])
         await bench.output("echo", message="before")

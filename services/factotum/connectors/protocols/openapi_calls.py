@@ -28,11 +28,11 @@ class Answered:
     has_body: bool = False
     complete: bool = True
 
-    def output(self, *, paged: bool = False) -> dict[str, Any]:
+    def output(self, *, paged: bool = False, located: bool = True) -> dict[str, Any]:
         made: dict[str, Any] = {"status": self.status}
         if self.has_body:
             made["body"] = self.body
-        if "location" in self.headers:
+        if located and "location" in self.headers:
             made["location"] = self.headers["location"]
         return {**made, "complete": self.complete} if paged else made
 

@@ -47,8 +47,8 @@ class Paging(BaseModel):
 
     @property
     def own(self) -> tuple[str, ...]:
-        """The arguments that paging gives, so that a call must not."""
-        return (self.parameter,) if self.parameter and "." not in self.parameter else ()
+        """The places of arguments that paging gives, so that a call must not."""
+        return (self.parameter,) if self.parameter else ()
 
     def first(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of the first page."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,16 +25,19 @@ from factotum.sdk.errors import (
     ToolError,
     Unavailable,
 )
+from factotum.sdk.testing import World, check_tool
 from factotum.tool_executor.errors import EffectAmbiguous
 from factotum.tool_executor.sources.openapi import lookup
 from factotum.tool_executor.sources.openapi.config import OpenapiConfig
 from factotum.tool_executor.sources.openapi.source import OpenapiSource
 from factotum.tool_executor.sources.source import SourceInvalid, SourceUnavailable
+from factotum.tool_executor.sources.store import Definition
+from tests.support.composition import catalog_of, sources_of
 from tests.support.kill_points import House, KillPoint, killed_and_called_again
 from tests.support.openapi_source import SURROUNDINGS, OpenapiBench, offered, openapi_bench
 from tests.support.parcels import API_KEY, CLIENT, DOCUMENT, TOKEN, Parcels, parcels_api
 from tests.support.scripted_http import Answer, scripted_http
-from tests.support.tool_calls import closed_port
+from tests.support.tool_calls import closed_port, tool_context
 
 SECRETS = {"token": TOKEN, "api-key": API_KEY, "client": CLIENT[1], "printer": "the-printer"}
 BY_KEY = {"key_header": "Idempotency-Key"}
@@ -441,9 +444,44 @@ async def test_what_keeps_from_asking_is_no_proof(api: Parcels, tmp_path: Path, 
         api.answers.append(JSONResponse({}, status))
         answer = await bench.call("parcels_create", key="one", body={"label": "x"})
         assert isinstance(answer.error, Unavailable) and answer.effect_possible and len(api.parcels) == 1
+        assert "parcels cannot be asked now" in answer.error.message
+
+
+@pytest.mark.parametrize("terms", [BY_KEY, BY_TAG])
+async def test_such_a_tool_passes_the_conformance_suite(api: Parcels, terms: dict[str, Any]) -> None:
+    offer = offered(DOCUMENT, "parcels", **config(api.url, terms={"parcels/create": terms}))
+
+    async def standing(arguments: Mapping[str, Any]) -> int:
+        return sum(parcel["label"] == arguments["body"]["label"] for parcel in api.parcels.values())
+
+    world = World(
+        settings=offer.settings,
+        arguments=lambda number: {"body": {"label": f"parcel no {number}"}},
+        standing=standing,
+        secrets=SECRETS,
+        invalid=[{"body": {"label": "<b>"}}],
+    )
+    report = await check_tool(offer.connector.tools["parcels.parcels_create"], world)
+    print(report)
+    report.assert_passed()
 
 
 # The document
+
+
+async def test_a_source_is_added_and_is_there_after_a_restart(api: Parcels, tmp_path: Path) -> None:
+    api.fill(1)
+    text, given = json.dumps(DOCUMENT).encode(), json.dumps(config(api.url, operations=["parcels/*"]))
+    async with sources_of(catalog_of(), tmp_path) as sources:
+        listed = await sources.add(
+            Definition(tenant="acme", system="parcels", kind="openapi", config_json=given, document=text)
+        )
+    assert len(listed.tools) == 6
+    catalog = catalog_of()
+    async with sources_of(catalog, tmp_path):
+        tool = catalog.tool("acme", "parcels.parcels_get")
+        at = tool_context(catalog.settings("acme", "parcels"), **SECRETS)
+        assert (await tool.function(tool.arguments.model_validate({"id": 1}), at)).root["status"] == 200
 
 
 async def test_a_document_is_read_at_its_address() -> None:

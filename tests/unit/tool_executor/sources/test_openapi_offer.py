@@ -162,6 +162,12 @@ def test_what_is_given_otherwise_is_no_argument() -> None:
     }
     made = specs(offered(DOCUMENT, **HERE, terms=terms, headers={"x-printer": "p1"}))
     assert sorted(made["parcels_list"].input_schema["properties"]) == ["color", "per_page"]
+    inline = {
+        "content": {"application/json": {"schema": {"properties": {"from": {}, "jql": {}}, "required": ["from"]}}}
+    }
+    by_body = {"make": {"style": "offset", "parameter": "body.from"}}
+    (paged,) = specs(offered(document(requestBody=inline), base_url="https://a.example", paging=by_body)).values()
+    assert paged.input_schema["properties"]["body"] == {"properties": {"jql": {}}, "required": []}
     assert made["parcels_list"].output_schema["required"] == ["status", "body", "complete"]
     assert sorted(made["get_label_id"].input_schema["properties"]) == ["id"]
     assert "X-Printer" in specs(offered(DOCUMENT, **HERE))["get_label_id"].input_schema["required"]

@@ -75,7 +75,8 @@ class Operation:
                 raise
             answer = Answered(self.tool.spec.output_schema["properties"]["status"].get("enum", [204])[0], {})
         # What the answer must be was looked at by its own status and content type.
-        return self.tool.output(answer.output(paged=self.terms.paging is not None))
+        told = answer.output(paged=self.terms.paging is not None, located=self.terms.reconcile is None)
+        return self.tool.output(told)
 
     async def answer(self, arguments: dict[str, Any], context: Context, *, paging: Paging | None = None) -> Answered:
         """The answer to a call with these arguments, as they are sent."""
@@ -146,7 +147,10 @@ def input_schema(interface: Interface, terms: Terms) -> Schema:
 
 
 def output_schema(interface: Interface, terms: Terms) -> Schema:
+    """The interface's answer; less the location where a look-up may find the effect, which does not know it."""
     schema = interface.output_schema
+    if terms.reconcile is not None:
+        schema = _without(schema, ["location"])
     if terms.paging is None:
         return schema
     told = {"type": "boolean", "description": "False where there is more than was asked for."}

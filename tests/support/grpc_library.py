@@ -82,7 +82,8 @@ def compiled(folder: Path) -> bytes:
 
 
 class Library:
-    """It gives loans back. A reader who is named as a status is answered with that status."""
+    """It gives loans back. A reader who is named as a status is answered with that status. Of calls with one
+    `idempotency-key`, `LendBook` lends once; `lent` has the readers."""
 
     def __init__(self, descriptors: bytes) -> None:
         self.descriptors = descriptors
@@ -91,6 +92,8 @@ class Library:
         # How often reflection was asked for something.
         self.reflected = 0
         self.token = ""
+        self.lent: list[str] = []
+        self._keys: set[str] = set()
 
     @property
     def address(self) -> str:
@@ -105,6 +108,10 @@ class Library:
                 self.calls.append((method, {key: str(value) for key, value in context.invocation_metadata()}))
                 if request.reader_name in grpc.StatusCode.__members__:
                     await context.abort(grpc.StatusCode[request.reader_name], "said the library")
+                key = str(dict(context.invocation_metadata()).get("idempotency-key", ""))
+                if method == "LendBook" and key not in self._keys:
+                    self.lent.append(request.reader_name)
+                    self._keys |= {key} if key else set()
                 return request
 
             return grpc.unary_unary_rpc_method_handler(answer, loan.FromString, loan.SerializeToString)

@@ -61,6 +61,7 @@ class Sources:
         self._seen = -1
         self._versions: dict[Key, int] = {}
         self._listed: dict[Key, Listed] = {}
+        self._waiting: dict[Key, Definition] = {}
         self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def listed(self, tenant: str) -> list[Listed]:
@@ -89,14 +90,15 @@ class Sources:
             self._forget((tenant, system))
 
     async def refresh(self, tenant: str, system: str) -> tuple[Listed, Changes]:
-        """Reads it anew; where it raises, what was read before stays.
+        """Reads it anew, or at last if it waits; where it raises, what was read before stays.
 
         Raises `UnknownSource`, `SourceInvalid`, `SourceUnavailable`, `SystemTaken`, `StoreUnavailable`.
         """
         async with self._locks[tenant, system]:
-            kept = await self._kept(tenant, system)
+            waiting = self._waiting.get((tenant, system))
+            definition = waiting or (await self._kept(tenant, system)).definition
             before = self._specs(tenant, system)
-            listed = await self._read_and_kept(kept.definition)
+            listed = await self._read_and_kept(definition)
             return listed, _changes(before, self._specs(tenant, system))
 
     async def answers(self, tenant: str, system: str) -> None:
@@ -143,6 +145,7 @@ class Sources:
         """Lists a definition that is not in use; the tools that the source had before stay."""
         known = self._listed.get(definition.key) or Listed(*definition.key, definition.kind, definition.config_json)
         self._listed[definition.key] = replace(known, fault=fault)
+        self._waiting[definition.key] = definition
 
     async def _kept(self, tenant: str, system: str) -> Stored:
         kept = await self._store.find(tenant, system)
@@ -176,6 +179,7 @@ class Sources:
         definition = stored.definition
         self._catalog.put(definition.tenant, offer, kind=definition.kind)
         self._versions[definition.key] = stored.version
+        self._waiting.pop(definition.key, None)
         self._listed[definition.key] = listed = Listed(
             *definition.key,
             definition.kind,
@@ -198,6 +202,7 @@ class Sources:
     def _forget(self, key: Key) -> None:
         self._versions.pop(key, None)
         self._listed.pop(key, None)
+        self._waiting.pop(key, None)
         self._catalog.take_out(*key)
 
     def _specs(self, tenant: str, system: str) -> dict[str, ToolSpec]:

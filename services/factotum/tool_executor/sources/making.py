@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Awaitable, Callable, Mapping
+from weakref import WeakValueDictionary
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,7 +19,7 @@ MOST_TOOLS = 5000
 
 
 class Maker:
-    """Knows the kinds of source.
+    """Knows the kinds of source. Tenants with the same source share its tools, which do not know whose they are.
 
     Args:
         secret: the value behind a reference, of a tenant; raises `NotPermitted`.
@@ -29,6 +32,7 @@ class Maker:
         self._kinds = kinds
         self._secret = secret
         self._read_seconds = read_seconds
+        self._offers: WeakValueDictionary[bytes, Offer] = WeakValueDictionary()
 
     async def read(self, definition: Definition) -> bytes:
         """Raises `SourceInvalid`, `SourceUnavailable`."""
@@ -54,9 +58,13 @@ class Maker:
         """The tools; reaches no system. Raises `SourceInvalid`."""
         definition = stored.definition
         kind, config = self._kind(definition), self._config(definition)
+        same = _digest(definition.kind, definition.system, definition.config_json, stored.read)
+        if (offer := self._offers.get(same)) is not None:
+            return offer
         # A description of a thousand operations takes seconds, in which calls go on.
         offer = await asyncio.to_thread(kind.offer, definition.system, config, stored.read)
         _check(offer, definition.system)
+        self._offers[same] = offer
         return offer
 
     def _kind(self, definition: Definition) -> AnySource:
@@ -71,6 +79,11 @@ class Maker:
         except ValidationError as error:
             raise SourceInvalid(f"the configuration: {_described(error)}") from error
         return model
+
+
+def _digest(kind: str, system: str, config_json: str, read: bytes) -> bytes:
+    named = json.dumps([kind, system, config_json]).encode()
+    return hashlib.sha256(hashlib.sha256(named).digest() + read).digest()
 
 
 def _described(error: ValidationError) -> str:

@@ -40,7 +40,7 @@ class Surroundings:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Offer:
     """Tools of one system, and the settings that each call of them is given."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,25 @@ from pydantic import ValidationError
 from factotum.api.tools.v1 import tools_pb2_grpc
 from factotum.runtime.grpc_server import GrpcServer
 from factotum.runtime.settings import GrpcSettings
-from factotum.sdk.errors import Conflict, Failed, InvalidArgument, NotFound, RateLimited, ToolError, Unavailable
+from factotum.sdk.errors import (
+    Ambiguous,
+    Conflict,
+    Failed,
+    InvalidArgument,
+    NotFound,
+    RateLimited,
+    ToolError,
+    Unavailable,
+)
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.tool_executor.registry import AnyTool
 from factotum.tool_executor.sources.grpc.config import GrpcConfig
 from factotum.tool_executor.sources.grpc.source import GrpcSource
 from factotum.tool_executor.sources.grpc.tools import snake
 from factotum.tool_executor.sources.source import Offer, SourceInvalid, SourceUnavailable, Surroundings
+from tests.support.certificate import certificate
 from tests.support.grpc_library import NAME, compiled, library
+from tests.support.kill_points import House, KillPoint, killed_and_called_again
 from tests.support.tool_calls import closed_port, tool_context
 
 LOAN: dict[str, Any] = {
@@ -279,10 +290,10 @@ async def test_our_own_services_are_sources_too() -> None:
 
 
 async def test_over_tls(descriptors: bytes, tmp_path: Path) -> None:
-    key, certificate = self_signed(tmp_path)
-    async with library(descriptors, tls=(key, certificate)) as served:
-        address = f"grpcs://localhost:{served.port}"
-        taken = config(address, certificates=certificate.decode())
+    pem = certificate(tmp_path, datetime.now(UTC)).read_bytes()
+    async with library(descriptors, tls=(pem, pem)) as served:
+        address = f"grpcs://127.0.0.1:{served.port}"
+        taken = config(address, certificates=pem.decode().partition("-----BEGIN PRIVATE")[0])
         tools = offered(taken, await read(taken)).connector.tools
         assert (await call(tools["library.find_book"], taken, {"readerName": "Ada"}))["readerName"] == "Ada"
         with pytest.raises(SourceUnavailable):
@@ -291,12 +302,24 @@ async def test_over_tls(descriptors: bytes, tmp_path: Path) -> None:
             await read(config(address.replace("grpcs", "grpc")))
 
 
-def self_signed(folder: Path) -> tuple[bytes, bytes]:
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    out = ["-keyout", str(folder / "key"), "-out", str(folder / "cert")]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *out, *subject]
-    subprocess.run(command, check=True, capture_output=True)
-    return (folder / "key").read_bytes(), (folder / "cert").read_bytes()
+@pytest.mark.parametrize("point", KillPoint)
+async def test_killed_anywhere_it_is_done_once_or_a_person_is_asked(
+    descriptors: bytes, tmp_path: Path, point: KillPoint
+) -> None:
+    async with library(descriptors) as served:
+        native = config(
+            served.address,
+            key_metadata="idempotency-key",
+            methods={f"{NAME}/LendBook": {"effect": "create", "idempotency": "native"}},
+        )
+        house = House(offered(native, descriptors).connector, native, tmp_path / "native", {})
+        answer = await killed_and_called_again(house, "library.lend_book", {"readerName": "Ada"}, point)
+        assert answer.error is None and served.lent == ["Ada"]
+        unknown = config(served.address)
+        house = House(offered(unknown, descriptors).connector, unknown, tmp_path / "unknown", {})
+        answer = await killed_and_called_again(house, "library.lend_book", {"readerName": "Eve"}, point)
+        assert served.lent.count("Eve") == (0 if point is KillPoint.BEFORE_THE_CALL else 1)
+        assert isinstance(answer.error, Ambiguous) is (point is not KillPoint.AFTER_THE_LEDGER)
 
 
 def test_snake() -> None:

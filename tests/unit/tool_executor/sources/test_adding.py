@@ -196,3 +196,13 @@ async def test_a_store_that_is_away_keeps_what_is_there(tmp_path: Path, monkeypa
     with pytest.raises(StoreUnavailable):
         await it.sources.add(definition(document=b"five"))
     assert it.names() == ["list.one", "list.two"]
+
+
+async def test_tenants_with_the_same_source_share_its_tools(tmp_path: Path) -> None:
+    async with executor(tmp_path) as it:
+        for tenant, config in (("acme", "{}"), ("globex", "{}"), ("initech", '{"suffix": "_x"}')):
+            await it.sources.add(definition(tenant, config=config))
+        acme, globex = (it.catalog.tool(tenant, "list.one") for tenant in ("acme", "globex"))
+        assert acme is globex and it.names("initech") == ["list.one_x", "list.two_x"]
+        await it.sources.remove("acme", "list")
+        assert it.catalog.tool("globex", "list.one") is globex

@@ -127,6 +127,9 @@ async def test_what_was_there_before_stays_while_the_new_is_not_to_be_had(tmp_pa
             await bring_about(wanted, sources, sleep=sleep)
         [listed] = sources.listed("acme")
         assert listed.tools == ("list.one", "list.two") and "tried again" in listed.fault
+        kind.words = "three"
+        refreshed, changes = await sources.refresh("acme", "list")
+        assert refreshed.tools == ("list.three_z",) == changes.added and refreshed.fault == ""
 
 
 async def test_a_store_that_is_away_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -17,3 +18,20 @@ def needs(*commands: str, what: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def running(words: str, *, program: str = "") -> list[int]:
+    """The processes of this machine with these words, one space between two, on their command line.
+
+    Args:
+        program: only those that have come to be it; what starts a program has its words as well.
+    """
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
+            if words.encode() in line and program in ("", (folder / "comm").read_text().strip()):
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found

@@ -72,28 +72,18 @@ async def run(
     output_bytes: int,
     files: Sequence[int] = (),
     look: Callable[[int], str] = lambda _: "",
+    kill: Callable[[], None] = lambda: None,
 ) -> Ended:
     """Runs a program in a session of its own. When this returns or raises, nothing of it runs any more.
 
     Args:
         files: descriptors that the program inherits.
         look: told the program's process id now and then, says why to stop it; empty: let it run.
+        kill: ends what the program has started and what has left its group.
 
     Raises `Failed`, without effect, if it cannot be started.
     """
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=dict(environment),
-            cwd="/",
-            pass_fds=files,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise Failed(f"{command[0]} cannot be started: {error.strerror}", effect_possible=False) from error
+    process = await started(command, environment=environment, fed=stdin is not None, files=files, kill=kill)
     assert process.stdout is not None and process.stderr is not None
     stdout, stderr = Captured(output_bytes), Captured(output_bytes)
     work = asyncio.gather(
@@ -103,11 +93,63 @@ async def run(
         stopped = await _watched(work, process.pid, seconds, (stdout, stderr), look)
     finally:
         if not work.done():
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            _end(process, kill)
             # The pipes close when the last process that held them is gone.
             await asyncio.wait({work})
     return Ended(process.returncode or 0, stdout, stderr, stopped)
+
+
+async def started(
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    fed: bool,
+    files: Sequence[int] = (),
+    line_bytes: int = _CHUNK,
+    kill: Callable[[], None] = lambda: None,
+) -> asyncio.subprocess.Process:
+    """A program that was started in a session of its own, whose group is for the caller to end. One that is cancelled
+    meanwhile is ended here, with what it has started.
+
+    Args:
+        fed: it has a standard input to write to.
+        line_bytes: the longest line that can be read from its output.
+        kill: as of `run`.
+
+    Raises `Failed`, without effect, if it cannot be started.
+    """
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE if fed else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=dict(environment),
+            cwd="/",
+            limit=line_bytes,
+            pass_fds=files,
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except OSError as error:
+        raise Failed(f"{command[0]} cannot be started: {error.strerror}", effect_possible=False) from error
+    except asyncio.CancelledError:
+        # Cancelled itself it would end the program alone, and leave what that has started meanwhile.
+        while not starting.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({starting})
+        if starting.exception() is None:
+            _end(starting.result(), kill)
+            await starting.result().wait()
+        raise
+
+
+def _end(process: asyncio.subprocess.Process, kill: Callable[[], None]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    kill()
 
 
 async def _feed(stream: asyncio.StreamWriter | None, content: bytes | None) -> None:

@@ -20,7 +20,7 @@ from factotum.tool_executor.calls import Origin
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from tests.support.composition import catalog_of, executor_of
-from tests.support.machine import needs
+from tests.support.machine import needs, running
 from tests.support.scripted_http import Answer, scripted_http
 from tests.support.tool_calls import tool_context
 
@@ -47,19 +47,6 @@ async def python(code: str, settings: ProcessSettings = ALLOWED, **arguments: An
 
 def limited(**limits: Any) -> ProcessSettings:
     return ALLOWED.model_copy(update={"limits": Limits(**limits)})
-
-
-def running(word: str) -> list[str]:
-    """The processes of the machine with this word on their command line."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if word in line:
-            found.append(line)
-    return found
 
 
 async def test_stdin_arguments_and_environment_arrive() -> None:

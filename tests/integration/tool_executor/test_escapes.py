@@ -19,7 +19,7 @@ import pytest_asyncio
 
 from factotum.sdk.errors import Cancelled, Unavailable
 from tests.support.escapes import TRIES
-from tests.support.machine import needs
+from tests.support.machine import needs, running
 from tests.support.sandboxed import Bench, python, sandboxed_bench
 
 NAMES = re.findall(r"^@attempt\ndef (\w+)", TRIES, re.MULTILINE)
@@ -49,18 +49,6 @@ def addresses_of_this_machine() -> list[str]:
         except OSError:
             return ["192.0.2.1"]
         return [str(probe.getsockname()[0]), "192.0.2.1"]
-
-
-def marked(word: str) -> list[int]:
-    """The processes of this machine that have this word on their command line."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if word.encode() in path.read_bytes():
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
 
 
 class Planted:
@@ -234,22 +222,22 @@ os.wait()
 print('left')
 """
     assert (await bench.run(outlive)).stdout == "left\n"
-    assert marked("sleep\0004711") == []
+    assert running("sleep 4711") == []
 
 
 async def test_a_call_that_ends_early_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cancelled, and out of time; the fork is in a session of its own."""
     hang = "if os.fork() == 0: os.setsid()\nos.execv('/bin/sleep', ['sleep', '4712'])"
     call = asyncio.ensure_future(bench.call(hang, key="hang"))
-    while len(marked("sleep\0004712")) < 2:
+    while len(running("sleep 4712", program="sleep")) < 2:
         await asyncio.sleep(0.02)
     assert bench.executor.cancel("acme", "hang")
     answer = await call
     assert isinstance(answer.error, Cancelled)
-    assert marked("sleep\0004712") == []
+    assert running("sleep 4712") == []
     monkeypatch.setattr(python, "spec", python.spec.model_copy(update={"timeout_seconds": 0.4}))
     assert isinstance((await bench.call(hang)).error, Unavailable)
-    assert marked("sleep\0004712") == []
+    assert running("sleep 4712") == []
 
 
 async def test_killing_all_that_can_be_seen(bench: Bench) -> None:

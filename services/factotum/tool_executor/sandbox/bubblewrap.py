@@ -6,11 +6,11 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from factotum.sdk import processes
 from factotum.sdk.errors import Failed, InvalidArgument
@@ -18,15 +18,16 @@ from factotum.sdk.processes import SEARCH
 from factotum.sdk.sandbox import MIB, SCRIPTS, WORK, Command, Ended, Limits
 from factotum.tool_executor.sandbox import inside
 from factotum.tool_executor.sandbox.collected import Collected
+from factotum.tool_executor.sandbox.given import given as given_files
+from factotum.tool_executor.sandbox.given import in_memory, inner
+from factotum.tool_executor.sandbox.groups import Group, Groups
 from factotum.tool_executor.sandbox.network import PORT, Network
 from factotum.tool_executor.sandbox.options import NOBODY, options
 from factotum.tool_executor.sandbox.seccomp import filters
-from factotum.tool_executor.sandbox.usage import files_in, lives, usage
+from factotum.tool_executor.sandbox.usage import files_in, kill_first, lives, usage
 
 # execve(2): of one argument or variable, in bytes; the sandbox's own words come off it
 _LONGEST = 128 * 1024 - 64
-# Each is a descriptor of the sandbox while that is made.
-_MOST_FILES = 100
 _INSIDE = ".inside.py"
 _ADVICE = "install bubblewrap and util-linux where the tool-executor runs, and allow user namespaces there"
 
@@ -36,10 +37,12 @@ class Bubblewrap:
 
     Args:
         search: the folders, as in PATH, where programs are found.
+        groups: makes a control group for each command.
     """
 
-    def __init__(self, *, search: str = SEARCH) -> None:
+    def __init__(self, *, search: str = SEARCH, groups: Groups | None = None) -> None:
         self._search = search
+        self._groups = groups or Groups()
 
     def program(self, *names: str) -> str:
         for name in names:
@@ -54,13 +57,16 @@ class Bubblewrap:
             network = await opened.enter_async_context(Network(command.hosts)) if command.hosts else None
             collected = None
             if command.wanted:
-                patterns = [_inner(pattern) for pattern in command.wanted]
+                patterns = [inner(pattern) for pattern in command.wanted]
                 # As much as there can be, and the names.
                 most = limits.disk_bytes + MIB
                 collected = await opened.enter_async_context(Collected(patterns, most=most))
             ended, refused = await self._run(argv, command, limits, network, collected)
             files = {} if collected is None or ended.stopped else await collected.files()
-            return Ended(ended.code, ended.stdout, ended.stderr, ended.stopped, files, refused)
+            stopped = ended.stopped
+            if collected is not None and collected.overflowed and not stopped:
+                stopped, files = _left_too_much(limits), {}
+            return Ended(ended.code, ended.stdout, ended.stderr, stopped, files, refused)
 
     @asynccontextmanager
     async def launched(self, command: Command, limits: Limits, *, folders: Sequence[str] = ()) -> AsyncIterator[Launch]:
@@ -79,6 +85,7 @@ class Bubblewrap:
                 try:
                     yield launch
                 finally:
+                    launch.kill()
                     await _emptied(launch.status.read().get("child-pid"))
 
     async def _run(
@@ -94,9 +101,12 @@ class Bubblewrap:
                     output_bytes=limits.output_kib * 1024,
                     files=launch.files,
                     look=launch.look,
+                    kill=launch.kill,
                 )
             finally:
                 await _emptied(launch.status.read().get("child-pid"))
+            if not ended.stopped and launch.group.killed:
+                ended = replace(ended, stopped=_held_too_much(limits))
             if not ended.stopped and "exit-code" not in launch.status.read():
                 why = ended.stderr.last_lines or f"code {ended.code}"
                 raise Failed(f"no sandbox could be made: {why}; {_ADVICE}", effect_possible=False)
@@ -127,9 +137,10 @@ class Bubblewrap:
             if handed:
                 before = [self.program("python3"), "-I", "-S", f"{SCRIPTS}/{_INSIDE}", json.dumps(handed)]
                 scripts[_INSIDE] = _inside()
-            in_scripts = _given(opened, scripts)
-            in_files = _given(opened, command.files, at_most=limits.disk_bytes)
-            filters_at = _in_memory(opened, filters())
+            group = opened.enter_context(self._groups.made(limits))
+            in_scripts = given_files(opened, scripts)
+            in_files = given_files(opened, command.files, at_most=limits.disk_bytes)
+            filters_at = in_memory(opened, filters())
             words = list(
                 options(
                     environment=environment,
@@ -145,15 +156,16 @@ class Bubblewrap:
             opened.callback(os.close, told)
             opened.callback(os.close, tell)
             status = _Status(told)
-            given = _in_memory(opened, "\0".join(["--json-status-fd", str(tell), *words]).encode("utf-8", "replace"))
+            given = in_memory(opened, "\0".join(["--json-status-fd", str(tell), *words]).encode("utf-8", "replace"))
             inherited += [given, tell, filters_at, *in_scripts.values(), *in_files.values()]
 
             def look(pid: int) -> str:
                 if collected is not None and collected.overflowed:
-                    return f"left files of more than {limits.disk_bytes // MIB} MiB"
+                    return _left_too_much(limits)
                 return _too_much(pid, status.read().get("child-pid"), limits)
 
             started = [
+                *group.entering,
                 *self._around(command, limits),
                 "--args",
                 str(given),
@@ -162,7 +174,7 @@ class Bubblewrap:
                 *before,
                 *argv,
             ]
-            yield Launch(started, inherited, look, status)
+            yield Launch(started, inherited, look, status, group)
 
     def _around(self, command: Command, limits: Limits) -> list[str]:
         """What the sandbox is started by. Root becomes nobody: of root's processes the kernel bounds no number."""
@@ -191,24 +203,6 @@ class Bubblewrap:
         return [self.program("prlimit"), f"--nproc={limits.processes}", "--"]
 
 
-def _given(opened: ExitStack, files: Mapping[str, str | bytes], *, at_most: int | None = None) -> dict[str, int]:
-    """Descriptors of what the files hold. Raises `InvalidArgument`."""
-    contents = {_inner(name): text.encode() if isinstance(text, str) else text for name, text in files.items()}
-    if len(contents) > _MOST_FILES:
-        raise InvalidArgument(f"a command is given at most {_MOST_FILES} files")
-    if at_most is not None and sum(map(len, contents.values())) > at_most:
-        raise InvalidArgument(f"the files that the command is given have more than {at_most // MIB} MiB together")
-    return {name: _in_memory(opened, content) for name, content in contents.items()}
-
-
-def _inner(name: str) -> str:
-    """The name of a file below a folder. Raises `InvalidArgument`."""
-    path = PurePosixPath(name)
-    if not name or "\0" in name or path.is_absolute() or ".." in path.parts or str(path) != name:
-        raise InvalidArgument(f"{name!r} is not the name of a file in the command's folder")
-    return name
-
-
 def _check(words: list[str]) -> None:
     """Raises `InvalidArgument`."""
     if any("\0" in word for word in words):
@@ -218,25 +212,23 @@ def _check(words: list[str]) -> None:
         raise InvalidArgument(f"an argument or a variable has {_LONGEST} bytes or more: give it as stdin or as a file")
 
 
-def _in_memory(opened: ExitStack, content: bytes) -> int:
-    descriptor = os.memfd_create("factotum", os.MFD_CLOEXEC)
-    opened.callback(os.close, descriptor)
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
-
-
 def _too_much(pid: int, first: int | None, limits: Limits) -> str:
     used = usage(pid)
     if used.resident_bytes > limits.memory_mib * MIB:
-        return f"held more than {limits.memory_mib} MiB"
+        return _held_too_much(limits)
     if used.cpu_seconds > limits.cpu_seconds:
         return f"used more than {limits.cpu_seconds} s of the processor"
     if first is not None and files_in(WORK, first) > limits.files:
         return f"made more than {limits.files} files"
     return ""
+
+
+def _left_too_much(limits: Limits) -> str:
+    return f"left files of more than {limits.disk_bytes // MIB} MiB"
+
+
+def _held_too_much(limits: Limits) -> str:
+    return f"held more than {limits.memory_mib} MiB"
 
 
 class _Status:
@@ -264,12 +256,21 @@ class Launch:
         files: the descriptors that it inherits.
         look: told the process id of what was started, says why to stop it; empty: let it run.
         status: what became of it.
+        group: the control group that it is in.
     """
 
     argv: Sequence[str]
     files: Sequence[int]
     look: Callable[[int], str]
     status: _Status
+    group: Group
+
+    def kill(self) -> None:
+        """Ends all that runs inside, at any moment. bubblewrap's own end does that only when both of its processes have
+        come so far: the first one inside leaves the group before it asks to be ended with its starter. It does neither
+        before its number was told."""
+        if (first := self.status.read().get("child-pid")) is not None:
+            kill_first(first)
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,6 +40,31 @@ def files_in(folder: str, pid: int) -> int:
 
 def lives(pid: int) -> bool:
     return bool(fields := _stat(pid)) and fields[0] not in ("Z", "X")
+
+
+def kill_first(pid: int) -> None:
+    """Kills the first process of a PID namespace, and with it all others there. Any other process is left alone."""
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        # Its number may by now be another's, who is not to be hurt.
+        if _is_first(pid):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(handle)
+
+
+def _is_first(pid: int) -> bool:
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            name, _, numbers = line.partition(":")
+            if name == "NSpid":
+                return len(numbers.split()) > 1 and numbers.split()[-1] == "1"
+    return False
 
 
 def _tree(pid: int) -> Iterator[int]:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from opentelemetry.instrumentation.grpc import aio_server_interceptor, filters
 
+from factotum.runtime.grpc_tracing import Traced
 from factotum.runtime.settings import GrpcSettings
 
 # Seconds that calls under way have to end after the server was told to stop.
@@ -53,9 +53,7 @@ class GrpcServer:
             ("grpc.so_reuseport", 0),
             ("grpc.http2.min_ping_interval_without_data_ms", int(SMALLEST_KEEPALIVE_SECONDS * 1000)),
         ]
-        # Probes are no part of any trace, and the interceptor breaks the streaming `Watch` of the health service.
-        traced = aio_server_interceptor(filter_=filters.negate(filters.health_check()))
-        server = grpc.aio.server(interceptors=[traced], options=options)
+        server = grpc.aio.server(interceptors=[Traced()], options=options)
         for register in self._registrations:
             register(server)
         self._health = health.aio.HealthServicer()

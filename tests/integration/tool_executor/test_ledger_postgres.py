@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -10,6 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from factotum.tool_executor.errors import LedgerUnavailable
 from factotum.tool_executor.ledger import Granted, Publication, Refused, State, Step
@@ -49,6 +52,39 @@ async def test_of_two_executors_one_carries_a_key_out(tmp_path: Path, url: str, 
         for b in benches:
             again = await b.call(tool)
             assert again.replayed and again.output_json == done[0].output_json
+
+
+WORDS = ["ok", "slow", "refuse", "away", "lost-before", "raise-before", "die-before", "lost", "raise", "die"]
+
+
+@given(rounds=st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from(WORDS), st.booleans()), max_size=4))
+@settings(max_examples=12, deadline=None)
+def test_whatever_two_executors_meet_with_at_once_the_effect_is_there_once(
+    cluster: Cluster, rounds: list[tuple[str, str, bool]]
+) -> None:
+    asyncio.run(_both(cluster.url(), rounds))
+
+
+async def _both(url: str, rounds: list[tuple[str, str, bool]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with bench(Path(folder), ledgers.postgres(url)) as one, bench(Path(folder), ledgers.postgres(url)) as two:
+            for first, second, waits in rounds:
+                one.world.script(first, second)
+                ahead = one.ahead + timedelta(seconds=LEASE_SECONDS if waits else 0)
+                one.ahead = two.ahead = ahead
+                answers = await asyncio.gather(one.call("create"), two.call("create"), return_exceptions=True)
+                for b, answer in zip((one, two), answers, strict=True):
+                    if isinstance(answer, asyncio.CancelledError):
+                        b.restarted()
+                    elif isinstance(answer, BaseException):
+                        raise answer
+                    elif answer.output_json is None and not answer.effect_possible:
+                        assert len(one.world.effects) == 0, "a run was told that there is nothing to undo"
+                assert len(one.world.effects) <= 1
+            one.ahead = two.ahead = one.ahead + timedelta(seconds=LEASE_SECONDS)
+            one.world.script()
+            outputs = {(await b.call("create")).output_json for b in (one, two)}
+            assert len(outputs) == 1 and None not in outputs and len(one.world.effects) == 1
 
 
 async def test_what_one_executor_left_behind_another_takes_up(tmp_path: Path, url: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -310,10 +311,11 @@ def oauth2(store: PetStore, scheme: str = "oauth2", **changes: Any) -> dict[str,
 async def test_a_token_is_kept_until_it_expires_or_is_refused(store: PetStore) -> None:
     grants = store.guarded.grants
     policy = oauth2(store, scopes=["kept"])
-    before = len(grants)
+    before, concealed = len(grants), list[str]()
     for _ in range(2):
-        assert await send(policy) == {"ok": True}
+        assert await send(policy, at=replace(context(), conceal=concealed.append)) == {"ok": True}
     assert len(grants) == before + 1
+    assert len(concealed) == 2 and set(concealed) <= set(store.guarded.tokens)  # a kept one too
     await send(policy, at=tool_context(HttpSettings(allow=[LOOPBACK]), tenant="globex"))
     assert len(grants) == before + 2  # of another tenant
     store.guarded.tokens.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,8 @@ async def _use(arguments: Asked, context: ToolContext[Any]) -> Told:
         error = Conflict(f"taken: {found}", effect_possible=False)
         error.add_note(f"with {found}")
         raise error from ValueError(f"{found}")
+    if arguments.then == "exit":
+        sys.exit(f"at {found}")
     if arguments.then == "report":
         context.report(f"at {found}", 0.5)
     if arguments.then == "make":
@@ -281,6 +284,12 @@ async def test_what_an_error_carries_is_without_values_and_without_its_cause(hou
     assert isinstance(error, Conflict)
     assert (error.message, str(error), error.__notes__) == ("taken: ['***']", "taken: ['***']", ["with ['***']"])
     assert error.__cause__ is None and error.__context__ is None
+
+
+async def test_a_tool_that_would_end_the_process_has_failed(house: House) -> None:
+    error = (await house.call("vaulted.send", use=["of-settings"], then="exit")).error
+    assert error is not None and error.kind == "ambiguous"  # of a mail nobody knows
+    assert "SystemExit" in error.message and "value-of-settings" not in error.message
 
 
 async def test_what_a_tool_makes_of_a_secret_is_kept_back_as_well(house: House) -> None:

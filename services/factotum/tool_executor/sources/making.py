@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 
 from pydantic import BaseModel, ValidationError
 
+from factotum.runtime.secrets.mask import Mask
 from factotum.sdk.errors import NotPermitted, Unavailable
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.tool_executor.sources.source import AnySource, Offer, SourceInvalid, SourceUnavailable, Surroundings
@@ -35,14 +36,28 @@ class Maker:
         self._offers: WeakValueDictionary[bytes, Offer] = WeakValueDictionary()
 
     async def read(self, definition: Definition) -> bytes:
-        """Raises `SourceInvalid`, `SourceUnavailable`."""
+        """What was read, like every error without the values of the secrets that reading it took.
+
+        Raises `SourceInvalid`, `SourceUnavailable`.
+        """
+        mask = Mask()
+        try:
+            return _masked(await self._read(definition, mask), mask)
+        except (SourceInvalid, SourceUnavailable) as error:
+            if mask:
+                raise type(error)(mask.text(str(error))) from None
+            raise
+
+    async def _read(self, definition: Definition, mask: Mask) -> bytes:
         kind, config = self._kind(definition), self._config(definition)
-        tenant = definition.tenant
+
+        async def secret(reference: str) -> str:
+            value = await self._secret(definition.tenant, reference)
+            mask.add(value)
+            return value
+
         surroundings = Surroundings(
-            tenant=tenant,
-            system=definition.system,
-            secret=lambda reference: self._secret(tenant, reference),
-            seconds=self._read_seconds,
+            tenant=definition.tenant, system=definition.system, secret=secret, seconds=self._read_seconds
         )
         try:
             async with asyncio.timeout(self._read_seconds):
@@ -106,3 +121,10 @@ def _check(offer: Offer, system: str) -> None:
         spec = tool.spec
         if spec.effect is not Effect.NONE and spec.idempotency is Idempotency.RECONCILE and tool.reconciler is None:
             raise SourceInvalid(f"{name} is declared to be reconciled, and nothing can be asked")
+
+
+def _masked(read: bytes, mask: Mask) -> bytes:
+    try:
+        return mask.text(read.decode()).encode()
+    except UnicodeDecodeError:
+        return read

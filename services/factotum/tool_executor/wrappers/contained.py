@@ -29,8 +29,8 @@ class Contained(Generic[T]):
         except ToolError as error:
             error.message = presentable(error.message)
             raise
-        # The purpose of this wrapper: tools are third parties' code.
-        except Exception as error:
+        # The purpose of this wrapper: tools are third parties' code, of which some ends the process that it is in.
+        except (Exception, SystemExit) as error:
             name, kind = prepared.call.tool.spec.name, type(error).__name__
             # Where, not what: the message of a foreign exception may hold a secret or personal data.
             log.error("fault in a tool", tool=name, error=kind, where="".join(traceback.format_tb(error.__traceback__)))

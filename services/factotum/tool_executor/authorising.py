@@ -21,7 +21,7 @@ from factotum.tool_executor.policy.asking import Principal, wanted
 from factotum.tool_executor.policy.judging import Given
 from factotum.tool_executor.policy.verdicts import Judgement, Verdict
 from factotum.tool_executor.registry import AnyTool
-from factotum.tool_executor.wrappers.authorised import Permits
+from factotum.tool_executor.wrappers.authorised import Permits, conceivable
 from factotum.tool_executor.wrappers.validated import faults
 
 Json = Any
@@ -58,6 +58,9 @@ class Authorising:
         if planned.unknown:
             return self._of_tool(principal, tool, _in_part(tool, planned))
         given = Given(_taken(tool, planned.arguments_json), made=False)
+        source = self._catalog.origin(principal.tenant, tool.spec.system)
+        if not conceivable(tool, principal, permits=self._permits, source=source):
+            return self._of_tool(principal, tool, given, narrowed=True)
         origin = Origin(procedure=principal.procedure, user=principal.user)
         call = Call(principal.tenant, tool, planned.arguments_json, "", origin, self._now())
         return self._of_tool(principal, (await narrowed(call, self._contexts)).tool, given, narrowed=True)

@@ -18,10 +18,11 @@ from factotum.tool_executor.errors import CallRefused
 from factotum.tool_executor.ledger import Ledger, Publication
 from factotum.tool_executor.limits import Breakers, Limits
 from factotum.tool_executor.narrowing import narrowed
+from factotum.tool_executor.policy.asking import Principal
 from factotum.tool_executor.secrets import Secrets
 from factotum.tool_executor.wrappers import invoked
 from factotum.tool_executor.wrappers.approved import Approved
-from factotum.tool_executor.wrappers.authorised import Authorised, Permits
+from factotum.tool_executor.wrappers.authorised import Authorised, Permits, conceivable
 from factotum.tool_executor.wrappers.contained import Contained
 from factotum.tool_executor.wrappers.interruptible import Interruptible
 from factotum.tool_executor.wrappers.ledgered import Ledgered
@@ -72,6 +73,7 @@ class Executor:
         new_id: Callable[[], str],
     ) -> None:
         self._catalog = catalog
+        self._permits = permits
         self._contexts = contexts
         self._secrets = secrets
         self._now = now
@@ -146,10 +148,16 @@ class Executor:
             check_version(found.spec, version)
         call = Call(tenant, found, arguments_json, key, origin, self._now(), settle, secrets, approval)
         with self._under_way.entered(tenant, key, call.interruption):
-            call = await narrowed(call, self._contexts, self._secrets)
-            if not key and call.tool.spec.effect is not Effect.NONE:
-                raise CallRefused(f"{tool} has an effect: give an idempotency_key")
+            if settle or found.narrower is None or self._conceivable(call):
+                call = await narrowed(call, self._contexts, self._secrets)
+                if not key and call.tool.spec.effect is not Effect.NONE:
+                    raise CallRefused(f"{tool} has an effect: give an idempotency_key")
             return await self._handle(call)
+
+    def _conceivable(self, call: Call) -> bool:
+        principal = Principal(call.tenant, call.origin.user, call.origin.procedure)
+        source = self._catalog.origin(call.tenant, call.tool.spec.system)
+        return conceivable(call.tool, principal, permits=self._permits, source=source)
 
     def cancel(self, tenant: str, key: str) -> bool:
         """Asks the call with this key to end; False if none is under way here. Raises `CallRefused`."""

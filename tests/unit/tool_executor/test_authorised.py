@@ -115,6 +115,8 @@ class Nothing(BaseModel):
     pass
 
 
+# The methods of the calls that it was asked about.
+looked: list[str] = []
 narrow = Connector("net", settings=Nothing)
 
 
@@ -126,6 +128,7 @@ async def request(arguments: Request, context: ToolContext[Nothing]) -> Nothing:
 
 @request.narrow
 async def _narrowed(arguments: Request, context: ToolContext[Nothing]) -> tuple[Effect, Idempotency]:
+    looked.append(arguments.method)
     return (Effect.NONE if arguments.method == "get" else Effect.EXECUTE), Idempotency.NATIVE
 
 
@@ -147,6 +150,23 @@ async def test_what_a_tool_does_by_its_arguments_decides(tmp_path: Path) -> None
     # A plan is not denied what might be permitted; what nothing permits is.
     assert asked.judge_plan(ACME, Planned("net.request", '{"method": "put"}')).verdict is Verdict.DEPENDS
     assert authorising("", tmp_path).judge_plan(ACME, Planned("net.request")).verdict is Verdict.DENIED
+
+
+async def test_no_system_is_asked_what_a_call_does_that_is_denied_in_any_case(a_bench: Bench) -> None:
+    catalog = catalog_of(narrow, settings={("acme", "net"): Nothing()})
+    looked.clear()
+
+    async def call(text: str) -> Answer:
+        return await a_bench.restarted(catalog, permits=permits_of(text)).execute(
+            tenant="acme", tool="net.request", arguments_json='{"method": "get"}', key="", origin=Origin()
+        )
+
+    assert "no policy permits tenant acme" in why(await call(""))
+    asked = await authorising("", a_bench.folder).judge(ACME, Planned("net.request", '{"method": "get"}'))
+    assert "no policy permits" in asked.explanation
+    assert looked == []
+    assert (await call(READS)).error is None
+    assert looked == ["get"]
 
 
 async def test_arguments_that_are_not_taken_are_told_and_fail_no_plan(tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ from typing import Protocol
 from pydantic_core import PydanticSerializationError
 
 from factotum.sdk.errors import NotPermitted
+from factotum.sdk.spec import Effect
 from factotum.tool_executor.calls import Answer, Handler, Prepared
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.policy.asking import Principal, Wanted, wanted
 from factotum.tool_executor.policy.judging import Given
 from factotum.tool_executor.policy.verdicts import Judgement, Verdict
+from factotum.tool_executor.registry import AnyTool
 
 
 class Permits(Protocol):
@@ -45,6 +47,15 @@ class Authorised:
         if judgement.verdict is not Verdict.ALLOWED:
             raise NotPermitted(judgement.explanation)
         return await self._inner(prepared)
+
+
+def conceivable(tool: AnyTool, principal: Principal, *, permits: Permits, source: str) -> bool:
+    """Whether there is anything of what the tool can do that policy may permit. What a tool does by its arguments may
+    have to be asked of a system, and for a call that is denied in any case no system is asked."""
+    if tool.narrower is None:
+        return permits.judge(principal, wanted(tool.spec, source=source)).verdict is not Verdict.DENIED
+    specs = (tool.narrowed(effect, tool.spec.idempotency).spec for effect in Effect)
+    return any(permits.judge(principal, wanted(spec, source=source)).verdict is not Verdict.DENIED for spec in specs)
 
 
 def _given(prepared: Prepared) -> Given:

@@ -37,6 +37,7 @@ from factotum.tool_executor.probing import Prober
 from factotum.tool_executor.resolution import Resolver
 from factotum.tool_executor.retention import Retention
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
+from factotum.tool_executor.sandbox.groups import ControlGroupsUnusable, Groups
 from factotum.tool_executor.secrets import Secrets
 from factotum.tool_executor.settings import LimitSettings, Settings
 from factotum.tool_executor.sources import file as sources_file
@@ -52,13 +53,17 @@ DRAIN_SECONDS = 2.0
 
 
 async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
-    """Runs the tool executor until `stop` is set. Raises `ConnectorsInvalid`, `FileInvalid`, `GroupsInvalid`,
-    `LedgerUnavailable`, `PoliciesInvalid`, `StoreUnavailable`, or `RuntimeError` if the port is taken."""
+    """Runs the tool executor until `stop` is set. Raises `ConnectorsInvalid`, `ControlGroupsUnusable`, `FileInvalid`,
+    `GroupsInvalid`, `LedgerUnavailable`, `PoliciesInvalid`, `StoreUnavailable`; `RuntimeError` if the port is taken."""
     installed = registry.load(settings.connectors, settings.tools_folder)
     catalog = Catalog(installed, tenants.load(settings.connectors_file, installed))
     wanted = sources_file.load(settings.tool_sources_file) if settings.tool_sources_file else []
     permission = Permission(settings.policies, settings.groups_file)
     permission.renew()
+    control_groups = Groups(settings.sandbox.cgroups)
+    control_groups.check()
+    # What a call that may just begin has made stays.
+    control_groups.sweep(before=clock.now().timestamp() - 60)
     kafka = settings.kafka
     async with (
         stores.opened(settings.secrets, environment=os.environ, known=known, monotonic=time.monotonic) as store,
@@ -79,7 +84,7 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
             ledger=ledger,
             tell=postponed.add,
             limits=_limits(settings.limits),
-            sandbox=Bubblewrap(),
+            sandbox=Bubblewrap(groups=control_groups),
             lease_seconds=settings.lease_seconds,
             ambiguous_retry_seconds=settings.ambiguous_retry_seconds,
             cancel_grace_seconds=settings.cancel_grace_seconds,
@@ -184,6 +189,7 @@ def main() -> None:
     with lifespan.boundary(
         "tool-executor",
         ConnectorsInvalid,
+        ControlGroupsUnusable,
         GroupsInvalid,
         LedgerUnavailable,
         PoliciesInvalid,

@@ -34,6 +34,14 @@ class LimitSettings(Part):
     breaker_cool_down_seconds: float = Field(default=5.0, gt=0, description="until one call may try again")
 
 
+class SandboxSettings(Part):
+    cgroups: list[Path] = Field(
+        default=[],
+        description="folders of control groups in which each command has its own: one of version 2 with the "
+        "controllers memory and pids, or one for each of them of version 1",
+    )
+
+
 class Settings(ProcessSettings):
     grpc: GrpcSettings = GrpcSettings(port=50052)
     kafka: KafkaSettings = KafkaSettings()
@@ -74,6 +82,7 @@ class Settings(ProcessSettings):
         "somebody may reset, 0: for ever",
     )
     limits: LimitSettings = LimitSettings()
+    sandbox: SandboxSettings = SandboxSettings()
     lease_seconds: float = Field(
         default=5.0, gt=0, description="how long a call that nobody renews any more keeps a retry waiting"
     )

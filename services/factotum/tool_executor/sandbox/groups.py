@@ -22,6 +22,10 @@ _MORE_PROCESSES = 16
 _ENTER = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 1; shift; done; shift; exec "$@"'
 
 
+class ControlGroupsUnusable(Exception):
+    """The folders that were given bound nothing; the message says what to change."""
+
+
 class Group:
     """One command's group, by its folders."""
 
@@ -61,15 +65,20 @@ class Groups:
         self._folders = folders
 
     def check(self) -> None:
-        """Raises `Failed` if no groups can be made that bound memory and processes."""
+        """Raises `ControlGroupsUnusable` if no groups can be made that bound memory and processes."""
         if not self._folders:
             return
-        with self.made(Limits()) as group:
-            missing = {"memory", "pids"} - group.bounds
+        try:
+            with self.made(Limits()) as group:
+                missing = {"memory", "pids"} - group.bounds
+        except Failed as error:
+            raise ControlGroupsUnusable(f"FACTOTUM_SANDBOX__CGROUPS: {error.message}") from error
         if missing:
             where = ", ".join(map(str, self._folders))
-            words = f"groups in {where} bound no {' and no '.join(sorted(missing))}: enable the controllers for them"
-            raise Failed(words, effect_possible=False)
+            raise ControlGroupsUnusable(
+                f"FACTOTUM_SANDBOX__CGROUPS: groups in {where} bound no {' and no '.join(sorted(missing))}: enable the "
+                "controllers for them"
+            )
 
     @contextmanager
     def made(self, limits: Limits) -> Iterator[Group]:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from factotum.sdk.errors import Failed
 from factotum.sdk.sandbox import MIB, Limits
 from factotum.tool_executor.sandbox import groups
-from factotum.tool_executor.sandbox.groups import Groups
+from factotum.tool_executor.sandbox.groups import ControlGroupsUnusable, Groups
 
 LIMITS = Limits(memory_mib=100, disk_mib=10, processes=8)
 
@@ -63,10 +62,10 @@ def test_without_folders_there_is_no_group() -> None:
 
 def test_what_cannot_bound_is_found_at_the_start(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Groups([folder]).check()
-    with pytest.raises(Failed, match="no control group could be made"):
+    with pytest.raises(ControlGroupsUnusable, match="no control group could be made"):
         Groups([folder / "missing"]).check()
     monkeypatch.undo()
-    with pytest.raises(Failed, match="bound no memory and no pids"):
+    with pytest.raises(ControlGroupsUnusable, match="bound no memory and no pids"):
         Groups([folder]).check()
 
 

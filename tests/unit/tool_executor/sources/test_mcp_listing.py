@@ -60,6 +60,27 @@ def test_a_schema_fetches_nothing() -> None:
         model.model_validate({"a": "b"})
 
 
+def test_a_schema_of_draft_7_is_made_one_of_2020() -> None:
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "definitions": {"pair": {"items": [{"type": "integer"}, {"type": "string"}], "additionalItems": False}},
+        "properties": {
+            "pair": {"$ref": "#/definitions/pair"},
+            "dependencies": {"properties": {"items": {}}},
+            "items": {"default": {"items": []}},
+        },
+        "dependencies": {"pair": ["items"], "items": {"required": ["dependencies"]}},
+    }
+    made = listing.modern(schema)
+    assert made["properties"] == schema["properties"], "these are names"
+    model = listing.model("x", made)
+    right: dict[str, Any] = {"pair": [1, "a"], "items": 1, "dependencies": {}}
+    model.model_validate(right)
+    for wrong in ({**right, "pair": [1, 2]}, {**right, "pair": [1, "a", 3]}, {"pair": [1, "a"]}, {"items": 1}):
+        with pytest.raises(ValidationError):
+            model.model_validate(wrong)
+
+
 def test_a_servers_expressions_are_not_run_on_its_own_words() -> None:
     schema = {
         "properties": {"pattern": {"type": "string", "pattern": "(a+)+$"}, "b": {"type": "integer"}},
@@ -67,6 +88,8 @@ def test_a_servers_expressions_are_not_run_on_its_own_words() -> None:
         "additionalProperties": False,
         "required": ["b"],
     }
+    value = {"const": {"pattern": "x"}}
+    assert listing.without_patterns(value) == value
     kept = listing.without_patterns(schema)
     assert kept == {"properties": {"pattern": {"type": "string"}, "b": {"type": "integer"}}, "required": ["b"]}
     model = listing.model("x", kept)

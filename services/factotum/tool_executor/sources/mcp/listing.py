@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -20,6 +20,9 @@ from factotum.tool_executor.sources.source import SourceInvalid
 _MOST_DESCRIPTION = 2000
 # What of a tool its caller relies on.
 _ESSENTIAL = ("description", "inputSchema", "outputSchema")
+# Keywords that hold schemas by name, and such that hold no schema.
+_OF_NAMES = frozenset({"$defs", "definitions", "dependentSchemas", "patternProperties", "properties"})
+_OF_VALUES = frozenset({"const", "default", "dependentRequired", "enum", "examples", "required"})
 _TEXT = {"type": "string"}
 _CONTENTS = {
     "type": "object",
@@ -97,6 +100,24 @@ def version(server: dict[str, Any]) -> str:
     return found.group() if found else "1.0.0"
 
 
+def modern(schema: Any) -> Any:
+    """A schema of draft 7, which many servers write, as one of 2020-12: what those say with the same words differs in
+    tuples and in dependencies alone (JSON Schema, release notes of 2019-09 and 2020-12)."""
+
+    def change(one: dict[str, Any]) -> dict[str, Any]:
+        made = dict(one)
+        if isinstance(made.get("items"), list):
+            made["prefixItems"] = made.pop("items")
+            if "additionalItems" in made:
+                made["items"] = made.pop("additionalItems")
+        if isinstance(dependencies := made.pop("dependencies", None), dict):
+            made["dependentRequired"] = {name: needs for name, needs in dependencies.items() if isinstance(needs, list)}
+            made["dependentSchemas"] = {name: then for name, then in dependencies.items() if not isinstance(then, list)}
+        return made
+
+    return _changed(schema, change)
+
+
 def model(what: str, schema: dict[str, Any]) -> type[SchemaModel]:
     """Raises `SourceInvalid` for what is no schema, and for one that refers to what is elsewhere."""
     if outside := next(_references(schema), None):
@@ -110,15 +131,15 @@ def model(what: str, schema: dict[str, Any]) -> type[SchemaModel]:
 def without_patterns(schema: Any) -> Any:
     """The schema of what a server answers, without regular expressions: they are the server's too, and with the two
     of them it could keep this process busy for ever."""
-    if isinstance(schema, list):
-        return [without_patterns(inner) for inner in schema]
-    if not isinstance(schema, dict):
-        return schema
-    dropped = {"pattern"} if isinstance(schema.get("pattern"), str) else set()
-    if isinstance(schema.get("patternProperties"), dict):
-        # Without the names that it allows, no others can be said to be too many.
-        dropped |= {"patternProperties", "additionalProperties", "unevaluatedProperties", "propertyNames"}
-    return {name: without_patterns(inner) for name, inner in schema.items() if name not in dropped}
+
+    def change(one: dict[str, Any]) -> dict[str, Any]:
+        dropped = {"pattern"}
+        if "patternProperties" in one:
+            # Without the names that it allows, no others can be said to be too many.
+            dropped |= {"patternProperties", "additionalProperties", "unevaluatedProperties", "propertyNames"}
+        return {name: inner for name, inner in one.items() if name not in dropped}
+
+    return _changed(schema, change)
 
 
 def without_argument(schema: dict[str, Any], name: str) -> dict[str, Any]:
@@ -132,6 +153,21 @@ def without_argument(schema: dict[str, Any], name: str) -> dict[str, Any]:
         "properties": {other: inner for other, inner in properties.items() if other != name},
         "required": required,
     }
+
+
+def _changed(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    """Each schema inside as `change` makes it; not what stands where a schema holds names or values."""
+    if isinstance(schema, list):
+        return [_changed(inner, change) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made: dict[str, Any] = {}
+    for name, inner in change(schema).items():
+        if name in _OF_NAMES and isinstance(inner, dict):
+            made[name] = {key: _changed(one, change) for key, one in inner.items()}
+        else:
+            made[name] = inner if name in _OF_VALUES else _changed(inner, change)
+    return made
 
 
 def _references(schema: Any) -> Iterator[str]:

@@ -16,7 +16,7 @@ from mcp.shared.message import SessionMessage
 
 from factotum.connectors.protocols.mcp_wire import Wire
 from factotum.sdk.errors import Failed, Unavailable
-from factotum.sdk.processes import Captured
+from factotum.sdk.processes import Captured, started
 
 # Seconds: a server is told by the end of its input that it is not needed any more, then by a signal.
 _BY_ITSELF = 1.0
@@ -47,20 +47,7 @@ async def over_process(
 
     Raises `Failed`, without effect, if it cannot be started.
     """
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=dict(environment),
-            cwd="/",
-            limit=limit,
-            pass_fds=files,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise Failed(f"{argv[0]} cannot be started: {error.strerror}", effect_possible=False) from error
+    process = await started(argv, environment=environment, fed=True, files=files, line_bytes=limit)
     told, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     outgoing, to_send = anyio.create_memory_object_stream[SessionMessage](0)
     said = Captured(_STDERR_BYTES)

@@ -29,14 +29,14 @@ def made(listed: dict[str, Any], system: str, config: McpConfig, calls: Calls, *
     name: str = listed["name"]
     terms = config.terms_of(name)
     seconds = terms.seconds or config.seconds
-    schema = listed.get("inputSchema", _NO_ARGUMENTS)
+    schema = listing.modern(listed.get("inputSchema", _NO_ARGUMENTS))
     if terms.key_argument is not None:
         schema = listing.without_argument(schema, terms.key_argument)
     declared = listed.get("outputSchema")
     arguments = listing.model(f"the input schema of {name!r}", schema)
     output = listing.model(
         f"the output schema of {name!r}",
-        listing.CONTENT if declared is None else listing.without_patterns(declared),
+        listing.CONTENT if declared is None else listing.without_patterns(listing.modern(declared)),
     )
     known = listing.fingerprint(listed)
     as_task = tasks.required(listed)

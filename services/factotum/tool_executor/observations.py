@@ -68,26 +68,30 @@ def resolution(
 
 def _published(tenant: str, parts: tuple[str, ...], data: ObservationData) -> Publication:
     """The event; its id is derived from `parts`, which make the observation this one."""
-    value = b""
-    large = "too large to be kept whole"
-    note = f"{data.note} ({large})" if data.note else large
-    lighter: tuple[dict[str, Any], ...] = ({}, {"output": None, "note": note}, {"arguments": {}})
-    for without in lighter:
-        data = data.model_copy(update=without)
-        event = Event(
-            id=hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32],
-            source=SOURCE,
-            type=OBSERVATION_TYPE,
-            tenant=tenant,
-            subject=data.run_id or None,
-            time=data.ended_at,
-            data=data.model_dump(mode="json"),
-        )
-        value = event.to_bytes()
-        if len(value) <= MAX_BYTES:
-            break
-    return Publication(
-        message_key=f"{event.tenant}/{event.subject or event.id}", value=value, traceparent=telemetry.traceparent()
+    event = _event(tenant, parts, data)
+    value = event.to_bytes()
+    if len(value) > MAX_BYTES:
+        large = "too large to be kept whole"
+        note = f"{data.note} ({large})" if data.note else large
+        lighter: tuple[dict[str, Any], ...] = ({"output": None, "note": note}, {"arguments": {}})
+        for without in lighter:
+            data = data.model_copy(update=without)
+            value = _event(tenant, parts, data).to_bytes()
+            if len(value) <= MAX_BYTES:
+                break
+    key = f"{tenant}/{event.subject or event.id}"
+    return Publication(message_key=key, value=value, traceparent=telemetry.traceparent())
+
+
+def _event(tenant: str, parts: tuple[str, ...], data: ObservationData) -> Event:
+    return Event(
+        id=hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32],
+        source=SOURCE,
+        type=OBSERVATION_TYPE,
+        tenant=tenant,
+        subject=data.run_id or None,
+        time=data.ended_at,
+        data=data.model_dump(mode="json"),
     )
 
 

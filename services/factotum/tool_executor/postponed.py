@@ -15,7 +15,7 @@ from factotum.tool_executor.ledger import Ledger, Publication
 log = structlog.get_logger(__name__)
 
 # Seconds that an observation waits for others; and between tries while the ledger is away.
-MOMENT_SECONDS, BACK_OFF_SECONDS = 0.05, 1.0
+MOMENT_SECONDS, BACK_OFF_SECONDS = 0.2, 1.0
 # So many are written in one transaction, and so many may wait.
 BATCH, MOST_WAITING = 256, 2000
 

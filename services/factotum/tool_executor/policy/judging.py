@@ -31,7 +31,7 @@ Json = Any
 Known: TypeAlias = Callable[[Needs], bool]
 
 # How many principals' tools are kept before it begins anew.
-MOST_KEPT: Final = 20_000
+MOST_KEPT: Final = 10_000
 
 _STANDING: Final = frozenset({"procedure"})
 _PLANNED: Final = _STANDING | {ARGUMENTS}
@@ -76,14 +76,13 @@ class _Reached:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ground:
-    """What holds for a principal and a tool whatever the call; `judgement` is None where that is not enough."""
+class _Open:
+    """What more has to be known of a call for: the policies that may apply, whole, and what they ask of it."""
 
-    judgement: Judgement | None
     policies: tuple[Policy, ...]
+    whole: PolicySet
+    mentions: frozenset[Mention]
     entities: Entities
-    whole: PolicySet | None = None
-    mentions: frozenset[Mention] = frozenset()
 
 
 class Judge:
@@ -99,42 +98,36 @@ class Judge:
         self._where = where
         self._standing = _policy_set(policies, _stands)
         self._scopes = _policy_set(policies, _never)
-        self._kept: dict[tuple[Principal, Wanted], _Ground] = {}
+        self._kept: dict[tuple[Principal, Wanted], Judgement | _Open] = {}
 
     def judge(self, principal: Principal, tool: Wanted, given: Given | None = None) -> Judgement:
         """Without `given`, what holds whatever the call; of a call that is made never `DEPENDS`."""
         ground = self._kept.get((principal, tool)) or self._grounded(principal, tool)
-        if ground.judgement is not None:
-            return ground.judgement
+        if isinstance(ground, Judgement):
+            return ground
         if given is None:
             return verdicts.depends(principal, tool, ground.policies)
         return self._of_call(ground, principal, tool, given)
 
-    def _grounded(self, principal: Principal, tool: Wanted) -> _Ground:
+    def _grounded(self, principal: Principal, tool: Wanted) -> Judgement | _Open:
+        """What holds for a principal and a tool whatever the call."""
         groups = self._groups.of(principal.tenant, principal.user) if principal.user else []
         entities = Entities.from_json_str(json.dumps(asking.entities(principal, tool, groups)))
         reached = self._reached(self._standing, _stands, entities, _request(principal, tool, Given()))
-        judgement = self._judgement(reached, principal, tool, entities)
-        policies = (*reached.closed, *reached.open)
-        ground = _Ground(judgement, policies, entities)
-        if judgement is None:
-            needed = [needs for policy in policies for needs in policy.needs]
-            mentions = frozenset(mention for needs in needed for mention in needs.mentions)
-            ground = replace(ground, whole=_policy_set(policies, _always), mentions=mentions)
+        ground = self._judgement(reached, principal, tool, entities) or _open(reached, entities)
         if len(self._kept) >= MOST_KEPT:
             self._kept.clear()
         self._kept[principal, tool] = ground
         return ground
 
-    def _of_call(self, ground: _Ground, principal: Principal, tool: Wanted, given: Given) -> Judgement:
+    def _of_call(self, ground: _Open, principal: Principal, tool: Wanted, given: Given) -> Judgement:
         for policy in ground.policies:
             if policy.forbids and (why := _of_another_type(policy, given)):
                 return verdicts.not_judgeable(principal, tool, policy, why)
         entities = ground.entities
         if ground.mentions:
             entities = entities.with_added_json_str(json.dumps(arguments.entities(given.arguments, ground.mentions)))
-        whole = ground.whole if given.made else None
-        decided = whole or _policy_set(ground.policies, given.known)
+        decided = ground.whole if given.made else _policy_set(ground.policies, given.known)
         reached = self._reached(decided, given.known, entities, _request(principal, tool, given))
         judgement = self._judgement(reached, principal, tool, ground.entities)
         return judgement or verdicts.depends(principal, tool, reached.open)
@@ -166,6 +159,12 @@ class Judge:
         scoped = self._reached(self._scopes, _never, entities, _request(principal, tool, Given()))
         near = [policy for policy in (*scoped.closed, *scoped.open) if not policy.forbids]
         return verdicts.unpermitted(principal, tool, near, self._where)
+
+
+def _open(reached: _Reached, entities: Entities) -> _Open:
+    policies = (*reached.closed, *reached.open)
+    mentions = frozenset(mention for policy in policies for needs in policy.needs for mention in needs.mentions)
+    return _Open(policies, _policy_set(policies, _always), mentions, entities)
 
 
 def _stands(needs: Needs) -> bool:

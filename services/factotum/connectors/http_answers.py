@@ -7,6 +7,7 @@ and for nothing else: a 5xx or a lost answer may hide an effect.
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from factotum.sdk.errors import (
 
 _INVALID = frozenset({400, 405, 406, 411, 413, 414, 415, 422})
 _WORDS_LIMIT = 500
+_LIMITED = re.compile(r"secondary rate limit|rate limit exceeded|exceeded (a|the|your) rate limit", re.IGNORECASE)
 # Of a limit that does not say how long it holds.
 _UNSAID_WAIT = 60.0
 
@@ -131,7 +133,7 @@ def _used_up(response: httpx2.Response, words: str, now: datetime) -> float | No
     reset = response.headers.get("X-RateLimit-Reset", "")
     if response.headers.get("X-RateLimit-Remaining") == "0":
         return max(0.0, float(reset) - now.timestamp()) if reset.isascii() and reset.isdigit() else _UNSAID_WAIT
-    return _UNSAID_WAIT if "rate limit" in words.lower() else None
+    return _UNSAID_WAIT if _LIMITED.search(words) else None
 
 
 def _retry_after(response: httpx2.Response, now: datetime) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -16,6 +17,8 @@ from factotum.connectors.protocols.openapi_security import Proof, proved
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Failed, ToolError
 from factotum.sdk.spec import Effect
+
+_LARGE = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +126,8 @@ class Caller:
         body = told["content"]
         has_body = body is not None or headers.get("content-length", "") not in ("", "0")
         answer = Answered(told["statusCode"], headers, body, has_body and sending.method != "HEAD")
-        if not self.lenient:
-            self._check(answer)
+        if not self.lenient and (faults := await self._faults(answer)):
+            raise self._undescribed(answer.status, "; ".join(fault.strip() for fault in faults))
         return answer
 
     @property
@@ -132,11 +135,13 @@ class Caller:
         """Whether a client takes the credentials off where it is sent elsewhere: it knows no headers but its own."""
         return all(proof.kind in ("basic", "bearer", "oauth2") for proof in self.proofs)
 
-    def _check(self, answer: Answered) -> None:
-        interface = self.interface
-        faults = interface.faults(answer.status, answer.headers.get("content-type", ""), answer.body, answer.has_body)
-        if faults:
-            raise self._undescribed(answer.status, "; ".join(fault.strip() for fault in faults))
+    async def _faults(self, answer: Answered) -> list[str]:
+        given = (answer.status, answer.headers.get("content-type", ""), answer.body, answer.has_body)
+        length = answer.headers.get("content-length", "")
+        if length.isdecimal() and int(length) < _LARGE:
+            return self.interface.faults(*given)
+        # Which takes some tenths of a second a megabyte, in which other calls go on.
+        return await asyncio.to_thread(self.interface.faults, *given)
 
     def _undescribed(self, status: int, words: str) -> ToolError:
         return Failed(

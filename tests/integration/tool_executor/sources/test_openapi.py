@@ -146,6 +146,13 @@ async def test_a_wrong_answer_is_caught(api: Parcels, bench: OpenapiBench, answe
     assert isinstance(error, Failed) and words in error.message and not error.effect_possible
 
 
+async def test_large_answers_are_looked_at_as_well(api: Parcels, bench: OpenapiBench) -> None:
+    many = [{"id": number, "label": "x" * 500} for number in range(1000)]
+    api.answers += [JSONResponse(many), JSONResponse([*many, {"id": "last", "label": "x"}])]
+    assert len((await bench.output("parcels_list"))["body"]) == 1000
+    assert "/1000/id is not as" in (await bench.error("parcels_list")).message
+
+
 async def test_what_an_effect_was_answered_wrongly_may_have_happened(api: Parcels, bench: OpenapiBench) -> None:
     api.answers.append(JSONResponse({"id": 1}, 201))
     answer = await bench.call("parcels_create", body={"label": "x"})
@@ -168,7 +175,7 @@ async def test_wrong_answers_can_be_taken(api: Parcels, tmp_path: Path) -> None:
     [
         (JSONResponse({"message": "label is bad"}, 422), InvalidArgument, None),
         (JSONResponse({"message": "who"}, 401), NotPermitted, None),
-        (JSONResponse({"message": "not yours"}, 403), NotPermitted, None),
+        (JSONResponse({"message": "the rate limit is not yours to change"}, 403), NotPermitted, None),
         (JSONResponse({"message": "taken"}, 409), Conflict, None),
         (JSONResponse({}, 429, headers={"Retry-After": "7"}), RateLimited, 7),
         (JSONResponse({}, 403, headers={"Retry-After": "9"}), RateLimited, 9),

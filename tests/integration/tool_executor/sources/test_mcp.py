@@ -174,6 +174,18 @@ async def test_a_call_has_its_time(tmp_path: Path) -> None:
         assert server.cancelled == 1
 
 
+async def test_what_was_not_sent_has_no_effect(tmp_path: Path) -> None:
+    terms = {"open_case": {"seconds": 0.3}}
+    async with desk_bench(tmp_path, sessions=1, terms=terms) as (server, bench):
+        waiting = asyncio.ensure_future(bench.call("wait", key="run:/do/wait"))
+        await asyncio.sleep(0.2)
+        answer = await bench.call("open_case", title="x", reference="y")
+        assert isinstance(answer.error, Unavailable) and not answer.effect_possible, "no session was free"
+        assert bench.executor.cancel("acme", "run:/do/wait")
+        await waiting
+        assert server.cases == []
+
+
 async def test_a_session_that_nobody_uses_is_closed(tmp_path: Path) -> None:
     async with desk_bench(tmp_path, idle_seconds=0.1) as (_, bench):
         await bench.output("answer")
@@ -291,9 +303,10 @@ async def test_an_answer_is_bounded(bench: McpBench) -> None:
         (["/no/such/program"], SourceInvalid, "is not on"),
         (["sh", "-c", "echo not today >&2"], SourceUnavailable, "has ended: not today"),
         (["cat"], SourceInvalid, "error"),
+        (["sh", "-c", "echo not by $TOKEN >&2"], SourceUnavailable, r"has ended: not by \*\*\*$"),
     ],
 )
 async def test_what_is_no_server(bench: McpBench, command: list[str], kind: type[Exception], words: str) -> None:
     needs("bwrap", what="the sandbox")
     with pytest.raises(kind, match=words):
-        await bench.add(stdio={"command": command}, tools="*", timeout=3)
+        await bench.add(stdio={"command": command, "environment": {"TOKEN": "secret://token"}}, tools="*", timeout=3)

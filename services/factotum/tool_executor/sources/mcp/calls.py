@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from factotum.connectors.protocols import mcp_session
 from factotum.connectors.protocols.mcp_session import KEY, words
 from factotum.sdk.context import ToolContext
-from factotum.sdk.errors import Failed, InvalidArgument, NotFound, NotPermitted, ToolError
+from factotum.sdk.errors import Cancelled, Failed, InvalidArgument, NotFound, NotPermitted, ToolError
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from factotum.tool_executor.sources.mcp import tasks
 from factotum.tool_executor.sources.mcp.access import Access, asked, pages
@@ -60,13 +61,26 @@ class Calls:
             far = f"{progress:g} of {total:g}" if total else f"{progress:g}"
             context.report(message or far, progress / total if total else None)
 
+        sent = False
+
         async def call(live: Live) -> dict[str, Any]:
+            nonlocal sent
             await self._unchanged(live, name, known, seconds)
+            sent = True
             if as_task:
                 return await tasks.called(live, params, seconds=seconds, told=context.report)
             return await asked(live.session, "tools/call", params, seconds=seconds, progress=told)
 
-        result = await self._on_session(name, call, context)
+        try:
+            result = await self._on_session(name, call, context)
+        except asyncio.CancelledError:
+            if sent:
+                raise
+            # While a session was waited for, or opened.
+            raise Cancelled(f"{self._system} {name} was ended before it was sent", effect_possible=False) from None
+        except ToolError as error:
+            error.effect_possible = error.effect_possible and sent
+            raise
         if result.get("isError") is True:
             raise Failed(f"{self._system} {name}: {words(result)}", effect_possible=not failed_means_undone)
         return result

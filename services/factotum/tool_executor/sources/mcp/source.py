@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from factotum.connectors.protocols.mcp_session import failure
 from factotum.runtime import clock
-from factotum.sdk.errors import NotPermitted, RateLimited, ToolError, Unavailable
+from factotum.runtime.secrets.mask import Mask
+from factotum.sdk.errors import RateLimited, ToolError, Unavailable
 from factotum.sdk.tool import Connector
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from factotum.tool_executor.sources.mcp import extras, listing, tools
@@ -54,11 +55,9 @@ class McpSource:
             ) as live:
                 found = await _tools(live, system, config.timeout)
         except (Unavailable, RateLimited) as error:
-            raise SourceUnavailable(error.message) from error
-        except NotPermitted:
-            raise
+            raise SourceUnavailable(_without(secrets, error)) from error
         except ToolError as error:
-            raise SourceInvalid(error.message) from error
+            raise SourceInvalid(_without(secrets, error)) from error
         return _listing(live, found).model_dump_json().encode()
 
     def offer(self, system: str, config: McpConfig, read: bytes) -> Offer:
@@ -82,6 +81,13 @@ class McpSource:
                 tools.ask_by(tool, lookup, listed[lookup.tool], calls)
             connector.tools[tool.spec.name] = tool
         return Offer(connector, config)
+
+
+def _without(secrets: Mapping[str, str], error: ToolError) -> str:
+    """The message; a server may have repeated what it was given."""
+    mask = Mask()
+    mask.add(*secrets.values())
+    return mask.text(error.message)
 
 
 def _listing(live: Live, found: list[dict[str, Any]]) -> Listing:

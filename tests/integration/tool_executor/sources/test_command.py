@@ -24,12 +24,15 @@ from factotum.sdk.errors import (
     Unavailable,
 )
 from factotum.sdk.spec import Effect
+from factotum.sdk.testing import World, check_tool
 from factotum.tool_executor.calls import Answer, Origin
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.execution import Executor
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
+from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from factotum.tool_executor.sources.adding import Sources
 from factotum.tool_executor.sources.command.source import CommandSource
+from factotum.tool_executor.sources.command.tools import NoSettings
 from factotum.tool_executor.sources.source import SourceInvalid
 from factotum.tool_executor.sources.store import Definition
 from tests.support.composition import catalog_of, executor_of, sources_of
@@ -111,6 +114,18 @@ async def test_the_documents_example_is_so(bench: Bench) -> None:
     publish = bench.catalog.tool("acme", "cmd.publish").spec
     assert (publish.effect, publish.idempotency, publish.sandbox) == (Effect.SEND, "none", True)
     assert [need.name for need in publish.secrets] == ["reports-token"]
+
+
+async def test_a_command_passes_the_conformance_suite(bench: Bench) -> None:
+    [text] = [one for one in blocks(ROOT / "docs" / "commands.md", "yaml") if "commands:" in one]
+    await bench.declare(document=text)
+    world = World(
+        settings=NoSettings(),
+        arguments=lambda number: {"text": f"a{number} b a{number}"},
+        surroundings={"sandbox": Bubblewrap()},
+    )
+    report = await check_tool(bench.catalog.tool("acme", "cmd.count_words"), world)
+    report.assert_passed()
 
 
 async def test_what_a_value_holds_is_never_more_than_an_argument(bench: Bench) -> None:

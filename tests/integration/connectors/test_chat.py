@@ -13,10 +13,12 @@ from pydantic import ValidationError
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
+from factotum.connectors.chat import api
 from factotum.connectors.chat.settings import ChatSettings
 from factotum.connectors.chat.tools import CLOCK_SKEW, EVENT_TYPE, connector, find_posted
 from factotum.runtime import clock
 from factotum.sdk.errors import (
+    Ambiguous,
     Conflict,
     Failed,
     InvalidArgument,
@@ -30,7 +32,7 @@ from factotum.sdk.testing import World, check_tool
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from tests.support.kill_points import House, KillPoint, called, killed_and_called_again
 from tests.support.scripted_http import Answer, scripted_http
-from tests.support.slack import TOKEN, Slack, slack_server
+from tests.support.slack import TOKEN, Channel, Slack, slack_server
 from tests.support.tool_calls import closed_port, tool_context
 
 GENERAL = "C0GENERAL"
@@ -128,6 +130,16 @@ async def test_what_keeps_from_asking_is_no_answer(place: Place) -> None:
     place.slack.scripted["conversations.history"] = [(429, {"Retry-After": "3"})]
     with pytest.raises(Unavailable):
         await place.found(channel=GENERAL)
+
+
+async def test_what_cannot_be_looked_through_is_for_a_person(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "MOST_PAGES", 2)
+    place.fill(5)
+    with pytest.raises(Ambiguous, match="more than 2 pages of 2 messages"):
+        await place.found(channel=GENERAL)
+    place.slack.channels |= {f"C{n}": Channel(f"C{n}", f"c{n}") for n in range(5)}
+    with pytest.raises(Failed, match="Give its id"):
+        await place.use("find_channel", name="none")
 
 
 async def test_people_and_channels_are_found(place: Place) -> None:

@@ -100,6 +100,10 @@ class Refused(Exception):
         self.error = error
 
 
+class Endless(Exception):
+    """More pages than are looked through."""
+
+
 class Workspace:
     """A workspace for the length of one call."""
 
@@ -135,7 +139,7 @@ class Workspace:
         return answer
 
     async def pages(self, method: str, field: str, /, **arguments: Any) -> AsyncIterator[dict[str, Any]]:
-        """What a method lists, over all its pages. Raises `Failed` where they do not end."""
+        """What a method lists, over all its pages. Raises `Endless` where there are more than are looked through."""
         cursor: str | None = None
         for _ in range(MOST_PAGES):
             answer = await self.call(method, limit=self._settings.page, cursor=cursor, **arguments)
@@ -144,7 +148,7 @@ class Workspace:
             cursor = (answer.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
                 return
-        raise Failed(f"{SYSTEM} has more than {MOST_PAGES} pages of {self._settings.page} {field}")
+        raise Endless(f"{SYSTEM} has more than {MOST_PAGES} pages of {self._settings.page} {field}")
 
 
 @asynccontextmanager

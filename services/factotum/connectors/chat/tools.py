@@ -12,11 +12,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from factotum.connectors.chat.api import SYSTEM, Refused, Workspace, workspace
+from factotum.connectors.chat.api import SYSTEM, Endless, Refused, Workspace, workspace
 from factotum.connectors.chat.settings import ChatSettings
 from factotum.connectors.http_answers import asking
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import (
+    Ambiguous,
     Conflict,
     Failed,
     InvalidArgument,
@@ -154,14 +155,17 @@ async def find_posted(arguments: Post, context: Context) -> Message | None:
     since = f"{(context.started_at - CLOCK_SKEW).timestamp():.6f}"
     thread = arguments.thread_ts
     method = "conversations.history" if thread is None else "conversations.replies"
-    with asking(SYSTEM):
-        async with workspace(context) as slack:
-            async for message in slack.pages(
-                method, "messages", channel=arguments.channel, ts=thread, oldest=since, include_all_metadata=True
-            ):
-                found = message.get("metadata") or {}
-                if {name: found.get(name) for name in wanted} == wanted:
-                    return Message(channel=arguments.channel, ts=message["ts"])
+    try:
+        with asking(SYSTEM):
+            async with workspace(context) as slack:
+                async for message in slack.pages(
+                    method, "messages", channel=arguments.channel, ts=thread, oldest=since, include_all_metadata=True
+                ):
+                    found = message.get("metadata") or {}
+                    if {name: found.get(name) for name in wanted} == wanted:
+                        return Message(channel=arguments.channel, ts=message["ts"])
+    except Endless as error:
+        raise Ambiguous(f"{error} since {context.started_at:%Y-%m-%d %H:%M} UTC: look for the message there") from None
     return None
 
 
@@ -210,15 +214,18 @@ async def find_user(arguments: EmailQuery, context: Context) -> Person:
 async def find_channel(arguments: ChannelQuery, context: Context) -> Channel:
     """Find a channel that the app can see by its name."""
     name = arguments.name.removeprefix("#").casefold()
-    async with workspace(context) as slack:
-        async for one in slack.pages("conversations.list", "channels", types="public_channel,private_channel"):
-            if one.get("name", "").casefold() == name:
-                return Channel(
-                    channel=one["id"],
-                    name=one["name"],
-                    private=one.get("is_private", False),
-                    archived=one.get("is_archived", False),
-                )
+    try:
+        async with workspace(context) as slack:
+            async for one in slack.pages("conversations.list", "channels", types="public_channel,private_channel"):
+                if one.get("name", "").casefold() == name:
+                    return Channel(
+                        channel=one["id"],
+                        name=one["name"],
+                        private=one.get("is_private", False),
+                        archived=one.get("is_archived", False),
+                    )
+    except Endless as error:
+        raise Failed(f"#{name} is not among the first: {error}. Give its id") from None
     raise NotFound(f"{SYSTEM} has no channel #{name} that the app can see")
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
 import pytest_asyncio
 
+from tests.support.jira import Jira, jira_site
 from tests.support.tool_calls import closed_port
 
 TOKEN = "scim-t0ken"
@@ -73,3 +74,17 @@ async def caldav_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
     ]
     async with listening(sys.executable, "-m", "radicale", "--config", "", *options, port=port):
         yield f"http://127.0.0.1:{port}/acme/"
+
+
+@pytest_asyncio.fixture(scope="module")
+async def jira_server() -> AsyncIterator[Jira]:
+    async with jira_site() as made:
+        yield made
+
+
+@pytest.fixture
+def jira(jira_server: Jira) -> Iterator[Jira]:
+    jira_server.requests.clear()
+    yield jira_server
+    kept = Jira(url=jira_server.url, numbers=jira_server.numbers)
+    jira_server.__dict__.update(kept.__dict__)

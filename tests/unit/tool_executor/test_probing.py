@@ -123,6 +123,13 @@ async def test_what_stands_in_the_way_is_said_and_nothing_is_called(tmp_path: Pa
     assert calls == []
 
 
+async def test_nothing_is_called_while_something_stands_in_the_way(tmp_path: Path) -> None:
+    calls: list[str] = []
+    async with prober(tmp_path, connector(calls), key=False) as it:
+        found = by_name(await it.probe("acme", "desk.find"))
+    assert [name for name, check in found.items() if not check.passed] == ["secrets"] and calls == []
+
+
 async def test_an_example_that_fails_is_a_check_that_fails(tmp_path: Path) -> None:
     made = connector([], examples=(Example(title="closed", arguments={"word": "away"}),))
     async with prober(tmp_path, made) as it:

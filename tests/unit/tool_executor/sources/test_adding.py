@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
+from factotum.sdk.tool import Connector
 from factotum.tool_executor.catalog import Catalog, SystemTaken
 from factotum.tool_executor.errors import CallRefused, UnknownTool
 from factotum.tool_executor.sources.adding import MOST_BYTES, Sources
@@ -131,6 +133,18 @@ async def test_one_that_makes_no_tools_any_more_is_listed_with_its_fault(
         broken, working, raising = again.sources.listed("acme")
         assert (broken.fault, broken.tools, working.fault) == ("line 3 is wrong", (), "")
         assert "refresh raising" in raising.fault and "hunter2" not in raising.fault
+
+
+async def test_a_connector_that_was_installed_since_goes_before_a_source(tmp_path: Path) -> None:
+    async with executor(tmp_path) as it:
+        await it.sources.add(definition(system="desk"))
+    desk = Connector("desk", settings=BaseModel)
+    catalog = catalog_of(desk)
+    async with sources_of(catalog, tmp_path, kinds={"listed": Listed()}) as again:
+        [listed] = again.listed("acme")
+        assert "installed connector" in listed.fault and catalog.connector("acme", "desk") is desk
+        await again.remove("acme", "desk")
+        assert again.listed("acme") == [] and catalog.connector("acme", "desk") is desk
 
 
 async def test_refresh_says_what_changed(tmp_path: Path) -> None:

@@ -41,7 +41,9 @@ class Limits(BaseModel):
         default=None, gt=0, description="Of all files together; where it is not set, twice that of one file."
     )
     files: int = Field(default=10_000, gt=0, description="And folders.")
-    output_kib: int = Field(default=1024, gt=0, le=4096, description="Of standard output, and of standard error.")
+    output_kib: int = Field(
+        default=1024, gt=0, le=4096, description="Of standard output, of standard error, and of the files given back."
+    )
 
     @property
     def disk_bytes(self) -> int:

@@ -77,9 +77,9 @@ async def test_the_files_that_are_wanted_are_given_back() -> None:
 
 
 async def test_one_file_under_many_names_is_not_given_back_without_a_bound() -> None:
-    script = "head -c 900000 /dev/zero > 0; for n in 1 2 3 4 5 6 7 8 9; do ln 0 $n; done"
-    ended = await sh(script, wanted=["?"], limits=Limits(seconds=5, disk_mib=1))
-    assert ended.stopped == "left files of more than 1 MiB" and ended.files == {}
+    script = "head -c 50000 /dev/zero > 0; for n in 1 2 3 4 5 6 7 8 9; do ln 0 $n; done"
+    ended = await sh(script, wanted=["?"], limits=Limits(seconds=5, output_kib=100))
+    assert ended.stopped == "left more than 100 KiB in files that are wanted" and ended.files == {}
 
 
 async def test_a_file_that_is_wanted_does_not_hide_how_the_command_ended() -> None:

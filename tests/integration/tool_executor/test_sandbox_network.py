@@ -109,6 +109,14 @@ async def test_nobody_else_is_reached(bench: Bench, server: ScriptedHttp) -> Non
     assert ran.refused[0] == at(server) and "example.com:443" in ran.refused
 
 
+async def test_certificates_to_verify_servers_by_are_there_where_hosts_are(bench: Bench) -> None:
+    code = "import ssl; print(len(ssl.create_default_context().get_ca_certs()) > 0, os.listdir('/etc'))"
+    assert (await bench.run(code)).stdout.startswith("False ")
+    within = (await bench.run(code, hosts=["a.example"])).stdout
+    assert within.startswith("True ") and "passwd" not in within
+    assert "No such file" in (await bench.run("os.listdir('/etc/ssl/private')", hosts=["a.example"])).stderr
+
+
 async def test_there_is_no_way_but_the_proxy(bench: Bench, server: ScriptedHttp) -> None:
     host, _, port = at(server).partition(":")
     code = f"""

@@ -58,9 +58,7 @@ class Bubblewrap:
             collected = None
             if command.wanted:
                 patterns = [inner(pattern) for pattern in command.wanted]
-                # As much as there can be, and the names.
-                most = limits.disk_bytes + MIB
-                collected = await opened.enter_async_context(Collected(patterns, most=most))
+                collected = await opened.enter_async_context(Collected(patterns, most=limits.output_kib * 1024))
             ended, refused = await self._run(argv, command, limits, network, collected)
             files = {} if collected is None or ended.stopped else await collected.files()
             stopped = ended.stopped
@@ -148,6 +146,7 @@ class Bubblewrap:
                     scripts=in_scripts,
                     files=in_files,
                     filters=filters_at,
+                    trust=network is not None,
                     folders=folders,
                 )
             )
@@ -224,7 +223,7 @@ def _too_much(pid: int, first: int | None, limits: Limits) -> str:
 
 
 def _left_too_much(limits: Limits) -> str:
-    return f"left files of more than {limits.disk_bytes // MIB} MiB"
+    return f"left more than {limits.output_kib} KiB in files that are wanted"
 
 
 def _held_too_much(limits: Limits) -> str:

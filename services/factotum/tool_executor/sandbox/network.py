@@ -63,6 +63,8 @@ class Network:
             raise InvalidArgument(str(error)) from error
         self._egress = Egress(allow, where="hosts")
         self.refused: list[str] = []
+        # Each look-up holds one of the few threads that the executor has for them.
+        self._looking = asyncio.Semaphore(2)
 
     async def __aenter__(self) -> Self:
         self._ours, self.theirs = socket.socketpair()
@@ -130,7 +132,8 @@ class Network:
     async def _reach(self, tunnel: bool, host: str, port: int) -> Streams:
         """Raises `NotPermitted`, `InvalidArgument`, `Unavailable`."""
         try:
-            addresses = await self._egress.addresses("https" if tunnel else "http", host, port)
+            async with self._looking:
+                addresses = await self._egress.addresses("https" if tunnel else "http", host, port)
         except NotPermitted as error:
             shown = f"{host}:{port}"
             if shown not in self.refused and len(self.refused) < _MOST_REFUSALS:

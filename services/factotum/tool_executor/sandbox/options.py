@@ -13,6 +13,8 @@ NOBODY = 65534
 # Programs and libraries; what else there is, homes and configuration with secrets, is not there inside.
 _PROGRAMS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _LINKS = ("/etc/alternatives", "/etc/ld.so.cache")
+# Where distributions have the certificates that servers are verified by; no private key is there.
+_TRUST = ("/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs", "/etc/pki/ca-trust/extracted")
 
 
 def options(
@@ -22,6 +24,7 @@ def options(
     scripts: Mapping[str, int],
     files: Mapping[str, int],
     filters: int | None,
+    trust: bool,
     folders: Sequence[str] = (),
 ) -> Iterator[str]:
     """To be given in a file: the command line of a process is for everyone to read.
@@ -29,6 +32,7 @@ def options(
     Args:
         scripts, files: names, and descriptors of what they hold.
         filters: a descriptor of what `seccomp` made.
+        trust: the machine's certificates of authorities are there, for who verifies a server.
         folders: of the machine, that are there too, read-only.
     """
     yield from ("--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session")
@@ -40,7 +44,7 @@ def options(
             yield from ("--symlink", str(path.readlink()), str(path))
         elif path.is_dir():
             yield from ("--ro-bind", str(path), str(path))
-    for link in _LINKS:
+    for link in (*_LINKS, *(_TRUST if trust else ())):
         yield from ("--ro-bind-try", link, link)
     yield from ("--proc", "/proc", "--dev", "/dev")
     for name, descriptor in scripts.items():

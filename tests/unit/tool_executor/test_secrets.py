@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from structlog.testing import capture_logs
 
 from factotum.runtime.secrets.errors import SecretsUnavailable
 from factotum.sdk.context import ToolContext
-from factotum.sdk.errors import Conflict, NotPermitted, Unavailable
+from factotum.sdk.errors import Conflict, Failed, NotPermitted, Unavailable
 from factotum.sdk.spec import Effect, Idempotency, SecretNeed
 from factotum.sdk.tool import Connector
 from factotum.tool_executor.calls import Answer, Approval, Origin, SecretMarks
@@ -65,6 +66,8 @@ async def _use(arguments: Asked, context: ToolContext[Any]) -> Told:
         error = Conflict(f"taken: {found}", effect_possible=False)
         error.add_note(f"with {found}")
         raise error from ValueError(f"{found}")
+    if arguments.then == "raise":
+        raise RuntimeError(f"at {found}")
     if arguments.then == "exit":
         sys.exit(f"at {found}")
     if arguments.then == "report":
@@ -96,7 +99,7 @@ async def read(arguments: Asked, context: ToolContext[Any]) -> Told:
     return await _use(arguments, context)
 
 
-@plain.tool(effect=Effect.EXECUTE, idempotency=Idempotency.NATIVE)
+@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.NATIVE)
 async def narrow(arguments: Asked, context: ToolContext[Any]) -> Told:
     """Do what the arguments say."""
     return Told()
@@ -106,7 +109,7 @@ async def narrow(arguments: Asked, context: ToolContext[Any]) -> Told:
 async def nature(arguments: Asked, context: ToolContext[Any]) -> tuple[Effect, Idempotency]:
     if arguments.declared:
         context.declared_secret(arguments.declared)
-    return Effect.NONE, Idempotency.NATIVE
+    return Effect.EXECUTE if arguments.then == "execute" else Effect.NONE, Idempotency.NATIVE
 
 
 VALUES: dict[tuple[str, str, str], str | Exception] = {
@@ -231,8 +234,8 @@ async def test_a_call_that_is_refused_or_was_made_touches_no_secret(house: House
     await house.call("vaulted.send", use=[3])
     await house.call("vaulted.send", approval=Approval("0" * 64, ("eve",)))
     house.made(permits=permits_of('@id("reads") permit(principal, action == Action::"read", resource);'))
-    denied = await house.call("vaulted.send")
-    assert isinstance(denied.error, NotPermitted)
+    for denied in (await house.call("vaulted.send"), await house.call("vaulted.narrow", then="execute")):
+        assert isinstance(denied.error, NotPermitted)
     assert house.asked == set()
     house.made()
     assert (await house.call("vaulted.send")).error is None
@@ -286,6 +289,18 @@ async def test_what_an_error_carries_is_without_values_and_without_its_cause(hou
     assert error.__cause__ is None and error.__context__ is None
 
 
+async def test_a_fault_of_a_tool_carries_nothing_of_what_was_raised(house: House) -> None:
+    error = (await house.call("vaulted.act_as", user="ada", use=["of-tool"], then="raise")).error
+    assert isinstance(error, Failed)
+    assert error.__cause__ is None and error.__suppress_context__
+
+
+async def test_what_a_tool_tells_of_its_progress_is_without_values(house: House) -> None:
+    with capture_logs() as lines:
+        await house.call("vaulted.send", use=["of-settings"], then="report")
+    assert [line["text"] for line in lines if line["event"] == "progress"] == ["at ['***']"]
+
+
 async def test_a_tool_that_would_end_the_process_has_failed(house: House) -> None:
     error = (await house.call("vaulted.send", use=["of-settings"], then="exit")).error
     assert error is not None and error.kind == "ambiguous"  # of a mail nobody knows
@@ -299,7 +314,8 @@ async def test_what_a_tool_makes_of_a_secret_is_kept_back_as_well(house: House) 
 
 
 async def test_what_a_call_does_is_told_without_secrets_where_it_can_be(house: House) -> None:
-    assert (await house.call("plain.narrow", key="")).error is None
+    house.made(permits=permits_of('@id("none") permit(principal, action == Action::"send", resource);'))
+    await house.call("vaulted.narrow", key="")
     assert house.asked == set()
-    assert (await house.call("plain.narrow", key="", declared="declared")).error is None
-    assert house.asked == {("acme", "declared", "")}
+    await house.call("vaulted.narrow", key="", declared="declared")
+    assert house.asked == {("acme", "declared", ""), *OF_SETTINGS}

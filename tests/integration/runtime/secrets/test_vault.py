@@ -140,12 +140,34 @@ async def test_a_token_is_renewed_before_it_ends_and_got_anew_when_no_renewal_he
         now.now += LEASE * 0.7
         assert await store._session.token() == first
         assert await store.resolve("acme", "identity-token") == "of acme"
-        now.now += LEASE * 2  # the token has ended, by our clock
+        now.now += LEASE * 0.8  # by its first lease it has ended
+        assert await store._session.token() == first
+        now.now += LEASE * 2
         with pytest.raises(SecretsUnavailable, match="secret-id"):
             await store.resolve("acme", "identity-token")
         file.write_text((await bao.ask("POST", "auth/approle/role/factotum/secret-id"))["data"]["secret_id"])
         assert await store.resolve("acme", "identity-token") == "of acme"
         assert await store._session.token() != first
+
+
+async def test_a_renewal_that_is_one_of_the_last_is_not_relied_upon(tmp_path: Path) -> None:
+    def auth(token: str, seconds: int) -> Answer:
+        return Answer(
+            200, json.dumps({"auth": {"client_token": token, "lease_duration": seconds, "renewable": True}}).encode()
+        )
+
+    file, now = tmp_path / "secret-id", Clock()
+    file.write_text("the-secret-id")
+    data = Answer(200, b'{"data": {"data": {"value": "of acme"}}}')
+    login = AppRoleLogin(method="approle", role_id="0b1c", secret_id_file=file)
+    answers = [auth("first-token", 100), data, auth("first-token", 40), auth("second-token", 100), data]
+    async with scripted_http(*answers) as server, vault(server.url, login, seconds=now) as store:
+        for _ in range(2):
+            assert await store.resolve("acme", "identity-token") == "of acme"
+            now.now += 70
+        targets = [target.removeprefix("/v1/") for _, target, _, _ in server.requests]
+        assert targets[2:4] == ["auth/token/renew-self", "auth/approle/login"]
+        assert server.requests[-1][2]["x-vault-token"] == "second-token"
 
 
 async def test_the_service_account_of_kubernetes_logs_in(bao: OpenBao, tmp_path: Path) -> None:

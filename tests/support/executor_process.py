@@ -44,6 +44,8 @@ class ExecutorProcess:
         self.world = World(folder)
         self.port = closed_port()
         self.process: asyncio.subprocess.Process | None = None
+        # Beside the settings that every test needs, from the next start on.
+        self.environment: dict[str, str] = {}
         self.channel = grpc_client.channel(f"127.0.0.1:{self.port}")
         self.stub = tools_pb2_grpc.ToolExecutorServiceStub(self.channel)
         self._module, settings = connector or ("tests.support.tools", {"fake": {"world": str(folder)}})
@@ -66,7 +68,12 @@ class ExecutorProcess:
         with (self.folder / "log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "factotum.tool_executor.main"),
-                env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT / 'services'}:{ROOT}", **environment},
+                env={
+                    "PATH": os.environ["PATH"],
+                    "PYTHONPATH": f"{ROOT / 'services'}:{ROOT}",
+                    **environment,
+                    **self.environment,
+                },
                 cwd=ROOT,
                 stderr=log,
             )

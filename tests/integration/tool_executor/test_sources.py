@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,12 @@ from factotum.api.tools.v1 import tools_pb2 as pb
 from tests.support.executor_process import ExecutorProcess
 from tests.support.grpc_library import NAME, compiled, library
 from tests.support.tool_calls import closed_port
+
+[DICE] = re.findall(
+    r"^```python\n# tools/dice.py\n(.*?)^```$",
+    (Path(__file__).parents[3] / "docs" / "tools.md").read_text(),
+    re.MULTILINE | re.DOTALL,
+)
 
 
 async def refusal(call: Any) -> tuple[grpc.StatusCode, str]:
@@ -29,6 +37,20 @@ def adding(address: str, *, system: str = "library", kind: str = "grpc", tenant:
 async def names(executor: ExecutorProcess, tenant: str = "acme", **given: Any) -> list[str]:
     answer = await executor.stub.ListTools(pb.ListToolsRequest(tenant=tenant, **given))
     return [tool.name for tool in answer.tools if not tool.name.startswith("fake.")]
+
+
+def beside(folder: Path, descriptors: bytes) -> dict[str, str]:
+    """The settings of a deployment with a file of sources and a folder of tools."""
+    (folder / "tools").mkdir(parents=True)
+    (folder / "tools" / "dice.py").write_text(DICE)
+    (folder / "library.pb").write_bytes(descriptors)
+    config = {"address": "grpc://127.0.0.1:1", "methods": {f"{NAME}/FindBook": {"effect": "none"}}}
+    entry = {"kind": "grpc", "document": "library.pb", "config": config}
+    (folder / "sources.yaml").write_text(json.dumps({"tenants": {"acme": {"described": entry}}}))
+    return {
+        "FACTOTUM_TOOLS_FOLDER": str(folder / "tools"),
+        "FACTOTUM_TOOL_SOURCES_FILE": str(folder / "sources.yaml"),
+    }
 
 
 async def find(executor: ExecutorProcess, reader: str = "Ada") -> pb.Observation:
@@ -98,10 +120,14 @@ async def test_a_source_from_its_adding_to_its_removal(executor: ExecutorProcess
     code, words = await refusal(stub.RefreshSource(pb.RefreshSourceRequest(tenant="acme", system="library")))
     assert code is grpc.StatusCode.UNAVAILABLE and words.startswith("library: no connection")
     await executor.stop()
+    executor.environment = beside(tmp_path / "deployment", descriptors)
     await executor.start()
-    assert await names(executor) == ["library.find_book"]
-    [listed] = (await stub.ListSources(pb.ListSourcesRequest(tenant="acme"))).sources
+    async with asyncio.timeout(10):
+        while "described.find_book" not in await names(executor):
+            await asyncio.sleep(0.05)
+    assert await names(executor) == ["described.find_book", "dice.throw", "library.find_book"]
+    _, listed = (await stub.ListSources(pb.ListSourcesRequest(tenant="acme"))).sources
     assert (listed.system, listed.tools, listed.fault) == ("library", 1, "") and listed.HasField("read_at")
     assert not (await stub.ListSources(pb.ListSourcesRequest(tenant="globex"))).sources
     await stub.RemoveSource(pb.RemoveSourceRequest(tenant="acme", system="library"))
-    assert await names(executor) == []
+    assert await names(executor) == ["described.find_book", "dice.throw"]

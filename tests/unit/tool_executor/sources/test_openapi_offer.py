@@ -242,6 +242,21 @@ def test_what_cannot_be_called_is_said_and_can_be_left_out(operation: dict[str, 
         offered(document(**operation), base_url="https://a.example")
 
 
+def test_all_that_cannot_be_taken_is_said_at_once() -> None:
+    bad = {"requestBody": {"content": {"multipart/form-data": {}}}, "responses": {}}
+    api: dict[str, Any] = {
+        "openapi": "3.0.0",
+        "paths": {f"/{n}": {"post": {"operationId": f"o{n}", **bad}} for n in range(12)},
+    }
+    with pytest.raises(SourceInvalid, match=r"o0: its body .*; o9: its body .*; and 2 more\. .* by `without`"):
+        offered(api, base_url="https://a.example")
+
+
+def test_a_document_without_an_address_needs_one() -> None:
+    with pytest.raises(SourceInvalid, match="set base_url"):
+        offered(document())
+
+
 async def test_a_document_is_json_or_yaml_of_version_3() -> None:
     source = OpenapiSource()
     read = await source.read(OpenapiConfig(), b"openapi: 3.1.0\ninfo: {version: 1.0.0}\npaths: {}\n", SURROUNDINGS)

@@ -33,6 +33,8 @@ from factotum.tool_executor.wrappers.validated import faults
 
 # Of a vendor's document, which an operator waits for; read once and kept as JSON.
 _LONGEST_YAML = 16 * 1024 * 1024
+# Of operations that cannot be taken, those that are named.
+_MOST_REFUSED = 10
 
 
 class OpenapiSource:
@@ -91,11 +93,20 @@ class _Making:
         names = selection.names(operations)
         known = {one.id: one for one in operations if one.id} | {f"{one.method} {one.path}": one for one in operations}
         connector = Connector(self._system, settings=ApiSettings)
+        refused: list[str] = []
         for one in selection.selected(operations, self._config):
-            tool = self._tool(one, names[one.method, one.path], known)
+            try:
+                tool = self._tool(one, names[one.method, one.path], known)
+            except SourceInvalid as error:
+                refused.append(str(error))
+                continue
             if tool.spec.name in connector.tools:
                 raise SourceInvalid(f"two operations would be {tool.spec.name}: give one another name in its terms")
             connector.tools[tool.spec.name] = tool
+        if refused:
+            more = f"; and {len(refused) - _MOST_REFUSED} more" if len(refused) > _MOST_REFUSED else ""
+            words = "; ".join(refused[:_MOST_REFUSED])
+            raise SourceInvalid(f"{words}{more}. Operations that are not wanted are left out by `without`")
         return Offer(connector, self._settings)
 
     def _tool(self, one: Described, name: str, known: Mapping[str, Described]) -> OperationTool:
@@ -145,12 +156,11 @@ class _Making:
             return self._reader.interface(one)
         except (InvalidArgument, SchemaInvalid) as error:
             words = error.message if isinstance(error, InvalidArgument) else str(error)
-            raise SourceInvalid(f"{selection.label(one)}: {words}. Leave it out by `without`") from error
+            raise SourceInvalid(f"{selection.label(one)}: {words}") from error
         # What a document holds in place of what it should is met with in many places of its reading.
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise SourceInvalid(
-                f"{selection.label(one)} is not described as OpenAPI has it ({type(error).__name__}: {error}). "
-                "Leave it out by `without`"
+                f"{selection.label(one)} is not described as OpenAPI has it ({type(error).__name__}: {error})"
             ) from error
 
     def _proofs(self, one: Described, interface: Interface) -> Any:

@@ -46,12 +46,12 @@ def permits_of(text: str = '@id("all") permit(principal, action, resource);', **
 
 
 def contexts_of(catalog: Catalog, *, now: Callable[[], datetime] = clock.now) -> Contexts:
-    return Contexts(catalog=catalog, now=now)
+    return Contexts(catalog=catalog, known=Known(), now=now)
 
 
 def secrets_of(directory: Path) -> Secrets:
     """The files `<directory>/<tenant>/<name>`, read anew each time."""
-    return Secrets(SecretFiles(directory), known=Known())
+    return Secrets(SecretFiles(directory))
 
 
 @asynccontextmanager
@@ -103,7 +103,6 @@ def executor_of(
     permits: Permits | None = None,
     limits: Limits = UNBROKEN,
     store: SecretStore | None = None,
-    known: Known | None = None,
 ) -> Executor:
     """An executor over these tools.
 
@@ -111,13 +110,12 @@ def executor_of(
         secrets: the folder of secrets, `<tenant>/<name>`.
         permits: says what is permitted; None: everything is.
         store: has the secrets in place of the folder.
-        known: is told what tools make of their secrets.
     """
     return Executor(
         catalog=catalog,
         permits=permits or permits_of(),
         contexts=contexts_of(catalog, now=now),
-        secrets=Secrets(store or SecretFiles(secrets), known=known or Known()),
+        secrets=Secrets(store or SecretFiles(secrets)),
         ledger=ledger,
         tell=lambda publication: ledger.publish_later([publication]),
         limits=limits,

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
+from factotum.runtime.secrets.mask import Mask
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import ToolError
 from factotum.tool_executor.registry import AnyTool
@@ -71,11 +72,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A call whose arguments the tool's model accepts, with the tool's surroundings."""
+    """A call whose arguments the tool's model accepts, with the tool's surroundings. `mask` knows the values that
+    it was given, and what the tool conceals."""
 
     call: Call
     arguments: BaseModel
     context: ToolContext[Any]
+    mask: Mask = field(default_factory=Mask, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,22 +6,33 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from factotum.runtime.secrets.mask import Known, Mask
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import NotPermitted
 from factotum.tool_executor.catalog import Catalog
 
 
 class Contexts:
-    """Makes the context of a call, which is given no secret yet."""
+    """Makes the context of a call, which is given no secret yet.
 
-    def __init__(self, *, catalog: Catalog, now: Callable[[], datetime]) -> None:
+    Args:
+        known: is told what tools conceal.
+    """
+
+    def __init__(self, *, catalog: Catalog, known: Known, now: Callable[[], datetime]) -> None:
         self._catalog = catalog
+        self._known = known
         self._now = now
 
     def context(
-        self, *, tenant: str, system: str, key: str, run_id: str, started_at: datetime, user: str
+        self, *, tenant: str, system: str, key: str, run_id: str, started_at: datetime, user: str, mask: Mask
     ) -> ToolContext[Any]:
-        """Raises `NotPermitted` where the tenant has not the system."""
+        """What the tool conceals is told to the mask. Raises `NotPermitted` where the tenant has not the system."""
+
+        def conceal(text: str) -> None:
+            mask.add(text)
+            self._known.add(text)
+
         return ToolContext(
             tenant=tenant,
             idempotency_key=key,
@@ -31,6 +42,7 @@ class Contexts:
             secret=_unnamed,
             now=self._now,
             user=user,
+            conceal=conceal,
         )
 
 

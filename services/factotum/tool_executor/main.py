@@ -74,8 +74,8 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
             kafka.bootstrap_servers, client_id="tool-executor", timeout_seconds=kafka.publish_timeout_seconds
         ) as producer,
     ):
-        contexts = Contexts(catalog=catalog, now=clock.now)
-        secrets = Secrets(store, known=known)
+        contexts = Contexts(catalog=catalog, known=known, now=clock.now)
+        secrets = Secrets(store)
         executor = Executor(
             catalog=catalog,
             contexts=contexts,

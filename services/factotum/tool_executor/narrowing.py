@@ -39,6 +39,7 @@ async def narrowed(call: Call, contexts: Contexts, secrets: Secrets | None = Non
                 run_id=call.origin.run_id,
                 started_at=call.started_at,
                 user=call.origin.user,
+                mask=Mask(),
             ),
         )
         effect, idempotency = await _nature(prepared, secrets)
@@ -69,7 +70,7 @@ async def _nature(prepared: Prepared, secrets: Secrets | None) -> tuple[Effect, 
         except NotPermitted:
             if secrets is None or not asked:
                 raise
-    return await _asked(await secrets.revealed(prepared, secrets.needs(prepared), Mask()))
+    return await _asked(await secrets.revealed(prepared, secrets.needs(prepared)))
 
 
 async def _asked(prepared: Prepared) -> tuple[Effect, Idempotency]:

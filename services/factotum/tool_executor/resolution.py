@@ -7,6 +7,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
+from factotum.runtime.secrets.mask import Mask
 from factotum.sdk.errors import ToolError
 from factotum.sdk.spec import Effect
 from factotum.tool_executor import observations
@@ -70,6 +71,7 @@ class Resolver:
                 run_id=entry.origin.run_id,
                 started_at=entry.started_at,
                 user=entry.origin.user,
+                mask=Mask(),
             )
             arguments = tool.arguments.model_validate_json(entry.arguments_json)
             return invoked.text(tool, tool.receipt_maker(arguments, context))

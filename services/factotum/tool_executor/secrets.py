@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,6 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from factotum.runtime.secrets.errors import SecretsUnavailable, UnknownSecret
-from factotum.runtime.secrets.mask import Known, Mask
 from factotum.runtime.secrets.names import SCHEME, is_reference, name_of
 from factotum.runtime.secrets.store import SecretStore
 from factotum.sdk.errors import InvalidArgument, NotPermitted, ToolError, Unavailable
@@ -48,15 +47,10 @@ class Needs:
 
 
 class Secrets:
-    """The secrets of calls.
+    """The secrets of calls."""
 
-    Args:
-        known: is told what a tool makes of its secrets, as the store tells it every value.
-    """
-
-    def __init__(self, store: SecretStore, *, known: Known) -> None:
+    def __init__(self, store: SecretStore) -> None:
         self._store = store
-        self.known = known
         self._referred: dict[int, tuple[BaseModel, tuple[str, ...]]] = {}
 
     async def secret(self, tenant: str, reference: str, *, user: str = "") -> str:
@@ -75,27 +69,24 @@ class Secrets:
         declared = () if call.secrets is None else sorted(call.secrets.names)
         return Needs(referred, spec, tuple(name for name in declared if name in call.arguments_json))
 
-    async def revealed(self, prepared: Prepared, needs: Needs, mask: Mask) -> Prepared:
-        """The call as the tool is given it. The mask is told every value.
+    async def revealed(self, prepared: Prepared, needs: Needs) -> Prepared:
+        """The call as the tool is given it. Its mask is told every value, and masks what is told of progress.
 
         Raises `NotPermitted`, `InvalidArgument`; `Unavailable`, without effect.
         """
         call, context = prepared.call, prepared.context
-        tenant = call.tenant
-        named = {SCHEME + need.name: _person(prepared, need) for need in needs.spec}
-        of_settings, of_spec, of_document = await asyncio.gather(
-            self._all(tenant, dict.fromkeys(needs.settings, "")),
-            self._all(tenant, named),
-            self._all(tenant, {SCHEME + name: "" for name in needs.document}),
-        )
-        for found in (*of_spec.values(), *of_settings.values(), *of_document.values()):
-            if isinstance(found, str):
-                mask.add(found)
-            elif isinstance(found, Unavailable):
-                raise found
-        for found in of_spec.values():
-            if isinstance(found, ToolError):
-                raise found
+        own = dict.fromkeys(needs.settings, "") | {SCHEME + it.name: _person(prepared, it) for it in needs.spec}
+        document = [SCHEME + name for name in needs.document]
+        found = await self._all(call.tenant, [*own.items(), *((reference, "") for reference in document)])
+        for value in found:
+            if isinstance(value, Unavailable):
+                raise value
+        prepared.mask.add(*(value for value in found if isinstance(value, str)))
+        of_call = dict(zip(own, found, strict=False))
+        of_document = dict(zip(document, found[len(own) :], strict=True))
+        for need in needs.spec:
+            if isinstance(missing := of_call[SCHEME + need.name], ToolError):
+                raise missing
 
         def declared(name: str) -> str:
             if call.secrets is None or name not in call.secrets.names:
@@ -109,20 +100,21 @@ class Secrets:
                 arguments = call.tool.arguments.model_validate_json(json.dumps(value))
             except ValidationError as error:
                 raise InvalidArgument(f"{call.tool.spec.name}: {faults(error)}") from None
-        own: Mapping[str, str | ToolError] = {**of_settings, **of_spec}
         why_not = f"neither the settings of {call.tool.spec.system} nor the tool name it"
-        return Prepared(
-            call,
-            arguments,
-            replace(
-                context,
-                secret=lambda reference: _given(own, reference, why_not),
-                declared_secret=declared,
-            ),
-        )
 
-    async def _all(self, tenant: str, wanted: Mapping[str, str]) -> dict[str, str | ToolError]:
-        """By reference, each secret of the tenant or of the person beside it, or why it is not to be had."""
+        def report(text: str, fraction: float | None = None) -> None:
+            context.report(prepared.mask.text(text), fraction)
+
+        given = replace(
+            context,
+            secret=lambda reference: _given(of_call, reference, why_not),
+            declared_secret=declared,
+            report=report,
+        )
+        return replace(prepared, arguments=arguments, context=given)
+
+    async def _all(self, tenant: str, wanted: Sequence[tuple[str, str]]) -> list[str | ToolError]:
+        """Of each reference the secret of the person beside it, or of the tenant; or why it is not to be had."""
 
         async def one(reference: str, user: str) -> str | ToolError:
             try:
@@ -130,8 +122,9 @@ class Secrets:
             except (NotPermitted, Unavailable) as error:
                 return error
 
-        found = await asyncio.gather(*(one(reference, user) for reference, user in wanted.items()))
-        return dict(zip(wanted, found, strict=True))
+        if len(wanted) == 1:  # as most calls have it: no task is made for it
+            return [await one(*wanted[0])]
+        return list(await asyncio.gather(*(one(reference, user) for reference, user in wanted)))
 
     def _references(self, settings: BaseModel) -> tuple[str, ...]:
         kept = self._referred.get(id(settings))

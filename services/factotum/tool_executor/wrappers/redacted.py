@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Generic, TypeVar, cast
 
 from factotum.runtime.secrets.mask import Mask
@@ -27,28 +26,16 @@ class Redacted(Generic[T]):
         self._secrets = secrets
 
     async def __call__(self, prepared: Prepared) -> T:
-        mask = Mask()
         if needs := self._secrets.needs(prepared):
-            prepared = await self._secrets.revealed(prepared, needs, mask)
+            prepared = await self._secrets.revealed(prepared, needs)
+        mask = prepared.mask
         try:
-            output = await self._inner(self._quiet(prepared, mask))
+            output = await self._inner(prepared)
         except ToolError as error:
             if mask:
                 _clean(error, mask)
             raise
         return cast(T, mask.json(output)) if isinstance(output, str) else output
-
-    def _quiet(self, prepared: Prepared, mask: Mask) -> Prepared:
-        told = prepared.context.report
-
-        def report(text: str, fraction: float | None = None) -> None:
-            told(mask.text(text), fraction)
-
-        def conceal(text: str) -> None:
-            mask.add(text)
-            self._secrets.known.add(text)
-
-        return replace(prepared, context=replace(prepared.context, report=report, conceal=conceal))
 
 
 def _clean(error: ToolError, mask: Mask) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from factotum.runtime.secrets.mask import Mask
 from factotum.sdk.errors import InvalidArgument
 from factotum.tool_executor.calls import Answer, Call, Handler, Prepared
 from factotum.tool_executor.contexts import Contexts
@@ -22,6 +23,7 @@ class Validated:
             arguments = call.tool.arguments.model_validate_json(call.arguments_json)
         except ValidationError as error:
             raise InvalidArgument(presentable(f"{call.tool.spec.name}: {faults(error)}")) from None
+        mask = Mask()
         context = self._contexts.context(
             tenant=call.tenant,
             system=call.tool.spec.system,
@@ -29,8 +31,9 @@ class Validated:
             run_id=call.origin.run_id,
             started_at=call.started_at,
             user=call.origin.user,
+            mask=mask,
         )
-        return await self._inner(Prepared(call, arguments, context))
+        return await self._inner(Prepared(call, arguments, context, mask))
 
 
 def faults(error: ValidationError) -> str:

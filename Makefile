@@ -63,9 +63,10 @@ lock: setup ## Pin every dependency by hash into the lock
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group check --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-header --python-version 3.11 -o $(LOCK)
 
-bench: setup ## Measure onboarding and the interpreter beside hand-written Temporal workflows
+bench: setup ## Measure onboarding, the interpreter and Execute beside what one would write by hand
 	$(BIN)/python -m benchmarks.onboarding --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.interpreter --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.execute --write docs/benchmarks.md
 
 kafka: setup ## Fetch Apache Kafka with Maven, for `factotum dev --kafka apache`
 	$(BIN)/factotum dev kafka-install

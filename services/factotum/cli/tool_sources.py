@@ -19,6 +19,7 @@ MOST_SHOWN = 20
 adding = typer.Typer(
     help="Add a source of tools, or put another one in its place: all its tools, or none.",
     no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode=None,
 )
 

@@ -13,12 +13,15 @@ import pytest
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
+from factotum.runtime import clock
 from factotum.runtime.secrets.errors import SecretsUnavailable
+from factotum.runtime.secrets.mask import Known, Mask
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Conflict, Failed, NotPermitted, Unavailable
 from factotum.sdk.spec import Effect, Idempotency, SecretNeed
 from factotum.sdk.tool import Connector
 from factotum.tool_executor.calls import Answer, Approval, Origin, SecretMarks
+from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.execution import Executor
 from factotum.tool_executor.ledger import Ledger, State
 from tests.support import ledgers
@@ -311,6 +314,16 @@ async def test_what_a_tool_makes_of_a_secret_is_kept_back_as_well(house: House) 
     for tool in ("vaulted.send", "plain.read"):
         answer = await house.call(tool, then="make")
         assert answer.output_json == '{"values":["***"]}'
+
+
+def test_what_a_tool_conceals_is_kept_out_of_the_logs_as_well() -> None:
+    mask, known = Mask(), Known()
+    catalog = catalog_of(connector, settings={("acme", "vaulted"): VaultedSettings()})
+    context = Contexts(catalog=catalog, known=known, now=clock.now).context(
+        tenant="acme", system="vaulted", key="k", run_id="", started_at=clock.now(), user="", mask=mask
+    )
+    context.conceal("made-of-a-secret")
+    assert (mask.text("<made-of-a-secret>"), known.text("<made-of-a-secret>")) == ("<***>", "<***>")
 
 
 async def test_what_a_call_does_is_told_without_secrets_where_it_can_be(house: House) -> None:

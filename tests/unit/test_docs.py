@@ -23,6 +23,7 @@ from factotum.procedures.tasks import TASKS
 from factotum.sdk.context import ToolContext
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.simulation.coverage import Coverage
+from factotum.tool_executor import registry, tenants
 from tests.support.scripted_http import Answer, scripted_http
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +34,8 @@ DOCUMENTS = sorted(
 )
 README = ROOT / "README.md"
 PROCEDURES = ROOT / "docs" / "procedures.md"
+# What a document calls by `call: openapi` and its like: one tool each, whatever it is named.
+GENERIC = {"openapi", "asyncapi", "grpc", "mcp", "a2a", "process"}
 _HEAD = "document: {dsl: '1.0.3', namespace: docs, name: fragment, version: '1.0.0'}\n"
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -125,9 +128,9 @@ def test_every_python_block_runs(path: Path) -> None:
 
 async def test_the_tool_of_the_readme_opens_a_ticket_and_finds_it_again() -> None:
     [text] = blocks(README, "python")
-    names: dict[str, Any] = {"__name__": "tickets"}
+    names: dict[str, Any] = {"__name__": "helpdesk"}
     exec(compile(text, "README.md", "exec"), names)  # noqa: S102 - ours
-    tool = names["connector"].tools["tickets.open_ticket"]
+    tool = names["connector"].tools["helpdesk.open_ticket"]
     assert (tool.spec.effect, tool.spec.idempotency) == (Effect.CREATE, Idempotency.RECONCILE)
     assert tool.spec.description == "Open a ticket."
     answers = [Answer(body=json.dumps(body).encode()) for body in ({"number": 7}, [{"number": 7}], [])]
@@ -138,7 +141,7 @@ async def test_the_tool_of_the_readme_opens_a_ticket_and_finds_it_again() -> Non
             idempotency_key="key",
             run_id="",
             started_at=now,
-            settings=names["TicketSettings"](base_url=system.url, token="secret://tickets-token"),
+            settings=names["HelpdeskSettings"](base_url=system.url, token="secret://tickets-token"),
             secret=lambda reference: f"value of {reference}",
             now=lambda: now,
         )
@@ -205,3 +208,19 @@ def test_every_reading_command_has_json(words: str) -> None:
 def test_every_target_that_is_named_is_in_the_makefile(path: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(_TARGET.findall(code(path))) <= targets
+
+
+def test_the_settings_in_the_connectors_are_taken(tmp_path: Path) -> None:
+    [text] = blocks(ROOT / "docs" / "connectors.md", "yaml")
+    (tmp_path / "connectors.yaml").write_text(text, encoding="utf-8")
+    known = tenants.load(tmp_path / "connectors.yaml", registry.load(None))
+    for system in yaml.safe_load(text)["tenants"]["acme"]:
+        assert known.settings("acme", system)
+
+
+def test_every_installed_tool_stands_in_the_connectors() -> None:
+    text = (ROOT / "docs" / "connectors.md").read_text(encoding="utf-8")
+    for tool in registry.load(None).tools:
+        system, _, name = tool.spec.name.partition(".")
+        assert f"`{system}`" in text
+        assert system in GENERIC or f"`{name}`" in text, tool.spec.name

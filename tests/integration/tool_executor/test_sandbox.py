@@ -127,8 +127,8 @@ async def undeclared(arguments: Empty, context: ToolContext[Empty]) -> Empty:
 async def careless(arguments: Empty, context: ToolContext[Empty]) -> Empty:
     """Leave a command running, and keep the sandbox."""
     kept.append(context.sandbox)
-    left.append(asyncio.create_task(context.sandbox.run(Command(["sleep", "4713"]), Limits())))
-    while not running("sleep 4713", program="sleep"):
+    left.append(asyncio.create_task(context.sandbox.run(Command(["sleep", f"4713.{os.getpid()}"]), Limits())))
+    while not running(f"sleep 4713.{os.getpid()}", program="sleep"):
         await asyncio.sleep(0.02)
     return Empty()
 
@@ -150,7 +150,7 @@ async def test_a_tool_that_declares_no_sandbox_has_none(executor: Executor) -> N
 
 async def test_what_a_tool_leaves_running_ends_with_its_call(executor: Executor) -> None:
     assert (await call(executor, "careless")).error is None
-    assert not running("sleep 4713")
+    assert not running(f"sleep 4713.{os.getpid()}")
     with pytest.raises(asyncio.CancelledError):
         await left.pop()
     with pytest.raises(NotPermitted, match="has ended"):
@@ -159,9 +159,9 @@ async def test_what_a_tool_leaves_running_ends_with_its_call(executor: Executor)
 
 async def test_a_command_that_is_cancelled_while_it_is_started_leaves_nothing() -> None:
     for milliseconds in range(0, 40, 2):
-        command = asyncio.ensure_future(SANDBOX.run(Command(["sleep", "4714"]), FEW_SECONDS))
+        command = asyncio.ensure_future(SANDBOX.run(Command(["sleep", f"4714.{os.getpid()}"]), FEW_SECONDS))
         await asyncio.sleep(milliseconds / 1000)
         command.cancel()
         with pytest.raises(asyncio.CancelledError):
             await command
-    assert not running("sleep 4714")
+    assert not running(f"sleep 4714.{os.getpid()}")

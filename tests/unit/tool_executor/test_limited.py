@@ -202,6 +202,14 @@ async def test_one_call_tries_and_the_others_wait_for_it(b: Bench) -> None:
     assert refusal(await b.call("crm.create")) == ("unavailable", False, pytest.approx(5, abs=0.2))
 
 
+async def test_a_replay_finds_nothing_out_and_leaves_the_try_to_the_next(b: Bench) -> None:
+    await b.call("crm.create", "k")
+    await b.fail(3)
+    b.ahead = timedelta(seconds=6)
+    assert (await b.call("crm.create", "k")).replayed
+    assert refusal(await b.call("crm.create")) is None
+
+
 async def test_a_refusal_is_an_answer(b: Bench) -> None:
     await b.fail(2)
     b.system.fault = Conflict("taken")

@@ -71,16 +71,17 @@ def test_only_the_owner_reads_secrets_and_the_files_made_of_them(directory: Path
         assert stat.S_IMODE((directory / folder).stat().st_mode) == 0o700
 
 
-def test_the_gateway_takes_its_sources(directory: Path) -> None:
+async def test_the_gateway_takes_its_sources(directory: Path) -> None:
     secrets = SecretFiles(directory / "secrets")
-    known = sources.load(directory / "config" / "sources.yaml", secrets, tolerance_seconds=300)
+    known = await sources.load(directory / "config" / "sources.yaml", secrets, tolerance_seconds=300)
     assert {name: known.source(name).tenant for name in ("bamboohr", "bamboohr-globex", "billing")} == {
         "bamboohr": "acme",
         "bamboohr-globex": "globex",
         "billing": "acme",
     }
     for tenant in TENANTS:
-        assert known.tenant_of(secrets.resolve(tenant, "secret://events-token").encode()) == tenant
+        token = await secrets.resolve(tenant, "events-token")
+        assert known.sender_of(token.encode()).tenant == tenant
 
 
 def test_the_connectors_take_their_settings(directory: Path) -> None:

@@ -20,6 +20,7 @@ from factotum.connectors.directory import tools
 from factotum.connectors.directory.results import refusal
 from factotum.connectors.directory.settings import DirectorySettings
 from factotum.connectors.directory.tools import CLOCK_SKEW, connector
+from factotum.connectors.directory.wire import Directory
 from factotum.sdk.errors import (
     Ambiguous,
     Cancelled,
@@ -49,7 +50,7 @@ from tests.support.directory import (
     settings_of,
 )
 from tests.support.kill_points import House, KillPoint, killed_and_called_again
-from tests.support.slapd import BASE, PASSWORD, READER, Slapd, slapd
+from tests.support.slapd import ADMIN, BASE, PASSWORD, READER, Slapd, slapd
 from tests.support.tool_calls import closed_port
 
 
@@ -193,6 +194,24 @@ def test_a_value_is_nothing_but_a_value(server: Slapd, text: str) -> None:
         assert raw(server, created.dn) == []
 
     asyncio.run(run())
+
+
+async def test_a_neighbour_whose_name_is_nearly_the_bases_is_not_touched(server: Slapd) -> None:
+    ours, theirs = "o=Strasse,dc=example", "o=Straße,dc=example"
+    entry = f"cn=salaries,{theirs}"
+    with Directory(settings_of(server)).bound(ADMIN, PASSWORD) as directory:
+        for name in (ours, theirs):
+            directory.add(name, ["organization"], {})
+        directory.add(entry, ["organizationalRole"], {})
+    for call_of in (
+        ("find", {"under": theirs}),
+        ("delete_entry", {"dn": entry}),
+        ("modify_entry", {"dn": entry, "replace": {"description": ["x"]}}),
+    ):
+        with pytest.raises(NotPermitted, match="not beneath"):
+            await call(server, *call_of, base=ours)
+    assert raw(server, entry)
+    assert [one.dn for one in (await call(server, "find", {}, base=ours.upper())).entries] == [ours]
 
 
 OUTSIDE = "cn=secret,dc=globex,dc=example"

@@ -84,6 +84,23 @@ def test_what_is_not_beneath_the_base(text: str) -> None:
         beneath(text, BASE)
 
 
+@pytest.mark.parametrize(
+    ("text", "base"),
+    [
+        ("o=Straße,dc=example", "o=Strasse,dc=example"),
+        ("o=ﬁrm,dc=example", "o=firm,dc=example"),
+        ("o=\u212aelvin,dc=example", "o=kelvin,dc=example"),
+        ("o=a\u2003b,dc=example", "o=a b,dc=example"),
+        ("o=a  b,dc=example", "o=a b,dc=example"),
+        ("homeDirectory=/Ada,dc=example", "homeDirectory=/ada,dc=example"),
+        ("\u212a=x,dc=example", "k=x,dc=example"),
+    ],
+)
+def test_names_that_some_server_tells_apart_are_two(text: str, base: str) -> None:
+    with pytest.raises((NotPermitted, InvalidArgument)):
+        beneath(f"cn=x,{text}", parsed(base))
+
+
 @settings(max_examples=50)
 @given(VALUES, st.sampled_from(["equals", "starts_with", "ends_with", "contains", "at_least", "at_most"]))
 def test_a_value_adds_nothing_to_a_filter(value: str, operator: str) -> None:
@@ -95,7 +112,7 @@ def test_a_value_adds_nothing_to_a_filter(value: str, operator: str) -> None:
     assert made.isascii()
 
 
-@pytest.mark.parametrize("attribute", sorted(SECRET))
+@pytest.mark.parametrize("attribute", [*sorted(SECRET), "ms-Mcs-AdmPwd", "msLAPS-Password", "ipaNTHash"])
 def test_passwords_are_no_condition(attribute: str) -> None:
     condition = Condition(attribute=attribute.upper(), operator="starts_with", value="{SSHA}")
     with pytest.raises(NotPermitted):

@@ -14,10 +14,17 @@ from factotum.sdk.errors import NotPermitted
 SECRET = frozenset(
     {
         "authpassword",
+        "ipanthash",
         "krb5key",
         "krbprincipalkey",
-        "ntpassword",
         "lmpassword",
+        "ms-mcs-admpwd",
+        "mslaps-encrypteddsrmpassword",
+        "mslaps-encrypteddsrmpasswordhistory",
+        "mslaps-encryptedpassword",
+        "mslaps-encryptedpasswordhistory",
+        "mslaps-password",
+        "ntpassword",
         "olcrootpw",
         "pwdhistory",
         "sambalmpassword",

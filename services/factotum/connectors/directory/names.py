@@ -1,12 +1,15 @@
 """Distinguished names (RFC 4514). Pure.
 
 Only the plain form is read: no quotes, no `;`, no values in hexadecimal BER. What is read is written anew, so that the
-server reads what was compared here; two names that a server would take for one may be two here.
+server reads what was compared here. Two names that a server would take for one may be two here, and never the reverse:
+of letters only ASCII's are folded, and only in attributes that every server compares without case; whatever else a
+server folds (RFC 4518), such as ß, the width of a character or blanks, it may not fold for this base.
 """
 
 from __future__ import annotations
 
 import re
+import string
 from dataclasses import dataclass
 
 from factotum.sdk.errors import InvalidArgument, NotPermitted
@@ -16,6 +19,9 @@ ATTRIBUTE = r"[A-Za-z][A-Za-z0-9-]{0,126}"
 _PAIR = re.compile(rf" *({ATTRIBUTE}) *= *")
 _HEX = re.compile(r"[0-9A-Fa-f]{2}")
 _SPECIAL = '"+,;<>\\='
+# Compared without case by every server (RFC 4519, RFC 4524).
+_WITHOUT_CASE = frozenset({"c", "cn", "dc", "l", "mail", "o", "ou", "st", "uid"})
+_ASCII = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +129,8 @@ def _value(text: str, at: int) -> tuple[str, int, str]:
 
 
 def _folded(parts: tuple[tuple[tuple[str, str], ...], ...]) -> list[list[tuple[str, str]]]:
-    return [sorted((name.lower(), " ".join(value.casefold().split())) for name, value in part) for part in parts]
+    return [sorted(_pair(attribute.translate(_ASCII), value) for attribute, value in part) for part in parts]
+
+
+def _pair(attribute: str, value: str) -> tuple[str, str]:
+    return attribute, value.translate(_ASCII) if attribute in _WITHOUT_CASE else value

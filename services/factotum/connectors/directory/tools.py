@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 from factotum.connectors.directory import entries, filters
 from factotum.connectors.directory.arguments import (
@@ -54,13 +55,12 @@ _ADA = "uid=ada,ou=people,dc=acme,dc=example"
 _UUID = "5a1e8a1c-5d0f-103f-8d9e-9b1c6a3c2d4e"
 
 connector = Connector("directory", settings=DirectorySettings)
+_tool = partial(connector.tool, timeout_seconds=_TIMEOUT, concurrency=_AT_ONCE, errors=_ERRORS)
 
 
-@connector.tool(
+@_tool(
     effect=Effect.NONE,
     permissions=("directory.read",),
-    timeout_seconds=_TIMEOUT,
-    concurrency=_AT_ONCE,
     errors=_READ_ERRORS,
     examples=[
         Example(
@@ -103,13 +103,10 @@ async def find(arguments: Search, context: ToolContext[DirectorySettings]) -> Fo
     return await entries.bound(context, work)
 
 
-@connector.tool(
+@_tool(
     effect=Effect.CREATE,
     idempotency=Idempotency.RECONCILE,
     permissions=("directory.write",),
-    timeout_seconds=_TIMEOUT,
-    concurrency=_AT_ONCE,
-    errors=_ERRORS,
     compensation=Compensation(call="directory.delete_entry", arguments={"dn": "${ .dn }", "uuid": "${ .uuid }"}),
     examples=[
         Example(
@@ -164,12 +161,9 @@ async def find_created(arguments: NewEntry, context: ToolContext[DirectorySettin
     return await entries.asked(context, work)
 
 
-@connector.tool(
+@_tool(
     effect=Effect.UPDATE,
     permissions=("directory.write",),
-    timeout_seconds=_TIMEOUT,
-    concurrency=_AT_ONCE,
-    errors=_ERRORS,
     examples=[
         Example(
             title="A new number, no fax",
@@ -197,12 +191,9 @@ async def modify_entry(arguments: Modification, context: ToolContext[DirectorySe
     return await entries.bound(context, work)
 
 
-@connector.tool(
+@_tool(
     effect=Effect.DELETE,
     permissions=("directory.delete",),
-    timeout_seconds=_TIMEOUT,
-    concurrency=_AT_ONCE,
-    errors=_ERRORS,
     examples=[Example(title="This one", arguments={"dn": _ADA, "uuid": _UUID}, output={"dn": _ADA})],
 )
 async def delete_entry(arguments: Deletion, context: ToolContext[DirectorySettings]) -> Deleted:
@@ -224,12 +215,9 @@ async def delete_entry(arguments: Deletion, context: ToolContext[DirectorySettin
     return await entries.bound(context, work)
 
 
-@connector.tool(
+@_tool(
     effect=Effect.UPDATE,
     permissions=("directory.membership",),
-    timeout_seconds=_TIMEOUT,
-    concurrency=_AT_ONCE,
-    errors=_ERRORS,
     compensation=Compensation(
         call="directory.remove_from_group", arguments={"group": "${ .group }", "member": "${ .member }"}
     ),
@@ -240,12 +228,9 @@ async def add_to_group(arguments: Membership, context: ToolContext[DirectorySett
     return await _membership(arguments, "add", context)
 
 
-@connector.tool(
+@_tool(
     effect=Effect.UPDATE,
     permissions=("directory.membership",),
-    timeout_seconds=_TIMEOUT,
-    concurrency=_AT_ONCE,
-    errors=_ERRORS,
     compensation=Compensation(
         call="directory.add_to_group", arguments={"group": "${ .group }", "member": "${ .member }"}
     ),
@@ -256,13 +241,10 @@ async def remove_from_group(arguments: Membership, context: ToolContext[Director
     return await _membership(arguments, "delete", context)
 
 
-@connector.tool(
+@_tool(
     effect=Effect.UPDATE,
     idempotency=Idempotency.RECONCILE,
     permissions=("directory.password",),
-    timeout_seconds=_TIMEOUT,
-    concurrency=_AT_ONCE,
-    errors=_ERRORS,
     examples=[Example(title="The first one", arguments={"dn": _ADA, "secret": "first-password"}, output={"dn": _ADA})],
 )
 async def set_password(arguments: Password, context: ToolContext[DirectorySettings]) -> PasswordSet:
@@ -291,12 +273,9 @@ async def find_password(arguments: Password, context: ToolContext[DirectorySetti
     return await entries.asked(context, work)
 
 
-@connector.tool(
+@_tool(
     effect=Effect.UPDATE,
     permissions=("directory.write",),
-    timeout_seconds=_TIMEOUT,
-    concurrency=_AT_ONCE,
-    errors=_ERRORS,
     compensation=Compensation(
         call="directory.move",
         arguments={

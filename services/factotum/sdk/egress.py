@@ -26,6 +26,14 @@ _ORIGIN = re.compile(
 )
 
 
+# What Python counts as global and is not: IPv4 inside of IPv6 as RFC 4291 had it and as RFC 2765 translates it, the
+# site's own addresses (RFC 3879), NAT64 within a network (RFC 8215), and Azure's platform to its machines.
+_NOT_PUBLIC = tuple(
+    ipaddress.ip_network(text)
+    for text in ("::/96", "::ffff:0:0:0/96", "fec0::/10", "64:ff9b:1::/48", "168.63.129.16/32")
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """One entry of an allow-list. `port` None is any port; `subdomains` stands for the `*.` before the host."""
@@ -130,7 +138,7 @@ def _public(text: str) -> bool:
         if inside is None and address in ipaddress.ip_network("64:ff9b::/96"):
             inside = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         address = inside or address
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and not any(address in network for network in _NOT_PUBLIC)
 
 
 def _ascii(host: str) -> str:

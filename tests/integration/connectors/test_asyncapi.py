@@ -255,6 +255,9 @@ async def test_what_a_publication_does_is_said_by_its_protocol(web: Web) -> None
     assert await narrowed(operation="greetings", **message) == (Effect.EXECUTE, Idempotency.RECONCILE)
     assert await narrowed(operation="knock", **message, **server) == (Effect.EXECUTE, Idempotency.RECONCILE)
     assert (await narrowed(operation="put", **message, **server))[1] is Idempotency.NATIVE
+    for key, idempotency in (("k", Idempotency.NATIVE), ("", Idempotency.RECONCILE), (None, Idempotency.RECONCILE)):
+        keyed = {"message": {"payload": 1, "headers": {"Idempotency-Key": key}}}
+        assert await narrowed(operation="knock", **keyed, **server) == (Effect.EXECUTE, idempotency)
 
 
 async def test_events_go_on_after_the_last_that_was_seen(web: Web) -> None:

@@ -182,6 +182,26 @@ async def test_each_hop_must_be_allowed_and_gets_no_credentials_of_another(store
         assert "authorization" not in other.requests[0][2]
 
 
+@pytest.mark.parametrize("status", [307, 308])
+async def test_what_was_meant_for_one_origin_is_not_taken_to_another(status: int) -> None:
+    secret = {"X-Api-Key": "k3y", "X-Trace": "t"}
+    async with scripted_http(Answer(body=b"there")) as other:
+        moved = Answer(status, headers={"Location": f"{other.url}/there"})
+        async with scripted_http(moved) as server:
+            assert await send(server.url, redirect=True, headers=secret) == "there"
+            [(_, _, headers, _)] = other.requests
+            assert headers["x-trace"] == "t" and "x-api-key" not in headers
+            for method in ("post", "put"):
+                with pytest.raises(NotPermitted, match="another origin") as caught:
+                    await send(server.url, method, redirect=True, body={"a": 1})
+                assert caught.value.effect_possible
+            assert len(other.requests) == 1
+        async with scripted_http(Answer(status, headers={"Location": "/there"}), Answer(body=b"here")) as server:
+            assert await send(server.url, "post", redirect=True, headers=secret, body={"a": 1}) == "here"
+            _, (_, _, headers, body) = server.requests
+            assert (headers["x-api-key"], body) == ("k3y", b'{"a":1}')
+
+
 async def test_redirections_without_end(store: PetStore) -> None:
     async with scripted_http(Answer(302, headers={"Location": "/again"})) as server:
         with pytest.raises(Failed, match="without end"):
@@ -205,6 +225,12 @@ async def test_redirections_without_end(store: PetStore) -> None:
         (["*"], "http://169.254.169.254/latest/meta-data", "no public address"),
         (["*"], "http://10.1.2.3/", "no public address"),
         (["*"], "http://[64:ff9b::7f00:1]/", "no public address"),
+        (["*"], "http://[64:ff9b:1::7f00:1]/", "no public address"),
+        (["*"], "http://[::127.0.0.1]/", "no public address"),
+        (["*"], "http://[::ffff:0:127.0.0.1]/", "no public address"),
+        (["*"], "http://[fec0::1]/", "no public address"),
+        (["*"], "http://168.63.129.16/", "no public address"),
+        (["*"], "http://[::ffff:168.63.129.16]/", "no public address"),
     ],
 )
 async def test_nothing_is_reached_that_is_not_allowed(allow: list[str], url: str, words: str) -> None:
@@ -246,6 +272,8 @@ def test_an_origin_that_is_none_is_refused_in_the_settings(origin: str) -> None:
         ("http:///x", {}, "host"),
         ("http://u:s3cret@127.0.0.1/", {}, "authentication"),
         ("http://127.0.0.1/", {"headers": {"Host": "inside.example"}}, "Host"),
+        ("http://127.0.0.1/", {"headers": {"X-HTTP-Method-Override": "DELETE"}}, "another method"),
+        ("http://127.0.0.1/", {"headers": {"x-method-override": "DELETE"}}, "another method"),
         ("http://127.0.0.1/", {"headers": {"a b": "x"}}, "a b"),
         ("http://127.0.0.1/", {"headers": {"X-A": "s3cret\r\nX-B: 1"}}, "X-A"),
         ("http://127.0.0.1/", {"headers": {"Content-Type": "text/csv"}, "body": [1]}, "text/csv"),
@@ -410,6 +438,11 @@ async def test_without_a_token_nothing_is_sent(
         ("post", {}, Effect.EXECUTE, Idempotency.RECONCILE),
         ("patch", {}, Effect.EXECUTE, Idempotency.RECONCILE),
         ("post", {"idempotency-key": "1"}, Effect.EXECUTE, Idempotency.NATIVE),
+        ("post", {"Idempotency-Key": 1}, Effect.EXECUTE, Idempotency.NATIVE),
+        ("post", {"Idempotency-Key": None}, Effect.EXECUTE, Idempotency.RECONCILE),
+        ("post", {"Idempotency-Key": ""}, Effect.EXECUTE, Idempotency.RECONCILE),
+        ("post", {"Idempotency-Key": " "}, Effect.EXECUTE, Idempotency.RECONCILE),
+        ("post", {"Idempotency-Key": False}, Effect.EXECUTE, Idempotency.RECONCILE),
     ],
 )
 async def test_what_a_method_does(method: str, headers: Any, effect: Effect, idempotency: Idempotency) -> None:

@@ -216,6 +216,24 @@ async def test_what_an_operation_does_is_what_its_method_does(store: PetStore) -
         await call_sent(asked(url, "addPet", {}), context())
 
 
+async def test_a_key_makes_a_repetition_known_only_where_it_is_sent(store: PetStore) -> None:
+    key = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "nullable": True}}
+    document = {
+        "openapi": "3.0.4",
+        "paths": {"/pets": {"post": {"operationId": "add", "parameters": [key], "responses": {}}}},
+    }
+    async with scripted_http(Answer(body=json.dumps(document).encode())) as server:
+        for value, idempotency in (
+            ("1", Idempotency.NATIVE),
+            ("", Idempotency.RECONCILE),
+            (None, Idempotency.RECONCILE),
+        ):
+            arguments = asked(server.url, "add", {"Idempotency-Key": value})
+            assert await call_nature(arguments, context()) == (Effect.EXECUTE, idempotency)
+    in_the_body = asked(f"{store.url}/v2/swagger.json", "addPet", {"name": "Rex", "Idempotency-Key": "1"})
+    assert await call_nature(in_the_body, context()) == (Effect.EXECUTE, Idempotency.RECONCILE)
+
+
 async def test_credentials_go_with_the_call_and_not_with_the_document(store: PetStore) -> None:
     arguments = asked(f"{store.url}/v3/openapi.json?plain", "echo", {}, authentication={"bearer": {"token": "b3arer"}})
     sent = (await call.function(arguments, context())).root

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from pydantic_core import from_json
 
 from factotum.connectors.http_answers import reaching, refusal
 from factotum.connectors.protocols.egress import Egress, EgressSettings, guarded_client
-from factotum.sdk.errors import Ambiguous, Failed, InvalidArgument
+from factotum.sdk.errors import Ambiguous, Failed, InvalidArgument, NotPermitted
 from factotum.sdk.spec import Effect, Idempotency
 
 Output = Literal["raw", "content", "response"]
@@ -29,6 +29,8 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _IDEMPOTENT = {"PUT": Effect.UPDATE, "DELETE": Effect.DELETE}
 # The client frames the message and says whom it is for: a header that says otherwise would get past the allow-list.
 _CLIENTS_OWN = frozenset({"connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"})
+# By which many servers take a request for one of another method than was judged and permitted.
+_OTHER_METHOD = frozenset({"x-http-method", "x-http-method-override", "x-method-override"})
 _CONFIDENTIAL = re.compile(r"authorization|cookie|token|secret|api-?key|password|signature", re.IGNORECASE)
 _TEXT = re.compile(r"text/.*|.*[/+](xml|yaml|javascript)|application/(x-ndjson|x-www-form-urlencoded|graphql)")
 _JSON = re.compile(r".*[/+]json")
@@ -48,17 +50,22 @@ class Sending:
     content: bytes | None = None
 
 
-def nature(method: str, headers: Iterable[str]) -> tuple[Effect, Idempotency]:
+def nature(method: str, headers: Mapping[str, Any]) -> tuple[Effect, Idempotency]:
     """What a request does and whether it can be done again: by its method, or by the `Idempotency-Key` by which
-    its author says that the system knows a repetition (draft-ietf-httpapi-idempotency-key-header)."""
+    its author says that the system knows a repetition (draft-ietf-httpapi-idempotency-key-header). One that is null
+    or empty says nothing."""
     method = method.upper()
     if method in _SAFE:
         return Effect.NONE, Idempotency.NATIVE
     if method in _IDEMPOTENT:
         return _IDEMPOTENT[method], Idempotency.NATIVE
-    if any(name.lower() == "idempotency-key" for name in headers):
+    if any(name.lower() == "idempotency-key" and _is_key(value) for name, value in headers.items()):
         return Effect.EXECUTE, Idempotency.NATIVE
     return Effect.EXECUTE, Idempotency.RECONCILE
+
+
+def _is_key(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool) and text(value).strip() != ""
 
 
 def unknowable(method: str) -> Ambiguous:
@@ -111,6 +118,8 @@ def checked_headers(headers: Mapping[str, Any]) -> list[tuple[str, str]]:
             raise InvalidArgument(f"{name!r} is no name of a header")
         if name.lower() in _CLIENTS_OWN:
             raise InvalidArgument(f"the header {name} is set by the client itself: leave it out")
+        if name.lower() in _OTHER_METHOD:
+            raise InvalidArgument(f"the header {name} asks for another method: give that as the request's own")
         written = text(value)
         if any((character < " " and character != "\t") or character == "\x7f" for character in written):
             raise InvalidArgument(f"the header {name} holds a control character")
@@ -159,12 +168,19 @@ async def exchange(
     """Sends the request; the answer's content as `output` says.
 
     A status outside of 200 to 299 is an error. With `redirect`, redirections are followed as RFC 9110 §15.4 says,
-    each to an allowed origin only, and what remains of 300 to 399 (a 304, one without a Location) is no error.
+    each to an allowed origin only, and what remains of 300 to 399 (a 304, one without a Location) is no error. To
+    another origin than the first goes no confidential header, and no body.
 
-    Raises the error that the status means, with the status; `NotPermitted` for what may not be reached;
-    `Unavailable` without an answer; `Failed` for one that is too large.
+    Raises the error that the status means, with the status; `NotPermitted` for what may not be reached, and for a
+    body that is redirected to another origin; `Unavailable` without an answer; `Failed` for one that is too large.
     """
+
+    async def kept_back(request: httpx2.Request) -> None:
+        if not _goes_on(sending.url, request.url):
+            _strip(request)
+
     async with guarded_client(egress, timeout=settings.timeout, auth=auth, follow_redirects=redirect) as http:
+        http.event_hooks = {"request": [kept_back]}
         request = http.build_request(
             sending.method, sending.url, headers=[_encoded(pair) for pair in sending.headers], content=sending.content
         )
@@ -191,6 +207,26 @@ async def exchange(
             refused.effect_possible = True
         raise refused
     return Result(_told(response, content, output))
+
+
+def _goes_on(first: httpx2.URL, url: httpx2.URL) -> bool:
+    """Whether a redirection stays with whom the request was meant for: its origin, or the same host on HTTPS."""
+    if url.origin == first.origin:
+        return True
+    upgraded = (first.scheme, url.scheme, first.port, url.port) == ("http", "https", None, None)
+    return upgraded and url.host == first.host
+
+
+def _strip(request: httpx2.Request) -> None:
+    """Raises `NotPermitted` for a request with a body: it was meant for another."""
+    if request.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in request.headers:
+        raise NotPermitted(
+            f"the request is redirected with its body to {_shown(request.url)}, another origin: give that as the "
+            "endpoint if it is meant",
+            effect_possible=True,
+        )
+    for name in [name for name in request.headers if _CONFIDENTIAL.search(name)]:
+        del request.headers[name]
 
 
 def _told(response: httpx2.Response, content: bytes, output: Output) -> Any:

@@ -92,7 +92,9 @@ async def call_sent(arguments: OpenapiCall, context: ToolContext[OpenapiSettings
 
 @call.narrow
 async def call_nature(arguments: OpenapiCall, context: ToolContext[OpenapiSettings]) -> tuple[Effect, Idempotency]:
-    return exchange.nature((await _operation(arguments, context)).method, arguments.parameters)
+    operation = await _operation(arguments, context)
+    names = [one.name for one in operation.parameters if one.where == "header"]
+    return exchange.nature(operation.method, {name: arguments.parameters.get(name) for name in names})
 
 
 async def _operation(arguments: OpenapiCall, context: ToolContext[OpenapiSettings]) -> Operation:

@@ -17,10 +17,10 @@ from icalendar import Calendar, Event, vCalAddress
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NaiveDatetime, WithJsonSchema
 
 from factotum.connectors import caldav_query
-from factotum.connectors.http_answers import HTTP_ERRORS, asking, client, reaching, refusal
 from factotum.connectors.vtimezone import vtimezone
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Conflict, Failed, InvalidArgument, ToolError
+from factotum.sdk.http import HTTP_ERRORS, asking, client, reaching, refusal
 from factotum.sdk.spec import Compensation, Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 

@@ -13,9 +13,9 @@ from urllib.parse import quote
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from factotum.connectors.http_answers import HTTP_ERRORS, client, reaching, refusal
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Failed
+from factotum.sdk.http import HTTP_ERRORS, client, reaching, refusal
 from factotum.sdk.spec import Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 

@@ -31,9 +31,9 @@ from scim2_models import (
 )
 from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode
 
-from factotum.connectors.http_answers import HTTP_ERRORS, asking, client, reaching, refusal, unreachable
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Ambiguous, Conflict, Failed, InvalidArgument, NotFound, ToolError
+from factotum.sdk.http import HTTP_ERRORS, asking, client, reaching, refusal, unreachable
 from factotum.sdk.spec import Compensation, Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 

@@ -18,9 +18,9 @@ from typing import Annotated, Any, Self
 import aiosmtplib
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator, model_validator
 
-from factotum.connectors.http_answers import HTTP_ERRORS, asking, client, reaching, refusal
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Ambiguous, Failed, InvalidArgument, NotPermitted, ToolError, Unavailable
+from factotum.sdk.http import HTTP_ERRORS, asking, client, reaching, refusal
 from factotum.sdk.spec import Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 

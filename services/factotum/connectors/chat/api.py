@@ -15,7 +15,6 @@ import httpx2
 from pydantic_core import from_json
 
 from factotum.connectors.chat.settings import MOST_PAGES, ChatSettings
-from factotum.connectors.http_answers import reaching, refusal
 from factotum.connectors.protocols.egress import Egress, guarded_client, origin
 from factotum.connectors.protocols.external_resource import body
 from factotum.sdk.context import ToolContext
@@ -29,6 +28,7 @@ from factotum.sdk.errors import (
     ToolError,
     Unavailable,
 )
+from factotum.sdk.http import reaching, refusal
 
 SYSTEM = "Slack"
 

@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from factotum.connectors.chat.api import SYSTEM, Endless, Refused, Workspace, workspace
 from factotum.connectors.chat.settings import ChatSettings
-from factotum.connectors.http_answers import asking
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import (
     Ambiguous,
@@ -26,6 +25,7 @@ from factotum.sdk.errors import (
     RateLimited,
     Unavailable,
 )
+from factotum.sdk.http import asking
 from factotum.sdk.spec import Compensation, Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 

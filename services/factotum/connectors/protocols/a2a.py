@@ -10,7 +10,6 @@ from urllib.parse import urljoin
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
-from factotum.connectors.http_answers import reaching, refusal
 from factotum.connectors.protocols import jsonrpc
 from factotum.connectors.protocols.authentication import http_auth
 from factotum.connectors.protocols.egress import Egress, EgressSettings, egress, guarded_client
@@ -24,6 +23,7 @@ from factotum.connectors.protocols.external_resource import (
 )
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Ambiguous, Failed, Unavailable
+from factotum.sdk.http import reaching, refusal
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.sdk.tool import Connector
 

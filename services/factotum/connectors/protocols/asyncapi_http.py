@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx2
 
-from factotum.connectors.http_answers import reaching, refusal
 from factotum.connectors.protocols.asyncapi_document import Target
 from factotum.connectors.protocols.asyncapi_messages import (
     Inbound,
@@ -26,6 +25,7 @@ from factotum.connectors.protocols.exchange import Sending, address, checked_hea
 from factotum.connectors.protocols.external_resource import body
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Failed
+from factotum.sdk.http import reaching, refusal
 
 _KIND = "http"
 _POLL_SECONDS = 1.0

@@ -25,7 +25,6 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from factotum.connectors.http_answers import trust
 from factotum.connectors.protocols.asyncapi_document import Target
 from factotum.connectors.protocols.asyncapi_messages import (
     Inbound,
@@ -41,6 +40,7 @@ from factotum.connectors.protocols.egress import Egress
 from factotum.connectors.protocols.external_resource import nothing_begun
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Ambiguous, Failed, InvalidArgument, NotFound, NotPermitted, Unavailable
+from factotum.sdk.http import trust
 
 KEY_HEADER = "idempotency-key"
 _KIND = "kafka"

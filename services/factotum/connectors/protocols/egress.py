@@ -7,10 +7,10 @@ from typing import TypeVar
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
-from factotum.connectors.http_answers import trust
 from factotum.sdk.context import ToolContext
 from factotum.sdk.egress import PORTS, Egress, Origin, allowed
 from factotum.sdk.errors import NotPermitted, Unavailable
+from factotum.sdk.http import trust
 
 # The rules are the SDK's; connectors that speak HTTP find them here with the rest.
 __all__ = ["Egress", "EgressSettings", "GuardedTransport", "allowed", "egress", "guarded_client", "origin"]

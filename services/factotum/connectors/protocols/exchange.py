@@ -15,9 +15,9 @@ import httpx2
 from pydantic import RootModel
 from pydantic_core import from_json
 
-from factotum.connectors.http_answers import reaching, refusal
 from factotum.connectors.protocols.egress import Egress, EgressSettings, guarded_client
 from factotum.sdk.errors import Ambiguous, Failed, InvalidArgument, NotPermitted
+from factotum.sdk.http import reaching, refusal
 from factotum.sdk.spec import Effect, Idempotency
 
 Output = Literal["raw", "content", "response"]

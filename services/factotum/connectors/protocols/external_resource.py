@@ -9,11 +9,11 @@ from typing import Any
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
-from factotum.connectors.http_answers import reaching, refusal
 from factotum.connectors.protocols.authentication import Authentication, http_auth
 from factotum.connectors.protocols.egress import Egress, EgressSettings, guarded_client
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Failed, ToolError
+from factotum.sdk.http import reaching, refusal
 
 
 class Endpoint(BaseModel):

@@ -15,9 +15,9 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from pydantic_core import from_json
 
-from factotum.connectors.http_answers import refusal, unreachable
 from factotum.connectors.protocols.egress import Egress, GuardedTransport
 from factotum.sdk.errors import Failed, ToolError
+from factotum.sdk.http import refusal, unreachable
 
 
 class Wire:

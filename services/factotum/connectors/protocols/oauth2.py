@@ -21,9 +21,9 @@ from urllib.parse import quote_plus, urljoin
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field
 
-from factotum.connectors.http_answers import reaching
 from factotum.connectors.protocols.egress import Egress, guarded_client
 from factotum.sdk.errors import InvalidArgument, NotPermitted, ToolError, Unavailable
+from factotum.sdk.http import reaching
 
 _EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

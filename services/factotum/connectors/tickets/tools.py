@@ -12,7 +12,6 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
-from factotum.connectors.http_answers import asking
 from factotum.connectors.tickets import issues, text
 from factotum.connectors.tickets.api import SYSTEM, Context, call
 from factotum.connectors.tickets.issues import (
@@ -35,6 +34,7 @@ from factotum.connectors.tickets.issues import (
 )
 from factotum.connectors.tickets.settings import TicketsSettings
 from factotum.sdk.errors import Conflict, InvalidArgument, NotFound, NotPermitted, RateLimited, Unavailable
+from factotum.sdk.http import asking
 from factotum.sdk.spec import Compensation, Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from factotum.connectors.http_answers import asking
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Ambiguous, Failed
+from factotum.sdk.http import asking
 from factotum.sdk.spec import Effect, Idempotency, ToolSpec
 from factotum.sdk.tool import Tool
 from factotum.tool_executor.schema_model import SchemaModel

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from factotum.connectors.http_answers import asking
 from factotum.connectors.protocols.openapi_calls import Answered
 from factotum.connectors.protocols.openapi_places import at
 from factotum.sdk.errors import Ambiguous, NotFound
+from factotum.sdk.http import asking
 from factotum.tool_executor.schema_model import SchemaModel
 from factotum.tool_executor.sources.openapi.config import Lookup
 from factotum.tool_executor.sources.openapi.templates import CLOCK_SKEW, filled, known

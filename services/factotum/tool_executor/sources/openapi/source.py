@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from factotum.connectors.http_answers import reaching, refusal
 from factotum.connectors.protocols import external_resource
 from factotum.connectors.protocols.egress import Egress, allowed, guarded_client, origin
 from factotum.connectors.protocols.openapi_calls import Caller
@@ -21,6 +20,7 @@ from factotum.connectors.protocols.openapi_security import proofs
 from factotum.connectors.protocols.openapi_text import parsed
 from factotum.runtime import clock
 from factotum.sdk.errors import InvalidArgument, RateLimited, ToolError, Unavailable
+from factotum.sdk.http import reaching, refusal
 from factotum.sdk.spec import Effect
 from factotum.sdk.tool import Connector
 from factotum.tool_executor.sources.openapi import selection

@@ -1,4 +1,4 @@
-"""What an HTTP answer, or its absence, means to a tool. Shared by the connectors that speak HTTP.
+"""What an HTTP answer, or its absence, means to a tool; for tools that speak HTTP. Needs httpx2.
 
 The ledger relies on one distinction: an error with `effect_possible=False` states that the system
 certainly did nothing. That is so for a connection that was never made and for a definite refusal,

@@ -174,7 +174,14 @@ def call(
         async with Connection(data, tenant, os.environ).tools() as tools:
             return await tools.Execute(request, timeout=CALL_SECONDS)
 
-    observation = output.to_json(run(ask()).observation)
+    try:
+        answer = run(ask())
+    except (CommandError, KeyboardInterrupt) as error:
+        # With another key the call would be made anew, whatever became of this one.
+        if not key and not isinstance(error, BadInput):
+            output.note(f"to ask what came of it, repeat it with --key {request.idempotency_key}")
+        raise
+    observation = output.to_json(answer.observation)
     error: dict[str, Any] | None = observation["error"]
     if as_json:
         output.print_json(observation)

@@ -54,6 +54,14 @@ def test_call_without_a_key_makes_a_new_one_each_time(runner: CliRunner, parts: 
     assert first and second and first != second
 
 
+def test_a_key_that_was_made_is_not_lost_with_the_answer(runner: CliRunner, parts: Stubs) -> None:
+    parts.tools.answers["Execute"] = (grpc.StatusCode.UNAVAILABLE, "the connection was lost")
+    lost = runner.invoke(app, ["tools", "call", "identity.create_user"])
+    (sent,) = parts.tools.requests
+    assert isinstance(sent, pb.ExecuteRequest)
+    assert lost.exit_code == 1 and f"--key {sent.idempotency_key}" in lost.stderr
+
+
 def test_a_tool_that_fails_is_status_1_with_its_message(runner: CliRunner, parts: Stubs) -> None:
     error = pb.ToolError(kind=pb.ERROR_KIND_CONFLICT, message="the identity system answered 409: taken")
     parts.tools.answers["Execute"] = pb.ExecuteResponse(observation=pb.Observation(error=error))

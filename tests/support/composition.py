@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -26,9 +26,10 @@ from factotum.tool_executor.probing import Prober
 from factotum.tool_executor.registry import AnyConnector, Registry
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from factotum.tool_executor.secrets import Secrets
+from factotum.tool_executor.sources import kinds as all_kinds
 from factotum.tool_executor.sources.adding import Sources
-from factotum.tool_executor.sources.kinds import KINDS
 from factotum.tool_executor.sources.making import Maker
+from factotum.tool_executor.sources.mcp.machine import Machine
 from factotum.tool_executor.sources.source import AnySource
 from factotum.tool_executor.sources.store import SourceStore
 from factotum.tool_executor.tenants import Tenants
@@ -59,13 +60,16 @@ async def sources_of(
     catalog: Catalog,
     folder: Path,
     *,
-    kinds: Mapping[str, AnySource] = KINDS,
+    kinds: Mapping[str, AnySource] | None = None,
     url: str = "",
     read_seconds: float = 5.0,
     now: Callable[[], datetime] = clock.now,
 ) -> AsyncIterator[Sources]:
     """The sources that are kept in the folder, or where `url` says; secrets are in `folder`/secrets."""
-    async with SourceStore(url or f"sqlite:///{folder / 'sources.sqlite'}") as store:
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(SourceStore(url or f"sqlite:///{folder / 'sources.sqlite'}"))
+        if kinds is None:
+            kinds = await stack.enter_async_context(all_kinds.opened(Machine()))
         maker = Maker(kinds=kinds, secret=secrets_of(folder / "secrets").secret, read_seconds=read_seconds)
         sources = Sources(maker=maker, store=store, catalog=catalog, now=now)
         await sources.look()

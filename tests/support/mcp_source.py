@@ -14,6 +14,7 @@ from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.execution import Executor
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from factotum.tool_executor.sources.adding import Sources
+from factotum.tool_executor.sources.mcp.machine import Machine
 from factotum.tool_executor.sources.mcp.source import McpSource
 from factotum.tool_executor.sources.store import Definition
 from tests.support.composition import catalog_of, executor_of, sources_of
@@ -62,13 +63,16 @@ class McpBench:
 
 
 @asynccontextmanager
-async def mcp_bench(folder: Path, system: str = "things", **secrets: str) -> AsyncIterator[McpBench]:
-    """Without a source yet. `secrets` are the tenant acme's, by name."""
+async def mcp_bench(
+    folder: Path, system: str = "things", *, machine: Machine | None = None, **secrets: str
+) -> AsyncIterator[McpBench]:
+    """Without a source yet. `secrets` are the tenant acme's, by name; acme may have all of the machine, unless another
+    `machine` is given."""
     held = folder / "secrets" / "acme"
     held.mkdir(parents=True)
     for name, value in secrets.items():
         (held / name).write_text(value)
-    catalog, source = catalog_of(), McpSource()
+    catalog, source = catalog_of(), McpSource(machine=machine or Machine([Path("/")], ["acme"]))
     async with (
         sources_of(catalog, folder, kinds={"mcp": source}, read_seconds=20.0) as sources,
         SqliteLedger(folder / "ledger.sqlite", ambiguous_retry_seconds=5.0) as ledger,

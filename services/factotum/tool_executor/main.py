@@ -44,6 +44,7 @@ from factotum.tool_executor.sources import file as sources_file
 from factotum.tool_executor.sources import kinds
 from factotum.tool_executor.sources.adding import Sources
 from factotum.tool_executor.sources.making import Maker
+from factotum.tool_executor.sources.mcp.machine import Machine
 from factotum.tool_executor.sources.store import SourceStore, StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -73,6 +74,7 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
         EventProducer(
             kafka.bootstrap_servers, client_id="tool-executor", timeout_seconds=kafka.publish_timeout_seconds
         ) as producer,
+        kinds.opened(Machine(settings.sandbox.folders, settings.sandbox.unsandboxed)) as source_kinds,
     ):
         contexts = Contexts(catalog=catalog, known=known, now=clock.now)
         secrets = Secrets(store)
@@ -94,7 +96,7 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
         resolver = Resolver(catalog=catalog, contexts=contexts, ledger=ledger, now=clock.now)
         sources = Sources(
             maker=Maker(
-                kinds=kinds.KINDS,
+                kinds=source_kinds,
                 secret=secrets.secret,
                 read_seconds=settings.source_read_seconds,
             ),
@@ -150,7 +152,6 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
             for task in (publishing, *following):
                 task.cancel()
             await asyncio.gather(publishing, *following, return_exceptions=True)
-            await kinds.close()
 
 
 def _source_store(settings: Settings) -> SourceStore:

@@ -40,6 +40,16 @@ class SandboxSettings(Part):
         description="folders of control groups in which each command has its own: one of version 2 with the "
         "controllers memory and pids, or one for each of them of version 1",
     )
+    folders: list[Path] = Field(
+        default=[],
+        description="of the machine, that MCP servers which tenants have started here may be let read, with all that "
+        "is in them; others may not",
+    )
+    unsandboxed: list[str] = Field(
+        default=[],
+        description="tenants whose MCP servers may run without a sandbox: they read all that the tool executor may, "
+        "other tenants' secrets too",
+    )
 
 
 class Settings(ProcessSettings):

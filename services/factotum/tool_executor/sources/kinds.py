@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 from factotum.tool_executor.sources.command.source import CommandSource
 from factotum.tool_executor.sources.grpc.source import GrpcSource
+from factotum.tool_executor.sources.mcp.machine import Machine
 from factotum.tool_executor.sources.mcp.source import McpSource
 from factotum.tool_executor.sources.openapi.source import OpenapiSource
 from factotum.tool_executor.sources.source import AnySource
 
-_MCP = McpSource()
-_SOURCES: list[AnySource] = [_MCP, OpenapiSource(), GrpcSource(), CommandSource()]
 
-KINDS: Mapping[str, AnySource] = {source.kind: source for source in _SOURCES}
-
-
-async def close() -> None:
-    """Ends what the kinds keep open between calls."""
-    await _MCP.aclose()
+@asynccontextmanager
+async def opened(machine: Machine) -> AsyncIterator[Mapping[str, AnySource]]:
+    """All of them, by name. What they keep open between calls ends with the block."""
+    mcp = McpSource(machine=machine)
+    sources: list[AnySource] = [mcp, OpenapiSource(), GrpcSource(), CommandSource()]
+    try:
+        yield {source.kind: source for source in sources}
+    finally:
+        await mcp.aclose()

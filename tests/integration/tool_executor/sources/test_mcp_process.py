@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import grpc
 import pytest
 
 from factotum.api.tools.v1 import tools_pb2 as pb
@@ -24,9 +25,13 @@ async def pid(executor: ExecutorProcess) -> int:
 async def test_a_server_ends_with_its_executor(executor: ExecutorProcess) -> None:
     command = ["python3", str(Path(mcp_program.__file__))]
     config = {"stdio": {"command": command, "unsandboxed": True}, "tools": ["pid"], "reads": ["pid"]}
-    added = await executor.stub.AddSource(
-        pb.AddSourceRequest(tenant="acme", system="program", kind="mcp", config_json=json.dumps(config)), timeout=20
-    )
+    request = pb.AddSourceRequest(tenant="acme", system="program", kind="mcp", config_json=json.dumps(config))
+    with pytest.raises(grpc.aio.AioRpcError, match="no tenant's servers may run without a sandbox"):
+        await executor.stub.AddSource(request, timeout=20)
+    assert await executor.stop() == 0
+    executor.environment["FACTOTUM_SANDBOX__UNSANDBOXED"] = '["acme"]'
+    await executor.start()
+    added = await executor.stub.AddSource(request, timeout=20)
     assert list(added.tools) == ["program.pid"]
     first = await pid(executor)
     os.kill(first, 0)

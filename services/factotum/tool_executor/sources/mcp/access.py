@@ -32,6 +32,7 @@ from factotum.sdk.processes import SEARCH
 from factotum.sdk.sandbox import Command
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from factotum.tool_executor.sources.mcp.config import McpConfig, Program, Remote
+from factotum.tool_executor.sources.mcp.machine import Machine
 from factotum.tool_executor.sources.mcp.sessions import Live
 from factotum.tool_executor.sources.mcp.stdio import over_process
 
@@ -53,6 +54,7 @@ class Access:
     secret: Callable[[str], str]
     now: Callable[[], datetime]
     sandbox: Bubblewrap
+    machine: Machine
 
     @property
     def key(self) -> Hashable:
@@ -102,6 +104,7 @@ class Access:
         if self.config.http is not None:
             return await self._over_http(self.config.http, wire)
         assert self.config.stdio is not None
+        self.machine.check_start(self.config.stdio, self.tenant)
         return self._over_stdio(self.config.stdio, wire)
 
     async def _over_http(self, remote: Remote, wire: Wire) -> AbstractAsyncContextManager[TransportStreams]:

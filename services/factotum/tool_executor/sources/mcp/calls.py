@@ -19,6 +19,7 @@ from factotum.tool_executor.sources.mcp import tasks
 from factotum.tool_executor.sources.mcp.access import Access, asked, pages
 from factotum.tool_executor.sources.mcp.config import McpConfig
 from factotum.tool_executor.sources.mcp.listing import fingerprints
+from factotum.tool_executor.sources.mcp.machine import Machine
 from factotum.tool_executor.sources.mcp.sessions import Live, Sessions
 
 T = TypeVar("T")
@@ -28,9 +29,10 @@ Context = ToolContext[McpConfig]
 class Calls:
     """Asks the server of one source, for any tenant."""
 
-    def __init__(self, system: str, sessions: Sessions, sandbox: Bubblewrap) -> None:
+    def __init__(self, system: str, sessions: Sessions, sandbox: Bubblewrap, machine: Machine) -> None:
         self._system = system
         self._sandbox = sandbox
+        self._machine = machine
         self._sessions = sessions
 
     async def tool(
@@ -99,7 +101,7 @@ class Calls:
 
     async def _on_session(self, what: str, use: Callable[[Live], Awaitable[T]], context: Context) -> T:
         config, shown = context.settings, f"{self._system} {what}"
-        access = Access(context.tenant, self._system, config, context.secret, context.now, self._sandbox)
+        access = Access(context.tenant, self._system, config, context.secret, context.now, self._sandbox, self._machine)
         fresh = False
         while True:
             async with self._sessions.borrowed(

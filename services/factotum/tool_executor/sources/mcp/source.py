@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from factotum.connectors.protocols.mcp_session import failure
 from factotum.runtime import clock
 from factotum.runtime.secrets.mask import Mask
-from factotum.sdk.errors import RateLimited, ToolError, Unavailable
+from factotum.sdk.errors import NotPermitted, RateLimited, ToolError, Unavailable
 from factotum.sdk.tool import Connector
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from factotum.tool_executor.sources.mcp import extras, listing, tools
@@ -24,6 +24,7 @@ from factotum.tool_executor.sources.mcp.access import Access, pages
 from factotum.tool_executor.sources.mcp.calls import Calls
 from factotum.tool_executor.sources.mcp.config import McpConfig
 from factotum.tool_executor.sources.mcp.listing import Listing
+from factotum.tool_executor.sources.mcp.machine import Machine
 from factotum.tool_executor.sources.mcp.sessions import Live, Sessions
 from factotum.tool_executor.sources.source import Offer, SourceInvalid, SourceUnavailable, Surroundings
 
@@ -34,7 +35,14 @@ class McpSource:
     kind: ClassVar[str] = "mcp"
     config = McpConfig
 
-    def __init__(self, *, sandbox: Bubblewrap | None = None, now: Callable[[], datetime] = clock.now) -> None:
+    def __init__(
+        self,
+        *,
+        machine: Machine | None = None,
+        sandbox: Bubblewrap | None = None,
+        now: Callable[[], datetime] = clock.now,
+    ) -> None:
+        self._machine = machine or Machine()
         self._sandbox = sandbox or Bubblewrap()
         self._now = now
         self.sessions = Sessions()
@@ -47,7 +55,9 @@ class McpSource:
             raise SourceInvalid("an MCP server is asked for its tools: give no document")
         secrets = {reference: await surroundings.secret(reference) for reference in config.references()}
         system = surroundings.system
-        access = Access(surroundings.tenant, system, config, secrets.__getitem__, self._now, self._sandbox)
+        access = Access(
+            surroundings.tenant, system, config, secrets.__getitem__, self._now, self._sandbox, self._machine
+        )
         try:
             # A new session: a server that was put in place of another is asked, and serves the calls that follow.
             async with self.sessions.borrowed(
@@ -61,9 +71,14 @@ class McpSource:
         return _listing(live, found).model_dump_json().encode()
 
     def offer(self, system: str, config: McpConfig, read: bytes) -> Offer:
+        if config.stdio is not None:
+            try:
+                self._machine.check(config.stdio)
+            except NotPermitted as error:
+                raise SourceInvalid(error.message) from error
         kept = Listing.model_validate_json(read)
         connector = Connector(system, settings=McpConfig)
-        calls = Calls(system, self.sessions, self._sandbox)
+        calls = Calls(system, self.sessions, self._sandbox, self._machine)
         listed = {tool["name"]: tool for tool in kept.tools}
         _check_names(config, listed)
         if config.resources:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pydantic_core import from_json
@@ -32,6 +32,26 @@ def revealed(value: Any, marks: SecretMarks, secret: Callable[[str], str]) -> An
         return _inside(name, keys, secret(name)) if name in marks.names else found.group()
 
     return texts(value, lambda text: mark.sub(put, text))
+
+
+def hidden(value: Any, marks: SecretMarks | None) -> frozenset[str]:
+    """The paths (`policy.arguments.found`) of the texts in a JSON value that hold the nonce: all that a mark can be
+    in, and whatever was made of one."""
+    if marks is None or not marks.nonce:
+        return frozenset()
+    return frozenset(_holding(value, marks.nonce, ()))
+
+
+def _holding(value: Any, nonce: str, path: tuple[str, ...]) -> Iterator[str]:
+    if isinstance(value, str):
+        if nonce in value:
+            yield "/".join(path)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _holding(inner, nonce, (*path, name.replace("~", "~0").replace("/", "~1")))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _holding(inner, nonce, (*path, str(index)))
 
 
 def _inside(name: str, keys: list[str], text: str) -> str:

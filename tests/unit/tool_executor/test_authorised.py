@@ -14,7 +14,7 @@ from factotum.sdk.context import ToolContext
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.sdk.tool import Connector
 from factotum.tool_executor.authorising import Authorising, Planned
-from factotum.tool_executor.calls import Answer, Approval, Origin
+from factotum.tool_executor.calls import Answer, Approval, Origin, SecretMarks
 from factotum.tool_executor.errors import CallRefused
 from factotum.tool_executor.ledger import State
 from factotum.tool_executor.policy.asking import Principal
@@ -103,6 +103,63 @@ async def test_what_became_of_an_effect_is_told_to_who_may_no_longer_make_it(a_b
     other = await a_bench.call("put", "never", settle=True)
     assert other.error is not None and other.error.kind == "not_done"
     assert len(a_bench.world.effects) == 1
+
+
+TEXTS = "context.arguments.texts."
+TOKEN = f'{TEXTS}hasTag("token")'
+MARKS = SecretMarks("n0nce", frozenset({"x"}))
+
+
+@pytest.mark.parametrize(
+    ("policies", "token", "said"),
+    [
+        (
+            f'forbid(principal, action, resource) when {{ {TOKEN} && {TEXTS}getTag("token") == "boss" }};',
+            "x",
+            "forbids calls by",
+        ),
+        (f"forbid(principal, action, resource) unless {{ {TOKEN} }};", "x", "forbids calls by the argument 'token'"),
+        (f"forbid(principal, action, resource) unless {{ {TOKEN} }};", "no mark", None),
+        (f"forbid(principal, action, resource) when {{ false }} when {{ {TOKEN} }};", "x", None),
+        ('forbid(principal, action, resource) when { context.arguments.texts.hasTag("cc") };', "x", None),
+    ],
+)
+async def test_a_secret_is_no_way_past_a_policy_that_forbids(
+    a_bench: Bench, policies: str, token: str, said: str | None
+) -> None:
+    (a_bench.secrets / "acme").mkdir(parents=True)
+    (a_bench.secrets / "acme" / "x").write_text("boss")
+    a_bench.restarted(permits=permits_of(f'@id("all") permit(principal, action, resource); @id("f") {policies}'))
+    token = token.replace("x", "Bearer \u27e6n0nce:x\u27e7")
+    answer = await marked(a_bench, name="ada", token=token)
+    if said is None:
+        assert answer.error is None
+    else:
+        assert said in why(answer) and "a secret stands" in why(answer) and a_bench.world.effects == []
+
+
+async def test_what_is_permitted_by_an_argument_is_not_by_a_secret(a_bench: Bench) -> None:
+    (a_bench.secrets / "acme").mkdir(parents=True)
+    (a_bench.secrets / "acme" / "x").write_text("boss")
+    text = f'@id("p") permit(principal, action, resource) unless {{ {TOKEN} && {TEXTS}getTag("token") == "boss" }};'
+    a_bench.restarted(permits=permits_of(text))
+    refused = await marked(a_bench, name="ada", token="\u27e6n0nce:x\u27e7")
+    assert "p (test.cedar:1) permits it by the argument 'token', in which a secret stands" in why(refused)
+    # Another policy may permit it for another reason.
+    more = ' @id("q") permit(principal, action, resource) when { context.run_id == "r" };'
+    a_bench.restarted(permits=permits_of(text + more))
+    assert (await marked(a_bench, name="ada", token="\u27e6n0nce:x\u27e7")).error is None
+
+
+async def marked(b: Bench, **arguments: str) -> Answer:
+    return await b.executor.execute(
+        tenant="acme",
+        tool="fake.create",
+        arguments_json=json.dumps(arguments, ensure_ascii=False),
+        key="k",
+        origin=Origin(run_id="r", procedure="hr/x"),
+        secrets=MARKS,
+    )
 
 
 class Request(BaseModel):

@@ -46,24 +46,39 @@ class Given:
         arguments: as the tool is given them.
         complete: nothing is missing from the arguments, and nothing in them stands for something else.
         unknown: paths into the arguments where something stands that is not known yet.
+        hidden: paths into the arguments where a secret stands, of which only the tool will know the value.
         made: the call is being made. One that is planned has no run and no approval yet.
     """
 
     arguments: Json = field(default_factory=dict)
     complete: bool = True
     unknown: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()
     made: bool = True
     run_id: str = ""
     event_source: str = ""
     approved_by: tuple[str, ...] = ()
 
     def known(self, needs: Needs) -> bool:
+        if self.secret_in(needs):
+            return False
         return self.made or (needs.attributes <= _PLANNED and all(self._known(one.path) for one in needs.mentions))
 
+    def secret_in(self, needs: Needs) -> str:
+        """An argument among those named in which a secret stands; empty if there is none such."""
+        if not self.hidden:
+            return ""
+        return next((one.path for one in sorted(needs.mentions) if _meets(one.path, self.hidden)), "")
+
     def _known(self, path: str) -> bool:
-        if any(f"{path}/".startswith(f"{one}/") or f"{one}/".startswith(f"{path}/") for one in self.unknown):
+        if _meets(path, self.unknown):
             return False
         return self.complete or arguments.found(self.arguments, path) is not None
+
+
+def _meets(path: str, others: frozenset[str]) -> bool:
+    """Whether one of the others is the path, leads to it, or leads on from it."""
+    return any(f"{path}/".startswith(f"{one}/") or f"{one}/".startswith(f"{path}/") for one in others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +142,10 @@ class Judge:
         entities = ground.entities
         if ground.mentions:
             entities = entities.with_added_json_str(json.dumps(arguments.entities(given.arguments, ground.mentions)))
-        decided = ground.whole if given.made else _policy_set(ground.policies, given.known)
+        decided = ground.whole if given.made and not given.hidden else _policy_set(ground.policies, given.known)
         reached = self._reached(decided, given.known, entities, _request(principal, tool, given))
         judgement = self._judgement(reached, principal, tool, ground.entities)
+        judgement = judgement or _undecidable(reached, principal, tool, given)
         return judgement or verdicts.depends(principal, tool, reached.open)
 
     def _reached(self, decided: PolicySet, known: Known, entities: Entities, request: dict[str, Json]) -> _Reached:
@@ -165,6 +181,27 @@ def _open(reached: _Reached, entities: Entities) -> _Open:
     policies = (*reached.closed, *reached.open)
     mentions = frozenset(mention for policy in policies for needs in policy.needs for mention in needs.mentions)
     return _Open(policies, _policy_set(policies, _always), mentions, entities)
+
+
+def _undecidable(reached: _Reached, principal: Principal, tool: Wanted, given: Given) -> Judgement | None:
+    """What is said where a secret stands in what is left to be known: no more will be known of it when the call is
+    made. None if without it the rest may still decide."""
+    read = {policy.id: _secret_read(policy, given) for policy in reached.open}
+    for policy in reached.open:
+        if policy.forbids and (path := read[policy.id]):
+            why = f"the argument {path!r}, in which a secret stands that only the tool is told"
+            return verdicts.not_judgeable(principal, tool, policy, why)
+    permits = [policy for policy in reached.open if not policy.forbids]
+    if any(not policy.forbids for policy in reached.closed) or not all(read[policy.id] for policy in permits):
+        return None
+    return verdicts.hidden(principal, tool, permits, sorted({read[policy.id] for policy in permits}))
+
+
+def _secret_read(policy: Policy, given: Given) -> str:
+    """The argument with a secret that keeps the policy from ever being decided; empty if there is none such."""
+    found = [given.secret_in(needs) for needs in policy.needs if not given.known(needs)]
+    # What permits needs all of its conditions; what forbids may yet not apply for one that can still be decided.
+    return next(filter(None, found), "") if all(found) or not policy.forbids else ""
 
 
 def _stands(needs: Needs) -> bool:

@@ -45,6 +45,16 @@ def not_judgeable(principal: Principal, tool: Wanted, by: Policy, why: str) -> J
     return _judgement(Verdict.DENIED, [by], text + _advice([by]))
 
 
+def hidden(principal: Principal, tool: Wanted, permits: Sequence[Policy], paths: Sequence[str]) -> Judgement:
+    """`paths`: the arguments with a secret that the policies read."""
+    named = " and ".join(map(repr, paths))
+    text = (
+        f"no policy permits {principal} to {_what(tool)}: {_list(permits)} {_s(permits, 'permit')} it by the argument "
+        f"{named}, in which a secret stands that only the tool is told; what cannot be judged is refused"
+    )
+    return _judgement(Verdict.DENIED, permits, text + _advice(permits))
+
+
 def unpermitted(principal: Principal, tool: Wanted, near: Sequence[Policy], where: str) -> Judgement:
     """`near`: policies that would permit it, if their conditions were met."""
     unmet = f": the conditions of {_list(near)} are not met" if near else ""

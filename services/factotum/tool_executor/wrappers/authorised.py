@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, from_json
 
 from factotum.sdk.errors import NotPermitted
 from factotum.sdk.spec import Effect
+from factotum.tool_executor import marks
 from factotum.tool_executor.calls import Answer, Handler, Prepared
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.policy.asking import Principal, Wanted, wanted
@@ -66,8 +67,13 @@ def _given(prepared: Prepared) -> Given:
     except PydanticSerializationError:
         reason = f"the arguments of {call.tool.spec.name} cannot be told to the policies that they decide on"
         raise NotPermitted(reason) from None
+    hidden = marks.hidden(arguments, call.secrets)
+    if call.secrets is not None and call.secrets.names:
+        # Also where the mark came: a tool's model may have made something of it that no longer shows it.
+        hidden |= marks.hidden(from_json(call.arguments_json), call.secrets)
     return Given(
         arguments,
+        hidden=hidden,
         run_id=call.origin.run_id,
         event_source=call.origin.event_source,
         approved_by=call.approval.by if call.approval is not None else (),

@@ -123,6 +123,24 @@ async def test_what_was_there_before_is_not_the_effect(api: Parcels, tmp_path: P
         assert isinstance(undecided.error, Ambiguous)
 
 
+@pytest.mark.parametrize("compared", [{"match": {"color": "{body.color}"}}, {"contains": {"color": "{body.color}"}}])
+async def test_that_neither_has_something_makes_no_two_things_the_same(
+    api: Parcels, tmp_path: Path, compared: dict[str, Any]
+) -> None:
+    reconcile = {"operation": "parcels/list", "arguments": {"per_page": 9}, "created": "created", **compared}
+    async for bench in opened(api, tmp_path, terms={"parcels/create": {"reconcile": reconcile}}):
+        api.answers.append(JSONResponse({}, 502))
+        await bench.call("parcels_create", key="one", body={"label": "x"})
+        anothers = {"id": 7, "label": "another's", "created": (datetime.now(UTC) + timedelta(minutes=1)).isoformat()}
+        api.answers.append(JSONResponse([anothers]))
+        answer = await bench.call("parcels_create", key="one", body={"label": "x"})
+        assert isinstance(answer.error, EffectAmbiguous) and "nothing to compare with color" in answer.error.message
+        assert not api.parcels
+        # Where there is nothing at all, nothing was made.
+        await bench.call("parcels_create", key="two", body={"label": "x"})
+        assert len(api.parcels) == 1
+
+
 @pytest.mark.parametrize(
     ("found", "words"),
     [

@@ -44,6 +44,7 @@ class Asking:
             items = [] if answer is None else self._items(answer.body)
             found = [item for item in items if self._is_it(item, arguments, context)]
             if found:
+                self._check_sure(arguments, context)
                 return self._told(found)
             if answer is not None and not answer.complete:
                 raise Ambiguous(
@@ -78,16 +79,29 @@ class Asking:
         return items if isinstance(items, list) else [items]
 
     def _is_it(self, item: Any, arguments: dict[str, Any], context: Context) -> bool:
+        """Whether it is what was made, by all that can be compared."""
         given = known(context)
         for place, template in self._lookup.match.items():
             value, wanted = at(item, place), filled(template, arguments, given)
-            if not (value == wanted or (isinstance(value, list) and wanted in value)):
+            if not (_is_nothing(wanted) or value == wanted or (isinstance(value, list) and wanted in value)):
                 return False
         for place, template in self._lookup.contains.items():
             text, wanted = at(item, place), filled(template, arguments, given)
-            if not (isinstance(text, str) and isinstance(wanted, str) and wanted and wanted in text):
+            if not (_is_nothing(wanted) or (isinstance(text, str) and isinstance(wanted, str) and wanted in text)):
                 return False
         return not self._lookup.created or self._made_since(item, context)
+
+    def _check_sure(self, arguments: dict[str, Any], context: Context) -> None:
+        """Raises `Ambiguous` where the call gives no value to compare, unless the key itself was compared: that
+        neither has something makes no two things the same."""
+        given = known(context)
+        places = [*self._lookup.match.items(), *self._lookup.contains.items()]
+        missing = [place for place, template in places if _is_nothing(filled(template, arguments, given))]
+        if missing and not any("{$key}" in template for _, template in places):
+            raise Ambiguous(
+                f"{self._tool.spec.system} has what {self._tool.spec.name} may have made, and the call gives nothing "
+                f"to compare with {', '.join(missing)} of it"
+            )
 
     def _made_since(self, item: Any, context: Context) -> bool:
         try:
@@ -118,3 +132,7 @@ class Asking:
                 f"the effect of {name} is there, as {self._read.caller.interface.name} says, in another form than the "
                 f"output has: {faults(error)}"
             ) from None
+
+
+def _is_nothing(wanted: Any) -> bool:
+    return wanted is None or wanted == ""

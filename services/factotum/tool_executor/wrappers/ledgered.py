@@ -18,8 +18,7 @@ second effect, and ends in `done`, `failed`, `ambiguous`, or a retryable Unavail
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -36,7 +35,8 @@ from factotum.sdk.errors import (
 )
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.tool_executor.calls import Answer, Call, Handler, Prepared
-from factotum.tool_executor.errors import EffectAmbiguous, LedgerUnavailable
+from factotum.tool_executor.errors import EffectAmbiguous
+from factotum.tool_executor.lease import Lease
 from factotum.tool_executor.ledger import (
     Claim,
     Granted,
@@ -51,9 +51,6 @@ from factotum.tool_executor.ledger import (
 )
 
 log = structlog.get_logger(__name__)
-
-# Of a lease: renewed well before it ends, however late the event loop is.
-RENEWAL = 0.3
 
 Observe = Callable[[Call, Answer, int], Publication]
 
@@ -134,6 +131,7 @@ class Ledgered:
     async def _attempt(self, prepared: Prepared) -> Answer:
         call, spec = prepared.call, prepared.call.tool.spec
         key, owner, now = (call.tenant, call.key), self._new_id(), self._now()
+        asked_at = asyncio.get_running_loop().time()
         decision = await self._ledger.claim(
             Claim(
                 tenant=call.tenant,
@@ -158,15 +156,28 @@ class Ledgered:
                 return refused(call, decision, now=self._now())
             case Granted(step, number, started_at, doubt):
                 prepared = replace(prepared, context=replace(prepared.context, started_at=started_at))
+                lease = Lease(
+                    lambda: self._renewed(call, owner), seconds=self._lease.total_seconds(), asked_at=asked_at
+                )
                 self._held.add(key)
                 try:
-                    with self._lease_kept(call, owner):
-                        verdict = await self._verdict(prepared, step, doubt)
+                    verdict = await self._within(lease, prepared, step, doubt)
                     return await self._settled(call, verdict, owner, number)
                 finally:
                     self._held.discard(key)
 
-    async def _verdict(self, prepared: Prepared, step: Step, doubt: bool) -> _Verdict:
+    async def _renewed(self, call: Call, owner: str) -> bool:
+        now = self._now()
+        return await self._ledger.renew(call.tenant, call.key, owner, now=now, lease_until=now + self._lease)
+
+    async def _within(self, lease: Lease, prepared: Prepared, step: Step, doubt: bool) -> _Verdict:
+        try:
+            return await lease.within(self._verdict(lease, prepared, step, doubt))
+        except Unavailable as error:  # of the lease: what a tool raises is in the verdict
+            log.error("an attempt lost its lease", tenant=prepared.call.tenant, key=prepared.call.key)
+            return _Verdict(State.STARTED, error=error, reason=error.message, doubt=True)
+
+    async def _verdict(self, lease: Lease, prepared: Prepared, step: Step, doubt: bool) -> _Verdict:
         if step is Step.GIVE_UP:
             return self._ambiguous(prepared.call, "an earlier attempt was interrupted and the system cannot be asked")
         if step is Step.ASK:
@@ -176,11 +187,15 @@ class Ledgered:
                 error = NotDone(f"the system was asked and does not have the effect of {prepared.call.tool.spec.name}")
                 return _Verdict(State.FAILED, error=error, reason=error.message, doubt=True)
         try:
+            lease.check()
             return _Verdict(State.DONE, output_json=await self._act(prepared))
         except ToolError as error:
-            if prepared.call.settle:
-                return self._after_repeating(error, prepared)
-            return await self._after(error, prepared, doubt or error.effect_possible)
+            # What a tool says of having been cut: nobody asked for that.
+            cut = isinstance(error, Cancelled) and lease.lost
+            failure = Unavailable(error.message, effect_possible=error.effect_possible) if cut else error
+        if prepared.call.settle:
+            return self._after_repeating(failure, prepared)
+        return await self._after(failure, prepared, doubt or failure.effect_possible)
 
     async def _after(self, error: ToolError, prepared: Prepared, doubt: bool) -> _Verdict:
         idempotency = prepared.call.tool.spec.idempotency
@@ -259,32 +274,6 @@ class Ledgered:
         log.error("a lease was lost during a call", tenant=call.tenant, key=call.key, tool=call.tool.spec.name)
         error = Unavailable("another attempt took this call over")
         return replace(answer, output_json=None, error=error, effect_possible=True)
-
-    @contextmanager
-    def _lease_kept(self, call: Call, owner: str) -> Iterator[None]:
-        every, renewal = self._lease.total_seconds() * RENEWAL, None
-
-        async def renew() -> None:
-            while True:
-                try:
-                    now = self._now()
-                    await self._ledger.renew(call.tenant, call.key, owner, now=now, lease_until=now + self._lease)
-                except LedgerUnavailable as error:
-                    log.warning("a lease could not be renewed", key=call.key, reason=str(error))
-                await asyncio.sleep(every)
-
-        def begin() -> None:
-            nonlocal renewal
-            renewal = asyncio.create_task(renew())
-
-        # Most calls have ended by then: a task for each would cost more than what it is for.
-        timer = asyncio.get_running_loop().call_later(every, begin)
-        try:
-            yield
-        finally:
-            timer.cancel()
-            if renewal is not None:
-                renewal.cancel()
 
 
 def _not_now(error: ToolError) -> _Verdict:

@@ -9,8 +9,9 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -22,13 +23,23 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from factotum.connectors.files import writing
+from factotum.connectors.files import beneath, receipts, writing
 from factotum.connectors.files.settings import FilesSettings, Root
 from factotum.connectors.files.tools import connector
-from factotum.sdk.errors import Conflict, Failed, InvalidArgument, NotFound, NotPermitted, ToolError, Unavailable
+from factotum.sdk.errors import (
+    Ambiguous,
+    Conflict,
+    Failed,
+    InvalidArgument,
+    NotFound,
+    NotPermitted,
+    ToolError,
+    Unavailable,
+)
 from factotum.sdk.testing import World, check_tool
+from factotum.sdk.tool import Connector
 from tests.support.kill_points import House, KillPoint, killed_and_called_again
-from tests.support.tool_calls import tool_context
+from tests.support.tool_calls import NOW, tool_context
 
 _numbers = count()
 
@@ -42,22 +53,25 @@ class Place:
 
     async def call(self, name: str, path: str = "", *, under: Mapping[str, Any] | None = None, **arguments: Any) -> Any:
         tool = connector.tools[f"files.{name}"]
-        started_at = arguments.pop("started_at", datetime.now(UTC))
-        context = tool_context(self.settings(**(under or {})), key=f"key-{next(_numbers)}", started_at=started_at)
+        key = arguments.pop("key", None) or f"key-{next(_numbers)}"
+        context = tool_context(self.settings(**(under or {})), key=key, started_at=datetime.now(UTC))
         return await tool.function(tool.arguments.model_validate({"root": "docs", "path": path} | arguments), context)
 
     async def asked(self, name: str, path: str, **arguments: Any) -> Any:
         tool = connector.tools[f"files.{name}"]
         assert tool.reconciler is not None
-        started_at = arguments.pop("started_at", datetime.now(UTC))
-        read = tool.arguments.model_validate({"root": "docs", "path": path} | arguments)
-        return await tool.reconciler(read, tool_context(self.settings(), started_at=started_at))
+        context = tool_context(
+            self.settings(),
+            key=arguments.pop("key", None) or f"key-{next(_numbers)}",
+            started_at=arguments.pop("started_at", datetime.now(UTC)),
+        )
+        return await tool.reconciler(tool.arguments.model_validate({"root": "docs", "path": path} | arguments), context)
 
     def snapshot(self) -> dict[str, str]:
         return {
             str(file.relative_to(self.path)): str(file.readlink()) if file.is_symlink() else file.read_text()
             for file in sorted(self.path.rglob("*"))
-            if file.is_symlink() or file.is_file()
+            if (file.is_symlink() or file.is_file()) and ".factotum" not in file.parts
         }
 
 
@@ -202,7 +216,7 @@ async def test_what_a_killed_write_left_is_taken_away(place: Place) -> None:
     (workshop / "new").write_text("under way")
     os.utime(workshop / "old", (0, 0))
     await place.call("create", "x", content="x")
-    assert {file.name for file in workshop.iterdir()} == {"new"}
+    assert {file.name for file in workshop.iterdir()} == {"new", "receipts"}
     assert ".factotum" not in [entry.path for entry in (await place.call("list")).entries]
 
 
@@ -328,14 +342,127 @@ async def test_a_folder_that_becomes_a_link_meanwhile_leads_nowhere(tmp_path: Pa
 # Once
 
 
-async def test_what_was_there_before_was_not_created_by_this_call(place: Place) -> None:
-    await place.call("create", "x", content="same")
-    assert await place.asked("create", "x", content="same") is not None
-    assert await place.asked("create", "x", content="other") is None
-    assert await place.asked("create", "y", content="same") is None
-    later = datetime.now(UTC) + timedelta(minutes=1)
-    assert await place.asked("create", "x", content="same", started_at=later) is None
-    assert await place.asked("write", "x", content="same", started_at=later) is not None
+async def test_what_is_there_was_put_there_by_the_call_of_its_key(place: Place) -> None:
+    for name, later in (("create", {}), ("write", {}), ("write", {"if_version": "1-1-1"})):
+        path, key = f"{name}/{len(later)}", f"{name}-{len(later)}"
+        assert await place.asked(name, path, key=key, content="same") is None
+        made = await place.call(name, path, key=key, content="same")
+        assert await place.asked(name, path, key=key, content="same", **later) == made
+        assert await place.asked(name, path, content="same") is None
+        # An attempt beside it, or one that was not asked for before, does nothing more.
+        assert await place.call(name, path, key=key, content="same") == made
+        assert await place.asked(name, "elsewhere", key=f"{key}x", content="same") is None
+
+
+def taken(file: Path) -> None:
+    file.unlink()
+
+
+def changed(file: Path) -> None:
+    file.write_text("by a person")
+
+
+def replaced(file: Path) -> None:
+    file.with_name("other").write_text("by a person")
+    file.with_name("other").rename(file)
+
+
+@pytest.mark.parametrize("touch", [taken, changed, replaced])
+@pytest.mark.parametrize("name", ["create", "write"])
+async def test_what_became_of_a_file_since_makes_no_second_one(
+    place: Place, name: str, touch: Callable[[Path], None], tmp_path: Path
+) -> None:
+    """As folders are for from which another program takes what it finds."""
+    given = {"root": "docs", "path": "out/order", "content": "1 x screw"}
+    house = House(touched_after(name, lambda: touch(place.path / "out/order")), place.settings(), tmp_path, {})
+    answer = await killed_and_called_again(house, f"files.{name}", given, KillPoint.BEFORE_THE_ANSWER)
+    assert answer.error is None
+    assert place.snapshot().get("out/order") == (None if touch is taken else "by a person")
+
+
+def touched_after(name: str, touch: Callable[[], None]) -> Connector[FilesSettings]:
+    tool = connector.tools[f"files.{name}"]
+
+    async def function(arguments: Any, context: Any) -> Any:
+        output = await tool.function(arguments, context)
+        touch()
+        return output
+
+    made = copy(tool)
+    made.function = function
+    other = Connector("files", settings=FilesSettings)
+    other.tools = connector.tools | {tool.spec.name: made}
+    return other
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "happened"),
+    [
+        ("create", "symlink", False),
+        ("create", "link", None),
+        ("create", "unlink", True),
+        ("write", "symlink", False),
+        ("write", "rename", False),
+    ],
+)
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_kill_at_any_step_is_told_from_what_is_left(
+    place: Place, name: str, function: str, happened: bool | None, after: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = getattr(os, function)
+
+    def dying(*arguments: Any, **more: Any) -> None:
+        mine = function != "rename" or arguments[1] == "x"
+        if mine and not after:
+            raise Killed
+        real(*arguments, **more)
+        if mine:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, function, dying)
+        with pytest.raises(Killed):
+            await place.call(name, "x", key="one", content="ours")
+    there = place.snapshot().get("x") == "ours"
+    assert there is (happened is True or (after and function in ("link", "rename")))
+    if name == "create" and not there and (after or function == "link"):
+        # Or it was there, and another has taken it since.
+        with pytest.raises(Ambiguous):
+            await place.asked(name, "x", key="one", content="ours")
+    else:
+        assert (await place.asked(name, "x", key="one", content="ours") is not None) is there
+    # Where it did not happen, or a person says so.
+    made = await place.call(name, "x", key="one", content="ours")
+    assert place.snapshot() == {"x": "ours"}
+    assert await place.asked(name, "x", key="one", content="ours") == made
+
+
+async def test_receipts_are_kept_for_a_while_and_nothing_is_said_of_older_calls(place: Place) -> None:
+    await place.call("create", "x", key="one", content="x")
+    (day,) = (place.path / ".factotum/receipts").iterdir()
+    day.rename(day.with_name((NOW - receipts.KEPT).date().isoformat()))
+    await place.call("create", "y", content="y")
+    assert await place.asked("create", "x", key="one", content="x") is not None
+    kept = (NOW - receipts.KEPT).date()
+    day.with_name(kept.isoformat()).rename(day.with_name((kept - timedelta(days=1)).isoformat()))
+    await place.call("create", "z", content="z")
+    assert [one.name for one in (place.path / ".factotum/receipts").iterdir()] == [day.name]
+    with pytest.raises(Ambiguous, match="long ago"):
+        long_ago = NOW - receipts.KEPT - timedelta(seconds=1)
+        await place.asked("create", "x", key="one", content="x", started_at=long_ago)
+
+
+async def test_an_error_after_the_change_leaves_it_open(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(writing.os, "unlink", lambda *_, **__: (_ for _ in ()).throw(OSError(5, "I/O error")))
+        with pytest.raises(Unavailable, match="I/O error") as raised:
+            await place.call("create", "x", key="one", content="x")
+    assert raised.value.effect_possible
+    assert await place.asked("create", "x", key="one", content="x") is not None
 
 
 async def test_a_move_that_was_killed_between_the_two_names_is_finished(
@@ -383,10 +510,56 @@ async def test_conformance(place: Place, name: str) -> None:
     world: World[FilesSettings] = World(
         settings=place.settings(),
         arguments=lambda number: arguments(place, name, number),
-        standing=stands,
+        standing=stands if name in ("create", "write", "move", "delete") else None,
         away=None if name == "roots" else place.settings(path="/nowhere"),
     )
     (await check_tool(connector.tools[f"files.{name}"], world)).assert_passed()
+
+
+# How deep, and what a refusal leaves
+
+
+async def test_deep_paths_are_refused_and_deep_folders_are_not_looked_into(place: Place) -> None:
+    deepest = "/".join(["a"] * (beneath.DEEPEST - 1))
+    await place.call("create", f"{deepest}/x", content="x")
+    with pytest.raises(InvalidArgument, match="at most 64 names"):
+        await place.call("create", f"{deepest}/a/x", content="x")
+    assert not (await place.call("list", recursive=True)).truncated
+    (place.path / deepest / "b").mkdir()
+    deep = os.open(place.path / deepest / "b", os.O_RDONLY)
+    for _ in range(100):
+        os.mkdir("d", dir_fd=deep)
+        deep, above = os.open("d", os.O_RDONLY, dir_fd=deep), deep
+        os.close(above)
+    os.close(deep)
+    listed = await place.call("list", recursive=True)
+    assert (len(listed.entries), listed.truncated) == (beneath.DEEPEST + 1, True)
+    with pytest.raises(Failed, match="deeper"):
+        await place.call("create", "x", content="x", under={"quota_bytes": 10**9})
+    await place.call("create", "x", content="x")
+
+
+async def test_a_refused_call_leaves_no_folders(place: Place) -> None:
+    (place.path / "there").mkdir()
+    for name, path, more in (
+        ("create", "there/a/b/x", {"content": "x" * 9}),
+        ("write", "there/a/b/x", {"content": "x" * 9}),
+        ("write", "there/a/b/x", {"content": "", "if_version": "1-1-1"}),
+        ("move", "nowhere", {"to": "there/a/b/x", "version": "1-1-1"}),
+        ("create", f"there/a/b/{'x' * 300}", {"content": ""}),
+        ("create", f"there/a/{'x' * 300}/b", {"content": ""}),
+    ):
+        with pytest.raises(ToolError) as raised:
+            await place.call(name, path, under={"quota_bytes": 3 * 4096 + 8}, **more)
+        assert not raised.value.effect_possible
+        assert {file.name for file in place.path.iterdir()} <= {"there", ".factotum"}
+        assert list((place.path / "there").iterdir()) == []
+
+
+async def test_folders_are_of_the_quota(place: Place) -> None:
+    with pytest.raises(Failed, match="12289 bytes"):
+        await place.call("create", "a/b/c/x", content="x", under={"quota_bytes": 3 * 4096})
+    await place.call("create", "a/b/c/x", content="x", under={"quota_bytes": 3 * 4096 + 1})
 
 
 @pytest.mark.parametrize("point", KillPoint)

@@ -10,12 +10,14 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from factotum.sdk.errors import Conflict, Failed, InvalidArgument, NotFound, NotPermitted, ToolError, Unavailable
 
 # Where files are written before they are put in their places; not to be seen.
 WORKSHOP = ".factotum"
+# Names in a path: deeper than any folder is that people keep.
+DEEPEST = 64
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KINDS: dict[int, type[ToolError]] = {
@@ -40,7 +42,10 @@ def names(path: str) -> list[str]:
     parts = path.split("/")
     if path.startswith("/") or any(part in ("", ".", "..") for part in parts):
         raise InvalidArgument(f"{path!r} is no path: give names joined by /, without . or .. among them")
-    if parts[0] == WORKSHOP:
+    if len(parts) > DEEPEST:
+        raise InvalidArgument(f"a path holds at most {DEEPEST} names; this one holds {len(parts)}")
+    # Some file systems take no notice of case.
+    if parts[0].casefold() == WORKSHOP:
         raise InvalidArgument(f"{WORKSHOP} is not to be touched")
     if any(not part.isprintable() for part in parts):
         raise InvalidArgument("a path holds no control characters")
@@ -78,32 +83,39 @@ def root(path: str) -> Iterator[int]:
 
 @contextmanager
 def folder(start: int, parts: Sequence[str], *, make: bool = False) -> Iterator[int]:
-    """The folder at these names beneath `start`. With `make`, those that are missing are made. Raises `OSError`."""
+    """The folder at these names beneath `start`. Raises `OSError`.
+
+    Args:
+        make: those that are missing are made, and taken away again where the block raises `OSError` or `ToolError`
+            and nothing is in them.
+    """
     opened = os.dup(start)
+    made: list[int] = []
     try:
-        for part in parts:
-            below = _below(opened, part, make=make)
+        for at, part in enumerate(parts):
+            if make and _made(opened, part):
+                made.append(at)
+            below = os.open(part, _FOLDER, dir_fd=opened)
             os.close(opened)
             opened = below
         yield opened
+    except (OSError, ToolError):
+        for at in reversed(made):
+            with suppress(OSError), folder(start, parts[:at]) as above:
+                os.rmdir(parts[at], dir_fd=above)
+        raise
     finally:
         os.close(opened)
 
 
-def _below(opened: int, part: str, *, make: bool) -> int:
-    try:
-        return os.open(part, _FOLDER, dir_fd=opened)
-    except FileNotFoundError:
-        if not make:
-            raise
+def _made(opened: int, part: str) -> bool:
+    """Whether it was missing. Whatever is there already, opening it says what that is."""
     try:
         os.mkdir(part, dir_fd=opened)
     except FileExistsError:
-        # Another made it meanwhile; if that is no folder, opening it says so.
-        pass
-    else:
-        os.fsync(opened)
-    return os.open(part, _FOLDER, dir_fd=opened)
+        return False
+    os.fsync(opened)
+    return True
 
 
 @contextmanager

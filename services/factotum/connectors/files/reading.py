@@ -27,7 +27,8 @@ def data(start: int, path: str, limit: int) -> tuple[bytes, os.stat_result]:
 
 
 def walk(inside: int, parts: list[str], *, recursive: bool) -> Iterator[tuple[str, os.stat_result]]:
-    """What is in an open folder, by its path from the root; names that are no text are left out."""
+    """What is in an open folder, by its path from the root; names that are no text are left out,
+    and so is what no path may name (`DEEPEST`)."""
     for name in sorted(os.listdir(inside)):
         if (not parts and name == beneath.WORKSHOP) or not name.isprintable():
             continue
@@ -35,7 +36,7 @@ def walk(inside: int, parts: list[str], *, recursive: bool) -> Iterator[tuple[st
         if found is None:
             continue
         yield "/".join([*parts, name]), found
-        if recursive and stat.S_ISDIR(found.st_mode):
+        if recursive and stat.S_ISDIR(found.st_mode) and len(parts) + 1 < beneath.DEEPEST:
             with beneath.folder(inside, [name]) as below:
                 yield from walk(below, [*parts, name], recursive=True)
 

@@ -23,7 +23,8 @@ class Root(BaseModel):
     Attributes:
         writable: files may be made, replaced, moved and deleted.
         max_bytes: of one file that is read or written.
-        quota_bytes: of all files together; a write that would exceed it is refused. None: as much as there is room.
+        quota_bytes: of all files together, with 4096 for each folder; a write that would exceed it is refused. None:
+            as much as there is room.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -12,10 +12,9 @@ import hashlib
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 from typing import TypeVar
 
-from factotum.connectors.files import beneath, reading, writing
+from factotum.connectors.files import beneath, reading, receipts, writing
 from factotum.connectors.files.arguments import (
     Contents,
     Deletion,
@@ -36,14 +35,20 @@ from factotum.connectors.files.arguments import (
 from factotum.connectors.files.settings import FilesSettings, Root
 from factotum.connectors.threads import in_thread
 from factotum.sdk.context import ToolContext
-from factotum.sdk.errors import Conflict, Failed, InvalidArgument, NotFound, NotPermitted, ToolError, Unavailable
+from factotum.sdk.errors import (
+    Ambiguous,
+    Conflict,
+    Failed,
+    InvalidArgument,
+    NotFound,
+    NotPermitted,
+    ToolError,
+    Unavailable,
+)
 from factotum.sdk.spec import Compensation, Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 
 T = TypeVar("T")
-
-# How far the clock of the folder's file system may be behind ours.
-CLOCK_SKEW = timedelta(seconds=5)
 
 _READ_ERRORS = (InvalidArgument, NotPermitted, NotFound, Unavailable, Failed)
 _ERRORS = (*_READ_ERRORS, Conflict)
@@ -70,7 +75,8 @@ async def roots(arguments: Nothing, context: ToolContext[FilesSettings]) -> Root
     examples=[Example(title="All files", arguments={"root": "reports", "recursive": True})],
 )
 async def list(arguments: Listing, context: ToolContext[FilesSettings]) -> Entries:
-    """List what is in a folder, or in it and all below it."""
+    """List what is in a folder, or in it and all below it; of folders deeper than any path may name, only that there
+    is more."""
 
     def work(start: int) -> Entries:
         parts = beneath.names(arguments.path) if arguments.path else []
@@ -80,7 +86,10 @@ async def list(arguments: Listing, context: ToolContext[FilesSettings]) -> Entri
                 if len(found) == arguments.limit:
                     return Entries(entries=[found[path] for path in sorted(found)], truncated=True)
                 found[path] = reading.entry(path, one)
-        return Entries(entries=[found[path] for path in sorted(found)], truncated=False)
+        too_deep = arguments.recursive and any(
+            entry.kind == "folder" and path.count("/") == beneath.DEEPEST - 1 for path, entry in found.items()
+        )
+        return Entries(entries=[found[path] for path in sorted(found)], truncated=too_deep)
 
     return await _in(arguments.root, arguments.path or ".", context, work)
 
@@ -169,15 +178,14 @@ async def write(arguments: Written, context: ToolContext[FilesSettings]) -> Plac
 
 @create.reconcile
 async def find_created(arguments: NewFile, context: ToolContext[FilesSettings]) -> Placed | None:
-    """The file if what is there is what was to be written, and was not there before this effect was begun."""
-    since = (context.started_at - CLOCK_SKEW).timestamp()
-    return await _found(arguments, context, since=since)
+    """The file as this call has put it there, whatever has become of it since."""
+    return await _found(arguments, context, linked=True)
 
 
 @write.reconcile
 async def find_written(arguments: Written, context: ToolContext[FilesSettings]) -> Placed | None:
-    """The file if what is there is what was to be written: to write it again would change nothing."""
-    return await _found(arguments, context, since=0)
+    """The file as this call has put it there, whatever has become of it since."""
+    return await _found(arguments, context, linked=False)
 
 
 @connector.tool(
@@ -238,21 +246,22 @@ async def delete(arguments: Deletion, context: ToolContext[FilesSettings]) -> Re
     return await _in(arguments.root, arguments.path, context, work)
 
 
-async def _found(arguments: NewFile, context: ToolContext[FilesSettings], *, since: float) -> Placed | None:
-    settings, data = _writable(arguments, context)
+async def _found(arguments: NewFile, context: ToolContext[FilesSettings], *, linked: bool) -> Placed | None:
+    _, data = _writable(arguments, context)
+    content = writing.Content.of(data, context.tenant, context.idempotency_key)
 
     def work(start: int) -> Placed | None:
-        try:
-            content, found = reading.data(start, arguments.path, settings.max_bytes)
-        except InvalidArgument:
-            # Something else than could have been written here.
-            return None
-        return _placed(arguments, data, found) if content == data and found.st_mtime >= since else None
+        made = writing.earlier(start, content.owner, linked=linked)
+        if made is None and context.started_at < context.now() - receipts.KEPT:
+            raise Ambiguous("the call was begun so long ago that its receipt would not be kept any more")
+        return None if made is None else _placed(arguments, data, made)
 
     try:
         return await _in(arguments.root, arguments.path, context, work)
     except NotFound:
         return None
+    except Ambiguous:
+        raise
     except ToolError as error:
         raise Unavailable(f"it cannot be seen now: {error.message}", effect_possible=True) from error
 
@@ -305,11 +314,11 @@ def _encoded(data: bytes, arguments: ReadRef) -> str:
         raise InvalidArgument(f"{arguments.path} is no text in UTF-8: ask for encoding base64") from error
 
 
-def _placed(arguments: NewFile, data: bytes, found: os.stat_result) -> Placed:
+def _placed(arguments: NewFile, data: bytes, version: str) -> Placed:
     return Placed(
         root=arguments.root,
         path=arguments.path,
         size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
-        version=beneath.version(found),
+        version=version,
     )

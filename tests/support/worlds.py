@@ -85,7 +85,7 @@ NOWHERE = f"http://127.0.0.1:{closed_port()}/acme"
 
 
 def identity(systems: Systems, **world: Any) -> AnyWorld:
-    settings = IdentitySettings(base_url=systems.identity, token="secret://token")
+    settings = IdentitySettings(base_url=systems.identity, token="secret://token", index_seconds=0)
     away = settings.model_copy(update={"base_url": NOWHERE})
     return World(settings=settings, away=away, secrets={"token": ACME["identity_token"]}, **world)
 
@@ -221,6 +221,7 @@ def send(systems: Systems) -> AnyWorld:
         sender="People Team <people@acme.example>",
         archive_url=systems.archive,
         archive_token="secret://archive",
+        archive_seconds=0,
     )
     away = settings.model_copy(update={"port": closed_port(), "archive_url": NOWHERE})
     return World(

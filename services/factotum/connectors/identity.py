@@ -1,7 +1,8 @@
 """Accounts and group memberships over SCIM 2.0 (RFC 7643, RFC 7644).
 
 An account carries the employee's id as `externalId`; by that the system is asked whether an
-interrupted creation had its effect.
+interrupted creation had its effect. Where its searches lag behind, it is asked again for `index_seconds` before an
+account is taken for not created.
 """
 
 from __future__ import annotations
@@ -34,11 +35,14 @@ from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Ambiguous, Conflict, Failed, InvalidArgument, NotFound, ToolError
 from factotum.sdk.http import HTTP_ERRORS, asking, client, reaching, refusal, unreachable
+from factotum.sdk.lag import found_in_time
 from factotum.sdk.spec import Compensation, Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 
 _SYSTEM = "the identity system"
 _PAGE = 100
+# More than the longest index_seconds, with the requests before and after.
+_CREATE_SECONDS = 660.0
 # How far the identity system's clock may be behind ours.
 CLOCK_SKEW = timedelta(seconds=5)
 
@@ -55,7 +59,13 @@ class IdentitySettings(BaseModel):
 
     base_url: str
     token: str = Field(description="Reference of the secret, e.g. secret://identity-token.")
-    timeout: float = Field(default=15.0, gt=0, description="Seconds.")
+    index_seconds: float = Field(
+        default=60.0,
+        ge=0,
+        le=600,
+        description="After which an account that was created is certain to be found; 0 if it is found at once.",
+    )
+    timeout: float = Field(default=15.0, gt=0, description="Seconds, of one request.")
 
 
 class NewUser(BaseModel):
@@ -121,6 +131,7 @@ connector = Connector("identity", settings=IdentitySettings)
 @connector.tool(
     effect=Effect.CREATE,
     idempotency=Idempotency.RECONCILE,
+    timeout_seconds=_CREATE_SECONDS,
     compensation=Compensation(call="identity.deactivate_user", arguments={"id": "${ .id }"}),
     errors=(*HTTP_ERRORS, Ambiguous),
     examples=[
@@ -152,20 +163,25 @@ async def create_user(arguments: NewUser, context: ToolContext[IdentitySettings]
 
 @create_user.reconcile
 async def find_created(arguments: NewUser, context: ToolContext[IdentitySettings]) -> Account | None:
-    """The account with this externalId and this userName, None if there is none.
+    """The account with this externalId and this userName; None where the system has had its time and has none.
 
     An account of another userName under the same externalId is not what this call would have made, nor
     is one that the system had before this effect was begun; more than `CLOCK_SKEW` behind, the system's
     clock makes its own look like one of those, and the call ends in the system's conflict.
     """
-    with asking(_SYSTEM):
-        async with _scim(context) as scim:
-            found = await _search(scim, User, _equals("externalId", arguments.externalId))
-    for user in found:
-        # RFC 7643 §4.1.1: userName is case-insensitive.
-        if (user.user_name or "").casefold() == arguments.userName.casefold() and _made_since(user, context):
-            return _account(user)
-    return None
+
+    async def search() -> Account | None:
+        with asking(_SYSTEM):
+            async with _scim(context) as scim:
+                found = await _search(scim, User, _equals("externalId", arguments.externalId))
+        for user in found:
+            # RFC 7643 §4.1.1: userName is case-insensitive.
+            if (user.user_name or "").casefold() == arguments.userName.casefold() and _made_since(user, context):
+                return _account(user)
+        return None
+
+    doubt = f"whether the account was created shows in {_SYSTEM} by and by"
+    return await found_in_time(search, context, seconds=context.settings.index_seconds, doubt=doubt)
 
 
 @connector.tool(

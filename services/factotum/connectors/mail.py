@@ -1,8 +1,9 @@
 """Mail over SMTP, with an archive to ask where there is one.
 
 The Message-ID (RFC 5322 §3.6.4) is derived from tenant and idempotency key, so that the same effect always
-has the same one. SMTP itself cannot be asked whether a message was taken; an archive that records
-every message *before* the server acknowledges it (a journal) can.
+has the same one. SMTP itself cannot be asked whether a message was taken; an archive can. One that records
+every message *before* the server acknowledges it has `archive_seconds: 0`. Of any other, a message that it does not
+have yet may have been sent: it is asked again for so long before the mail is sent a second time.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator,
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Ambiguous, Failed, InvalidArgument, NotPermitted, ToolError, Unavailable
 from factotum.sdk.http import HTTP_ERRORS, asking, client, reaching, refusal
+from factotum.sdk.lag import found_in_time
 from factotum.sdk.spec import Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 
 _SYSTEM = "the mail server"
 _ARCHIVE = "the mail archive"
 _LIST = TypeAdapter(list[Any])
+# More than the longest archive_seconds, with the conversation before and after.
+_SEND_SECONDS = 690.0
 
 MailAddress = Annotated[
     str,
@@ -53,6 +57,13 @@ class MailSettings(BaseModel):
     password: str | None = Field(default=None, description="Reference of the secret.")
     archive_url: str | None = None
     archive_token: str | None = Field(default=None, description="Reference of the secret.")
+    archive_seconds: float = Field(
+        default=300.0,
+        ge=0,
+        le=600,
+        description="After which a mail that was sent is certain to be in the archive; 0 if it is there before the "
+        "mail server acknowledges it.",
+    )
     timeout: float = Field(default=20.0, gt=0, description="Seconds, for each exchange with the server.")
 
     @field_validator("sender")
@@ -108,7 +119,7 @@ def message_id(context: ToolContext[MailSettings]) -> str:
 @connector.tool(
     effect=Effect.SEND,
     idempotency=Idempotency.RECONCILE,
-    timeout_seconds=90.0,
+    timeout_seconds=_SEND_SECONDS,
     errors=(*HTTP_ERRORS, Ambiguous),
     examples=[
         Example(
@@ -144,29 +155,39 @@ async def send(arguments: Message, context: ToolContext[MailSettings]) -> Receip
 
 @send.reconcile
 async def find_sent(arguments: Message, context: ToolContext[MailSettings]) -> Receipt | None:
-    """The receipt if the archive holds the Message-ID, None if it does not."""
-    settings = context.settings
-    wanted = message_id(context)
+    """The receipt if the archive holds the Message-ID; None where it has had its time and does not."""
+    settings, wanted = context.settings, message_id(context)
     if settings.archive_url is None:
         raise Ambiguous(
             f"whether mail {wanted} was sent cannot be asked: no archive_url is set; look into the mail server's log"
         )
-    with asking(_ARCHIVE):
-        token = context.secret(settings.archive_token) if settings.archive_token else None
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        with reaching(_ARCHIVE):
-            async with client(settings.archive_url, timeout=settings.timeout, headers=headers) as http:
-                response = await http.get("messages", params={"message_id": wanted})
-        if not response.is_success:
-            raise refusal(_ARCHIVE, response, response.text, now=context.now())
-        found = _as_list(response.content)
-    return Receipt(messageId=wanted) if found else None
+    address = settings.archive_url
+
+    async def look() -> Receipt | None:
+        with asking(_ARCHIVE):
+            found = await _archived(address, wanted, context)
+        return Receipt(messageId=wanted) if found else None
+
+    doubt = f"whether mail {wanted} was sent shows in {_ARCHIVE} by and by"
+    return await found_in_time(look, context, seconds=settings.archive_seconds, doubt=doubt)
 
 
 @send.receipt
 def receipt(arguments: Message, context: ToolContext[MailSettings]) -> Receipt:
     """The receipt of a mail that was sent."""
     return Receipt(messageId=message_id(context))
+
+
+async def _archived(address: str, wanted: str, context: ToolContext[MailSettings]) -> list[Any]:
+    settings = context.settings
+    token = context.secret(settings.archive_token) if settings.archive_token else None
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    with reaching(_ARCHIVE):
+        async with client(address, timeout=settings.timeout, headers=headers) as http:
+            response = await http.get("messages", params={"message_id": wanted})
+    if not response.is_success:
+        raise refusal(_ARCHIVE, response, response.text, now=context.now())
+    return _as_list(response.content)
 
 
 def _as_list(body: bytes) -> list[Any]:

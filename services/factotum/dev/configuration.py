@@ -134,6 +134,8 @@ def connectors(tenant: str, ports: Ports) -> dict[str, Any]:
         "identity": {
             "base_url": f"{_http(ports, 'sandbox-identity')}/{tenant}/v2",
             "token": SCHEME + credentials.IDENTITY_TOKEN,
+            # The sandbox finds an account as soon as it has it, and archives a mail before it acknowledges it.
+            "index_seconds": 0,
         },
         "hr": {
             "base_url": f"{_http(ports, 'sandbox-hr')}/api/gateway.php/{tenant}/v1",
@@ -145,6 +147,7 @@ def connectors(tenant: str, ports: Ports) -> dict[str, Any]:
             "sender": f"People Team <people@{tenant}.example>",
             "archive_url": f"http://{HOST}:{mail['archive']}/{tenant}",
             "archive_token": SCHEME + credentials.MAIL_ARCHIVE_TOKEN,
+            "archive_seconds": 0,
         },
         "calendar": {
             "base_url": f"{_http(ports, 'sandbox-calendar')}/{tenant}/",

@@ -26,6 +26,7 @@ from factotum.connectors.identity import (
     find_user,
     remove_from_group,
 )
+from factotum.sdk import lag
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import (
     Ambiguous,
@@ -47,9 +48,9 @@ _numbers = count(1)
 
 
 def idp(
-    url: str, *, token: str = TOKEN, timeout: float = 5.0, started_at: datetime = NOW
+    url: str, *, token: str = TOKEN, timeout: float = 5.0, started_at: datetime = NOW, index_seconds: float = 0
 ) -> ToolContext[IdentitySettings]:
-    settings = IdentitySettings(base_url=url, token="secret://token", timeout=timeout)
+    settings = IdentitySettings(base_url=url, token="secret://token", timeout=timeout, index_seconds=index_seconds)
     return tool_context(settings, started_at=started_at, token=token)
 
 
@@ -124,6 +125,20 @@ async def test_reconciles_by_external_id_and_user_name(scim_url: str) -> None:
     assert await create_user.reconciler(renamed, idp(scim_url)) is None
     stranger = new.model_copy(update={"externalId": "e-other"})
     assert await create_user.reconciler(stranger, idp(scim_url)) is None
+
+
+async def test_a_search_that_lags_behind_is_no_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert create_user.reconciler is not None
+    monkeypatch.setattr(lag, "INTERVAL_SECONDS", 0.02)
+    at = IdentitySettings(base_url="http://127.0.0.1", token="secret://token")
+    ours, new = user("ada", meta={"created": NOW.isoformat()}), person(externalId="7", userName="ada")
+    async with scripted_http(listing(), listing(), listing(ours)) as server:
+        context = tool_context(at.model_copy(update={"base_url": server.url}), token=TOKEN)
+        found = await create_user.reconciler(new, context)
+    assert found is not None and found.id == "ada"
+    async with scripted_http(listing()) as server:
+        assert await create_user.reconciler(new, idp(server.url, index_seconds=0.05)) is None
+        assert len(server.requests) > 1
 
 
 async def test_an_account_that_was_there_before_is_not_this_calls(scim_url: str) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from factotum.connectors.mail import MailSettings, Message, message_id, send
+from factotum.connectors.mail import MailSettings, Message, connector, message_id, send
+from factotum.sdk import lag
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Ambiguous, Failed, InvalidArgument, NotPermitted, ToolError, Unavailable
+from tests.support.kill_points import House, KillPoint, killed_and_called_again
 from tests.support.scripted_http import Answer, scripted_http
 from tests.support.smtp_servers import mailbox, scripted_smtp
 from tests.support.tool_calls import closed_port, tool_context
@@ -205,7 +208,8 @@ async def test_reconciles_by_the_archive() -> None:
     assert send.reconciler is not None
     wanted = message_id(mail(1))
     async with scripted_http(Answer(body=b"[]"), Answer(body=b'[{"message_id": "..."}]')) as archive:
-        context = mail(1, archive_url=f"{archive.url}/acme", archive_token="secret://archive-token")
+        reached = {"archive_url": f"{archive.url}/acme", "archive_token": "secret://archive-token"}
+        context = mail(1, **reached, archive_seconds=0)
         assert await send.reconciler(HELLO, context) is None
         receipt = await send.reconciler(HELLO, context)
     assert receipt is not None
@@ -214,6 +218,27 @@ async def test_reconciles_by_the_archive() -> None:
     assert method == "GET"
     assert target == "/acme/messages?message_id=" + wanted.replace("<", "%3C").replace(">", "%3E").replace("@", "%40")
     assert headers["authorization"] == "Bearer arch1ve"
+
+
+async def test_an_archive_that_lags_behind_is_no_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed before the answer, with an archive that has the mail only after a while: it is sent once."""
+    monkeypatch.setattr(lag, "INTERVAL_SECONDS", 0.02)
+    answers = (Answer(body=b"[]"), Answer(body=b"[]"), Answer(body=b'[{"message_id": "..."}]'))
+    async with mailbox() as box, scripted_http(*answers) as archive:
+        settings = mail(box.port, archive_url=archive.url).settings
+        house = House(connector, settings, tmp_path, {})
+        answer = await killed_and_called_again(house, "mail.send", HELLO.model_dump(), KillPoint.BEFORE_THE_ANSWER)
+    assert answer.error is None and len(box.envelopes) == 1
+
+
+async def test_an_archive_that_had_its_time_is(tmp_path: Path) -> None:
+    async with mailbox() as box, scripted_http(Answer(body=b"[]")) as archive:
+        house = House(connector, mail(box.port, archive_url=archive.url, archive_seconds=0).settings, tmp_path, {})
+        await killed_and_called_again(house, "mail.send", HELLO.model_dump(), KillPoint.BEFORE_THE_CALL)
+        assert len(box.envelopes) == 1
+        at = mail(1, archive_url=archive.url, archive_seconds=0.05)
+        assert send.reconciler is not None and await send.reconciler(HELLO, at) is None
+        assert len(archive.requests) == 3
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ class Sandbox:
     def settings(self, system: str) -> Any:
         given: dict[str, BaseModel] = {
             "hr": hr.HrSettings(base_url=self.hr, api_key="secret://hr"),
-            "identity": identity.IdentitySettings(base_url=self.scim, token="secret://identity"),
+            "identity": identity.IdentitySettings(base_url=self.scim, token="secret://identity", index_seconds=0),
             "calendar": calendar.CalendarSettings(base_url=self.caldav, username="acme", password="secret://calendar"),
             "mail": mail.MailSettings(
                 host="127.0.0.1",
@@ -52,6 +52,7 @@ class Sandbox:
                 sender="People Team <people@acme.example>",
                 archive_url=self.archive,
                 archive_token="secret://mail",
+                archive_seconds=0,
             ),
         }
         return given[system]

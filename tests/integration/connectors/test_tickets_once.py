@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from starlette.responses import Response
 
-from factotum.connectors.tickets import text, tools
+from factotum.connectors.tickets import text
 from factotum.connectors.tickets.settings import TicketsSettings
 from factotum.connectors.tickets.tools import connector
+from factotum.sdk import lag
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Unavailable
 from factotum.sdk.testing import World, check_tool
@@ -32,7 +33,7 @@ async def test_an_issue_is_asked_for_by_its_label(jira: Jira) -> None:
 
 
 async def test_a_search_that_lags_behind_is_no_proof(jira: Jira, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "SEARCH_SECONDS", 0.05)
+    monkeypatch.setattr(lag, "INTERVAL_SECONDS", 0.05)
     at = context(jira, index_seconds=5)
     jira.lagging = True
     made = await do("create_issue", at, **NEW)
@@ -48,7 +49,7 @@ async def test_a_search_that_lags_behind_is_no_proof(jira: Jira, monkeypatch: py
 
 
 async def test_a_search_that_had_its_time_is(jira: Jira, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tools, "SEARCH_SECONDS", 0.1)
+    monkeypatch.setattr(lag, "INTERVAL_SECONDS", 0.1)
     began = datetime.now(UTC)
     assert await asked("create_issue", context(jira, index_seconds=0.3), **NEW) is None
     assert datetime.now(UTC) - began >= timedelta(seconds=0.3)
@@ -162,7 +163,7 @@ async def test_killed_before_the_search_has_it_the_issue_is_made_once(
     jira: Jira, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asked too early for the search to know the issue, and again in the time that the search is given."""
-    monkeypatch.setattr(tools, "SEARCH_SECONDS", 0.05)
+    monkeypatch.setattr(lag, "INTERVAL_SECONDS", 0.05)
     jira.lagging, jira.indexed_after = True, 3
     house = House(connector, settings(jira.url, index_seconds=5), tmp_path, SECRETS)
     answer = await killed_and_called_again(house, "tickets.create_issue", NEW, KillPoint.BEFORE_THE_ANSWER)

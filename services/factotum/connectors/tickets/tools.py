@@ -8,7 +8,6 @@ as the settings say before an issue is taken for not created.
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,13 +34,12 @@ from factotum.connectors.tickets.issues import (
 from factotum.connectors.tickets.settings import TicketsSettings
 from factotum.sdk.errors import Conflict, InvalidArgument, NotFound, NotPermitted, RateLimited, Unavailable
 from factotum.sdk.http import asking
+from factotum.sdk.lag import found_in_time
 from factotum.sdk.spec import Compensation, Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 
 # More than the longest index_seconds, with the requests before and after.
 _CREATE_SECONDS = 660.0
-# Between two searches for an issue that may not be in the index yet.
-SEARCH_SECONDS = 5.0
 # How far Jira's clock may be behind ours.
 CLOCK_SKEW = timedelta(seconds=5)
 _PAGE = 100
@@ -75,24 +73,16 @@ async def create_issue(arguments: NewIssue, context: Context) -> Created:
 
 @create_issue.reconcile
 async def find_created(arguments: NewIssue, context: Context) -> Created | None:
-    """The issue with the label of this effect; None where the search has had its time and has none.
-
-    The time is counted from the first question, which is asked after the attempt in doubt has ended, so that it
-    holds however often the issue was tried to be created.
-    """
-    loop = asyncio.get_running_loop()
-    begun, seconds = loop.time(), context.settings.index_seconds
+    """The issue with the label of this effect; None where the search has had its time and has none."""
     query = {"jql": f'labels = "{issues.label(context)}"', "fields": ["summary"], "maxResults": 2}
-    while True:
+
+    async def search() -> Created | None:
         with asking(SYSTEM):
             found = (await call("searchIssues", {"body": query}, context))["issues"]
-        if found:
-            return issues.created(found[0])
-        waited = loop.time() - begun
-        if waited >= seconds:
-            return None
-        context.report(f"whether the issue was created shows in {SYSTEM}'s search by and by", waited / seconds)
-        await asyncio.sleep(min(SEARCH_SECONDS, seconds - waited))
+        return issues.created(found[0]) if found else None
+
+    doubt = f"whether the issue was created shows in {SYSTEM}'s search by and by"
+    return await found_in_time(search, context, seconds=context.settings.index_seconds, doubt=doubt)
 
 
 @connector.tool(

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse
 
+from factotum.sdk import lag
 from factotum.sdk.errors import Ambiguous, Unavailable
 from factotum.sdk.testing import World, check_tool
 from factotum.tool_executor.errors import EffectAmbiguous
-from factotum.tool_executor.sources.openapi import lookup
 from tests.support.kill_points import House, KillPoint, killed_and_called_again
 from tests.support.openapi_source import offered
 from tests.support.parcels import DOCUMENT, Parcels
@@ -77,7 +77,7 @@ async def test_without_asking_it_would_be_made_twice(api: Parcels, tmp_path: Pat
 async def test_a_read_that_lags_behind_is_asked_until_it_had_its_time(
     api: Parcels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lookup, "INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(lag, "INTERVAL_SECONDS", 0.05)
     terms = {"reconcile": {**BY_TAG["reconcile"], "lag_seconds": 0.5}, "mark": BY_TAG["mark"]}
     async for bench in opened(api, tmp_path, terms={"parcels/create": terms}):
         api.lost = 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from typing import Any
 
@@ -12,22 +11,17 @@ from factotum.connectors.protocols.openapi_calls import Answered
 from factotum.connectors.protocols.openapi_places import at
 from factotum.sdk.errors import Ambiguous, NotFound
 from factotum.sdk.http import asking
+from factotum.sdk.lag import found_in_time
 from factotum.tool_executor.schema_model import SchemaModel
 from factotum.tool_executor.sources.openapi.config import Lookup
 from factotum.tool_executor.sources.openapi.templates import CLOCK_SKEW, filled, known
 from factotum.tool_executor.sources.openapi.tools import Context, Operation, OperationTool
 from factotum.tool_executor.wrappers.validated import faults
 
-# Between two questions of a system whose reads lag behind.
-INTERVAL_SECONDS = 5.0
-
 
 class Asking:
-    """The reconciler of a tool.
-
-    A read that lags behind its system's writes is asked again until it has had its time, counted from the first
-    question: the attempt that is asked about has ended before. Only then is the effect not there.
-    """
+    """The reconciler of a tool. A read that lags behind its system's writes is asked again until it has had its time;
+    only then is the effect not there."""
 
     def __init__(self, tool: OperationTool, lookup: Lookup, read: Operation, *, lenient: bool) -> None:
         self._tool = tool
@@ -37,24 +31,24 @@ class Asking:
 
     async def __call__(self, given: SchemaModel, context: Context) -> SchemaModel | None:
         arguments: dict[str, Any] = given.root
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._lookup.lag_seconds
-        while True:
-            answer = await self._answer(arguments, context)
-            items = [] if answer is None else self._items(answer.body)
-            found = [item for item in items if self._is_it(item, arguments, context)]
-            if found:
-                self._check_sure(arguments, context)
-                return self._told(found)
-            if answer is not None and not answer.complete:
-                raise Ambiguous(
-                    f"{self._read.caller.interface.name} has more than the bounds of its paging take, and the effect "
-                    f"of {self._tool.spec.name} is not among those: it may be among the others"
-                )
-            left = until - loop.time()
-            if left <= 0:
-                return None
-            await asyncio.sleep(min(left, INTERVAL_SECONDS))
+        doubt = f"whether {self._tool.spec.name} had its effect shows in {self._tool.spec.system} by and by"
+        return await found_in_time(
+            lambda: self._asked(arguments, context), context, seconds=self._lookup.lag_seconds, doubt=doubt
+        )
+
+    async def _asked(self, arguments: dict[str, Any], context: Context) -> SchemaModel | None:
+        answer = await self._answer(arguments, context)
+        items = [] if answer is None else self._items(answer.body)
+        found = [item for item in items if self._is_it(item, arguments, context)]
+        if found:
+            self._check_sure(arguments, context)
+            return self._told(found)
+        if answer is not None and not answer.complete:
+            raise Ambiguous(
+                f"{self._read.caller.interface.name} has more than the bounds of its paging take, and the effect "
+                f"of {self._tool.spec.name} is not among those: it may be among the others"
+            )
+        return None
 
     async def _answer(self, arguments: dict[str, Any], context: Context) -> Answered | None:
         """None for what is not found."""

@@ -166,10 +166,53 @@ while True:
     assert time.monotonic() - before < 4
 
 
+# Each fills what it holds and keeps it; a program that only waits afterwards is still found.
+SOCKETS = """
+held = []
+try:
+    while True:
+        held += socket.socketpair()
+        for one in held[-2:]:
+            one.setblocking(False)
+            try:
+                while True: one.send(bytes(65_536))
+            except BlockingIOError: pass
+except OSError: time.sleep(9)
+"""
+CONNECTIONS = """
+listening, held = socket.create_server(("127.0.0.1", 0)), []
+while len(held) < 40:
+    held.append(socket.create_connection(listening.getsockname()))
+    held[-1].settimeout(0.02)
+    try:
+        while True: held[-1].send(bytes(65_536))
+    except OSError: pass
+time.sleep(9)
+"""
+# Of what was given up page by page none is resident.
+SHARED = """
+with open("/dev/shm/x", "wb+") as file:
+    file.truncate(60 << 20)
+    held = mmap.mmap(file.fileno(), 60 << 20)
+os.unlink("/dev/shm/x")
+for start in range(0, 60 << 20, 1 << 20):
+    held[start : start + (1 << 20)] = b"x" * (1 << 20)
+    held.madvise(mmap.MADV_DONTNEED, start, 1 << 20)
+time.sleep(9)
+"""
+
+
 @pytest.mark.parametrize(
     ("code", "limits", "words"),
     [
-        ("held = []\nwhile True: held.append(b'x' * 1_000_000)", {"memory_mib": 48}, "held more than 48 MiB"),
+        (
+            "held = []\nwhile True: held.append(b'x' * 1_000_000); time.sleep(0.003)",
+            {"memory_mib": 48},
+            "held more than 48 MiB",
+        ),
+        (SOCKETS, {"memory_mib": 64}, "held more than 64 MiB"),
+        (CONNECTIONS, {"memory_mib": 64}, "held more than 64 MiB"),
+        (SHARED, {"memory_mib": 64, "file_mib": 64}, "held more than 64 MiB"),
         (
             "for _ in range(6):\n    if os.fork() == 0: held = b'x' * 20_000_000; break\ntime.sleep(9)",
             {"memory_mib": 64},
@@ -178,6 +221,7 @@ while True:
         ("os.fork(); os.fork()\nwhile True: pass", {"cpu_seconds": 1}, "used more than 1 s of the processor"),
         ("n = 0\nwhile True: n += 1; open(str(n), 'w').close()", {"files": 500}, "made more than 500 files"),
         ("n = 0\nwhile True: n += 1; os.mkdir(str(n)); os.chdir(str(n))", {"files": 500}, "made more than 500 files"),
+        ("n = 0\nwhile True: n += 1; open(f'/dev/shm/{n}', 'w').close()", {"files": 500}, "made more than 500 files"),
         ("while True: sys.stdout.write('x' * 100_000)", {"output_kib": 64}, "wrote more than it may"),
         ("while True: sys.stderr.write('x' * 100_000)", {"output_kib": 64}, "wrote more than it may"),
         ("os.kill(0, signal.SIGSTOP)", {"seconds": 0.5}, "did not end within 0.5 s"),
@@ -188,7 +232,10 @@ while True:
             "did not end within 0.5 s",
         ),
     ],
-    ids=["memory", "memory of several", "processor", "files", "folders", "output", "errors", "stopping", "deaf"],
+    ids=[
+        *("memory", "sockets", "connections", "shared memory", "memory of several", "processor", "files", "folders"),
+        *("shared files", "output", "errors", "stopping", "deaf"),
+    ],
 )
 async def test_what_takes_too_much_is_stopped(bench: Bench, code: str, limits: dict[str, Any], words: str) -> None:
     before = time.monotonic()

@@ -89,6 +89,67 @@ async def test_a_file_that_is_wanted_does_not_hide_how_the_command_ended() -> No
         await SANDBOX.run(Command(["no-such-program"]), Limits())
 
 
+PROCESSES = """
+import multiprocessing, sqlite3
+from multiprocessing import shared_memory
+
+def double(number):
+    return 2 * number
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method("fork")
+    with multiprocessing.Pool(2) as pool:
+        print(pool.map(double, range(3)))
+    value, given = multiprocessing.Value("i", 1), multiprocessing.Queue()
+
+    def work():
+        with value.get_lock():
+            value.value += 1
+        given.put("given")
+
+    process = multiprocessing.Process(target=work)
+    process.start()
+    print(given.get(), process.join(), value.value)
+    ours = shared_memory.SharedMemory(create=True, size=4096)
+    theirs = shared_memory.SharedMemory(ours.name)
+    ours.buf[0] = 7
+    print(theirs.buf[0])
+    theirs.close(), ours.close(), ours.unlink()
+    print(sqlite3.connect("x.db").execute("pragma journal_mode=wal").fetchone())
+"""
+THREADS = """
+const { Worker } = require('worker_threads'), children = require('child_process')
+console.log(children.execSync('echo child').toString().trim(), new SharedArrayBuffer(1 << 20).byteLength)
+new Worker("require('worker_threads').parentPort.postMessage('worker')", { eval: true })
+    .on('message', text => console.log(text))
+"""
+
+
+async def test_programs_that_share_memory_among_themselves() -> None:
+    ended = await sh(f"python3 {SCRIPTS}/x.py", scripts={"x.py": PROCESSES}, limits=Limits(seconds=20))
+    assert ended.stdout.text == "[0, 2, 4]\ngiven None 2\n7\n('wal',)\n", ended.stderr.text
+
+
+async def test_a_program_of_node() -> None:
+    needs("node", what="running JavaScript")
+    ended = await sh("node x.js", files={"x.js": THREADS}, limits=Limits(seconds=20), bound_address_space=False)
+    assert ended.stdout.text == "child 1048576\nworker\n", ended.stderr.text
+
+
+async def test_tables_of_pages_that_were_only_read() -> None:
+    """All of them are the same page, which is nobody's; the tables are the command's."""
+    code = """
+import mmap
+memory = mmap.mmap(-1, 60 << 30, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, mmap.PROT_READ)
+memory.madvise(mmap.MADV_NOHUGEPAGE)
+for at in range(0, 60 << 30, 2 << 20): memory[at]
+import time; time.sleep(9)
+"""
+    limits = Limits(seconds=5, memory_mib=64)
+    ended = await sh(f"python3 {SCRIPTS}/x.py", scripts={"x.py": code}, limits=limits, bound_address_space=False)
+    assert ended.stopped == "held more than 64 MiB", ended.stderr.text
+
+
 GROUPS = Path("/sys/fs/cgroup/pids")
 
 

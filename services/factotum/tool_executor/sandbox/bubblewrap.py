@@ -16,19 +16,23 @@ from factotum.sdk import processes
 from factotum.sdk.errors import Failed, InvalidArgument
 from factotum.sdk.processes import SEARCH
 from factotum.sdk.sandbox import MIB, SCRIPTS, WORK, Command, Ended, Limits
-from factotum.tool_executor.sandbox import inside
+from factotum.tool_executor.sandbox import inside, sockets
 from factotum.tool_executor.sandbox.collected import Collected
 from factotum.tool_executor.sandbox.given import given as given_files
 from factotum.tool_executor.sandbox.given import in_memory, inner
 from factotum.tool_executor.sandbox.groups import Group, Groups
 from factotum.tool_executor.sandbox.network import PORT, Network
-from factotum.tool_executor.sandbox.options import NOBODY, options
+from factotum.tool_executor.sandbox.options import NOBODY, SHARED, options
 from factotum.tool_executor.sandbox.seccomp import filters
-from factotum.tool_executor.sandbox.usage import files_in, kill_first, lives, usage
+from factotum.tool_executor.sandbox.usage import filled, kill_first, lives, usage
 
 # execve(2): of one argument or variable, in bytes; the sandbox's own words come off it
 _LONGEST = 128 * 1024 - 64
 _INSIDE = ".inside.py"
+# Of one process beyond what all may hold: what it has written to or may, such as the stacks of threads, counts whole.
+_RESERVED = 256 * MIB
+# Signals that wait and timers (timer_create(2)), of all its processes.
+_MOST_SIGNALS = 1024
 _ADVICE = "install bubblewrap and util-linux where the tool-executor runs, and allow user namespaces there"
 
 
@@ -143,6 +147,7 @@ class Bubblewrap:
                 options(
                     environment=environment,
                     disk_bytes=limits.disk_bytes,
+                    shared_bytes=limits.memory_mib * MIB,
                     scripts=in_scripts,
                     files=in_files,
                     filters=filters_at,
@@ -190,6 +195,7 @@ class Bubblewrap:
             # Of one process; of all together it is looked at, which tells what happened.
             f"--cpu={limits.cpu_seconds + 1}",
             f"--fsize={limits.file_mib * MIB}",
+            f"--data={limits.memory_mib * MIB + _RESERVED}",
             *([f"--as={4 * limits.memory_mib * MIB}"] if command.bound_address_space else []),
         ]
         return [
@@ -199,7 +205,7 @@ class Bubblewrap:
 
     def _bounds(self, limits: Limits) -> list[str]:
         # Counted by the kernel for each user namespace, so it is set in the sandbox's own: no other one counts.
-        return [self.program("prlimit"), f"--nproc={limits.processes}", "--"]
+        return [self.program("prlimit"), f"--nproc={limits.processes}", f"--sigpending={_MOST_SIGNALS}", "--"]
 
 
 def _check(words: list[str]) -> None:
@@ -212,12 +218,17 @@ def _check(words: list[str]) -> None:
 
 
 def _too_much(pid: int, first: int | None, limits: Limits) -> str:
-    used = usage(pid)
-    if used.resident_bytes > limits.memory_mib * MIB:
+    used, room = usage(pid), limits.memory_mib * MIB
+    held, files = used.held_bytes, 0
+    if first is not None:
+        work, shared = filled(WORK, first), filled(SHARED, first)
+        held, files = held + shared.size, work.files + shared.files
+        held += sockets.held(first, room=room - held)
+    if held > room:
         return _held_too_much(limits)
     if used.cpu_seconds > limits.cpu_seconds:
         return f"used more than {limits.cpu_seconds} s of the processor"
-    if first is not None and files_in(WORK, first) > limits.files:
+    if files > limits.files:
         return f"made more than {limits.files} files"
     return ""
 

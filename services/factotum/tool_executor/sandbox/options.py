@@ -10,6 +10,8 @@ from factotum.sdk.processes import SEARCH
 from factotum.sdk.sandbox import SCRIPTS, WORK
 
 NOBODY = 65534
+# Where programs share memory (shm_overview(7)), locks among them.
+SHARED = "/dev/shm"  # noqa: S108  the sandbox's own
 # Programs and libraries; what else there is, homes and configuration with secrets, is not there inside.
 _PROGRAMS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _LINKS = ("/etc/alternatives", "/etc/ld.so.cache")
@@ -21,6 +23,7 @@ def options(
     *,
     environment: Mapping[str, str],
     disk_bytes: int,
+    shared_bytes: int,
     scripts: Mapping[str, int],
     files: Mapping[str, int],
     filters: int | None,
@@ -30,6 +33,7 @@ def options(
     """To be given in a file: the command line of a process is for everyone to read.
 
     Args:
+        disk_bytes, shared_bytes: of the folder to work in, and of that where memory is shared.
         scripts, files: names, and descriptors of what they hold.
         filters: a descriptor of what `seccomp` made.
         trust: the machine's certificates of authorities are there, for who verifies a server.
@@ -47,6 +51,9 @@ def options(
     for link in (*_LINKS, *(_TRUST if trust else ())):
         yield from ("--ro-bind-try", link, link)
     yield from ("--proc", "/proc", "--dev", "/dev")
+    # As many zeros, but it cannot be mapped: a shared mapping of /dev/zero is memory that counts for no process.
+    yield from ("--dev-bind", "/dev/full", "/dev/zero")
+    yield from ("--size", str(shared_bytes), "--tmpfs", SHARED)
     for name, descriptor in scripts.items():
         yield from ("--ro-bind-data", str(descriptor), f"{SCRIPTS}/{name}")
     yield from ("--size", str(disk_bytes), "--tmpfs", WORK)
@@ -54,7 +61,7 @@ def options(
         yield from ("--ro-bind", folder, folder)
     for name, descriptor in files.items():
         yield from ("--file", str(descriptor), f"{WORK}/{name}")
-    # These two are in memory as well, without a bound.
+    # These two are in memory as well, without a bound; what is mounted below them stays as it is.
     yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", WORK)
     if filters is not None:
         yield from ("--seccomp", str(filters))

@@ -1,8 +1,10 @@
 """What a command may not ask of the kernel: a filter of system calls for seccomp(2).
 
 Namespaces do not cover all of a kernel. Keyrings are inherited; a virtual machine's sockets to its host (AF_VSOCK) are
-in no network namespace; memory in a memfd or in System V's objects counts for no process. The rest of what is refused
-here is the part of the kernel in which its faults have been found, and which no command needs.
+in no network namespace. Memory in a memfd, in System V's objects or in a shared mapping of no file is held but counts
+for no process where it is not mapped, or was said to be unneeded; nor do pages that were put into a pipe, and what
+sockets hold, whose buffers are therefore the kernel's defaults. The rest of what is refused here is the part of the
+kernel in which its faults have been found, and which no command needs.
 
 A program is a sequence of instructions of the classic BPF (linux/filter.h) over `struct seccomp_data`
 (linux/seccomp.h).
@@ -42,6 +44,7 @@ FORBIDDEN: dict[str, tuple[int | None, int | None]] = {
     "msgget": (68, 186),
     "semget": (64, 190),
     "mq_open": (240, 180),
+    "vmsplice": (278, 75),
     # programs inside the kernel, and its other large parts
     "bpf": (321, 280),
     "perf_event_open": (298, 241),
@@ -49,6 +52,7 @@ FORBIDDEN: dict[str, tuple[int | None, int | None]] = {
     "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
+    "io_setup": (206, 0),
     "fanotify_init": (300, 262),
     "name_to_handle_at": (303, 264),
     "open_by_handle_at": (304, 265),
@@ -93,16 +97,23 @@ FORBIDDEN: dict[str, tuple[int | None, int | None]] = {
 }
 # Refused as if the kernel had it not: the C library then calls clone, whose flags can be looked at.
 _CLONE3 = (435, 435)
-_CLONE, _SOCKET, _IOCTL = (56, 220), (41, 198), (16, 29)
+_CLONE, _SOCKET, _IOCTL, _MMAP, _SETSOCKOPT = (56, 220), (41, 198), (16, 29), (9, 222), (54, 208)
 # sched.h: CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 _NAMESPACES = 0x7E020000
 # sys/socket.h: AF_UNIX, AF_INET, AF_INET6, and AF_NETLINK, by which names and interfaces are looked up
 _FAMILIES = (1, 2, 10, 16)
+# linux/in.h: IPPROTO_DCCP, SCTP, UDPLITE, MPTCP; nobody counts what those hold
+_PROTOCOLS = (33, 132, 136, 262)
 # asm-generic/ioctls.h: TIOCSTI, TIOCLINUX put words into a terminal as if they had been typed
 _TYPING = (0x5412, 0x541C)
+# asm-generic/mman-common.h: MAP_SHARED with MAP_ANONYMOUS (MAP_SHARED_VALIDATE has the bit, too); MAP_HUGETLB, by which
+# pages are taken that the machine's operator has set aside, and which count for no process
+_SHARED_OF_NO_FILE, _HUGE_PAGES = 0x01 | 0x20, 0x40000
+# asm-generic/socket.h: SOL_SOCKET; SO_SNDBUF, RCVBUF, SNDBUFFORCE, RCVBUFFORCE; ZEROCOPY, which keeps a program's pages
+_OF_SOCKETS, _BUFFERS = 1, (7, 8, 32, 33, 60)
 
-_NR, _ARCH, _ARG0, _ARG1 = 0, 4, 16, 24  # offsets; of an argument the lower half
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_NR, _ARCH, _ARG0, _ARG1, _ARG2, _ARG3 = 0, 4, 16, 24, 32, 40  # offsets; of an argument the lower half
+_LOAD, _AND, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _X32 = 0x40000000
 
@@ -134,9 +145,19 @@ def _instructions(column: int, architecture: int) -> Iterator[bytes]:
     yield from _refused(_EQUAL, _CLONE3[column], errno.ENOSYS)
     yield from _looked_at(_CLONE[column], _ARG0, list(_refused(_ANY_BIT, _NAMESPACES, errno.EPERM)))
     families = [_word(_EQUAL, family, len(_FAMILIES) - place, 0) for place, family in enumerate(_FAMILIES)]
-    yield from _looked_at(_SOCKET[column], _ARG0, [*families, _word(_RETURN, _ERRNO | errno.EAFNOSUPPORT)])
+    protocols = [part for protocol in _PROTOCOLS for part in _refused(_EQUAL, protocol, errno.EPROTONOSUPPORT)]
+    other = _word(_RETURN, _ERRNO | errno.EAFNOSUPPORT)
+    yield from _looked_at(_SOCKET[column], _ARG0, [*families, other, _word(_LOAD, _ARG2), *protocols])
     typing = [part for command in _TYPING for part in _refused(_EQUAL, command, errno.EPERM)]
     yield from _looked_at(_IOCTL[column], _ARG1, typing)
+    mapping = [
+        *_refused(_ANY_BIT, _HUGE_PAGES, errno.ENOMEM),
+        _word(_AND, _SHARED_OF_NO_FILE),
+        *_refused(_EQUAL, _SHARED_OF_NO_FILE, errno.EPERM),
+    ]
+    yield from _looked_at(_MMAP[column], _ARG3, mapping)
+    buffers = [_word(_LOAD, _ARG2), *(part for name in _BUFFERS for part in _refused(_EQUAL, name, errno.EPERM))]
+    yield from _looked_at(_SETSOCKOPT[column], _ARG1, [_word(_EQUAL, _OF_SOCKETS, 0, len(buffers)), *buffers])
     yield _word(_RETURN, _ALLOW)
 
 

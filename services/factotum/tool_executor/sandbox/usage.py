@@ -1,4 +1,7 @@
-"""What a program and all that it started use of the machine, by proc(5)."""
+"""What a program and all that it started use of the machine, by proc(5).
+
+Nothing here needs a right over the processes that are looked at.
+"""
 
 from __future__ import annotations
 
@@ -9,33 +12,41 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICK = os.sysconf("SC_CLK_TCK")
+# Of /proc/<pid>/status, in KiB. RssShmem is not one: it is of files in memory, which are counted where they are. Of a
+# page that was only read, and of which there is but one for the whole machine, the tables are what is held.
+_HELD = ("RssAnon", "RssFile", "VmSwap", "VmPTE")
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Sums over a tree of processes. A page that several of them share counts for each; the processor's time is that
-    of those that have ended, too."""
+    """Sums over a tree of processes. A page that several of them share counts for each; what is swapped out and the
+    tables of pages count, too. The processor's time is also that of those that have ended."""
 
-    resident_bytes: int
+    held_bytes: int
     cpu_seconds: float
 
 
 def usage(pid: int) -> Usage:
     tree = list(_tree(pid))
-    return Usage(sum(map(_resident, tree)), sum(map(_cpu, tree)))
+    return Usage(sum(map(_held, tree)), sum(map(_cpu, tree)))
 
 
-def files_in(folder: str, pid: int) -> int:
-    """How many files and folders the file system has that a process sees there; 0 if there is no such process, or as
-    long as it sees the machine's own: a sandbox is made by its first process."""
+@dataclass(frozen=True, slots=True)
+class Filled:
+    size: int
+    files: int
+
+
+def filled(folder: str, pid: int) -> Filled:
+    """How many bytes, and files and folders, the file system holds that a process sees there; none if there is no such
+    process, or as long as it sees the machine's own: a sandbox is made by its first process."""
     with suppress(OSError):
         seen = Path(f"/proc/{pid}/root{folder}")
         if seen.stat().st_dev != Path(folder).stat().st_dev:
             found = os.statvfs(seen)
-            return found.f_files - found.f_ffree
-    return 0
+            return Filled((found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree)
+    return Filled(0, 0)
 
 
 def lives(pid: int) -> bool:
@@ -78,10 +89,10 @@ def _tree(pid: int) -> Iterator[int]:
                     left += map(int, (thread / "children").read_text().split())
 
 
-def _resident(pid: int) -> int:
+def _held(pid: int) -> int:
     with suppress(OSError):
-        # size, resident, …, in pages
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+        lines = (line.partition(":") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        return sum(int(value.split()[0]) * 1024 for name, _, value in lines if name in _HELD)
     return 0
 
 

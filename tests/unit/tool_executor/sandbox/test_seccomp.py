@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import struct
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,14 @@ from factotum.tool_executor.sandbox.seccomp import FORBIDDEN, program
 
 ALLOW, KILL = 0x7FFF0000, 0x80000000
 NUMBERS = {
-    "x86_64": {"arch": 0xC000003E, "clone": 56, "clone3": 435, "socket": 41, "ioctl": 16, "read": 0, "execve": 59},
-    "aarch64": {"arch": 0xC00000B7, "clone": 220, "clone3": 435, "socket": 198, "ioctl": 29, "read": 63, "execve": 221},
+    "x86_64": {
+        **{"arch": 0xC000003E, "clone": 56, "clone3": 435, "socket": 41, "ioctl": 16, "read": 0, "execve": 59},
+        **{"mmap": 9, "setsockopt": 54},
+    },
+    "aarch64": {
+        **{"arch": 0xC00000B7, "clone": 220, "clone3": 435, "socket": 198, "ioctl": 29, "read": 63, "execve": 221},
+        **{"mmap": 222, "setsockopt": 208},
+    },
 }
 HEADERS = {
     0: Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),
@@ -24,9 +31,14 @@ HEADERS = {
 }
 
 
+@cache
+def instructions(machine: str) -> list[tuple[int, int, int, int]]:
+    return list(struct.iter_unpack("=HBBI", program(machine)))
+
+
 def verdict(machine: str, number: int, *arguments: int, arch: int | None = None) -> int:
     """What the program answers: it is run here as the kernel runs it."""
-    words = [struct.unpack("=HBBI", program(machine)[at : at + 8]) for at in range(0, len(program(machine)), 8)]
+    words = instructions(machine)
     padded = [*arguments, *[0] * (6 - len(arguments))]
     data = struct.pack("=IIQ6Q", number, NUMBERS[machine]["arch"] if arch is None else arch, 0, *padded)
     at, held = 0, 0
@@ -36,6 +48,8 @@ def verdict(machine: str, number: int, *arguments: int, arch: int | None = None)
         match code:
             case 0x20:
                 held = struct.unpack_from("=I", data, value)[0]
+            case 0x54:
+                held &= value
             case 0x06:
                 return value
             case _:
@@ -63,11 +77,34 @@ def test_what_is_refused_and_what_is_not(machine: str) -> None:
     for family in range(64):
         allowed = family in (1, 2, 10, 16)
         assert verdict(machine, numbers["socket"], family) == (ALLOW if allowed else refused(errno.EAFNOSUPPORT))
+    for protocol in (0, 6, 17, 33, 132, 136, 262):
+        allowed = protocol in (0, 6, 17)
+        asked = verdict(machine, numbers["socket"], 2, 1, protocol)
+        assert asked == (ALLOW if allowed else refused(errno.EPROTONOSUPPORT))
     assert verdict(machine, numbers["ioctl"], 0, 0x5401) == ALLOW
     for command in (0x5412, 0x541C):
         # The kernel looks at the lower half of the argument.
         for value in (command, command | 1 << 40):
             assert verdict(machine, numbers["ioctl"], 0, value) == refused(errno.EPERM)
+
+
+@pytest.mark.parametrize("machine", NUMBERS)
+def test_memory_that_counts_for_no_process(machine: str) -> None:
+    def mapping(flags: int) -> int:
+        return verdict(machine, NUMBERS[machine]["mmap"], 0, 4096, 3, flags, 0xFFFFFFFF)
+
+    def option(level: int, name: int) -> int:
+        return verdict(machine, NUMBERS[machine]["setsockopt"], 3, level, name)
+
+    shared, private, validated, fixed, anonymous, huge = 1, 2, 3, 0x10, 0x20, 0x40000
+    for flags in (shared, validated, private, private | anonymous, private | fixed | anonymous):
+        assert mapping(flags) == ALLOW
+    for flags in (shared | anonymous, validated | anonymous, shared | anonymous | fixed | 1 << 40):
+        assert mapping(flags) == refused(errno.EPERM)
+    assert mapping(private | anonymous | huge) == mapping(shared | huge | 21 << 26) == refused(errno.ENOMEM)
+    for name in range(80):
+        assert option(1, name) == (refused(errno.EPERM) if name in (7, 8, 32, 33, 60) else ALLOW)
+        assert option(6, name) == ALLOW
 
 
 @pytest.mark.parametrize("machine", NUMBERS)

@@ -52,7 +52,8 @@ class Entry:
     `lease_until` is None where nobody is at it; `observation` holds the JSON of a `StoredObservation`;
     `reconciled` says that the effect was found by asking the system; `doubt` that an attempt that has
     ended may have had the effect, or may yet; `arguments_json` is kept until it is known what became of
-    the effect, for the person who may be asked, and is None from then on.
+    the effect, for the person who may be asked, and is None from then on. `idempotency` is the strictest
+    that an attempt was begun under of which there is doubt: a tool's next version may declare another.
     """
 
     tenant: str
@@ -61,6 +62,7 @@ class Entry:
     tool_version: str
     arguments_sha256: str
     origin: Origin
+    idempotency: Idempotency
     state: State
     attempts: int
     started_at: datetime
@@ -84,6 +86,7 @@ class Claim:
 
     Attributes:
         owner: identifies this one attempt; nobody else may settle what it took.
+        idempotency: what the tool declares now.
         held: another attempt of this very process is at it, whatever the lease says.
         settle: only what became of an earlier attempt is asked for.
     """
@@ -134,11 +137,24 @@ class Refused:
 
 Decision: TypeAlias = Granted | Replay | Refused
 
-_IN_DOUBT = {
-    Idempotency.NATIVE: Step.CALL,
-    Idempotency.RECONCILE: Step.ASK,
-    Idempotency.NONE: Step.GIVE_UP,
-}
+_LAXEST_FIRST = (Idempotency.NATIVE, Idempotency.RECONCILE, Idempotency.NONE)
+
+
+def _in_doubt(begun: Idempotency, present: Idempotency) -> Step:
+    """By the stricter of the two: what was not begun so that it could be repeated, or asked for, cannot be for what
+    its tool declares now; and what it does not declare any more it cannot do."""
+    if begun is present is Idempotency.NATIVE:
+        return Step.CALL
+    if present is Idempotency.RECONCILE and begun is not Idempotency.NONE:
+        return Step.ASK
+    return Step.GIVE_UP
+
+
+def begun_under(entry: Entry, claim: Claim, granted: Granted) -> Idempotency:
+    """What the entry says from then on: nothing is left of attempts that are out of doubt."""
+    if not granted.doubt:
+        return claim.idempotency
+    return max(entry.idempotency, claim.idempotency, key=_LAXEST_FIRST.index)
 
 
 def known(
@@ -183,7 +199,7 @@ def decide(entry: Entry | None, claim: Claim, *, ambiguous_retry_seconds: float)
         return Granted(Step.CALL, 1, claim.now)
     if entry.state is State.STARTED and entry.lease_owner == claim.owner:
         # This very claim was written before, and the word of it was lost.
-        step = _IN_DOUBT[claim.idempotency] if entry.doubt else Step.CALL
+        step = _in_doubt(entry.idempotency, claim.idempotency) if entry.doubt else Step.CALL
         return Granted(step, entry.attempts, entry.started_at, entry.doubt)
     if entry.state is State.STARTED:
         left = (entry.lease_until - claim.now).total_seconds() if entry.lease_until else 0.0
@@ -193,7 +209,7 @@ def decide(entry: Entry | None, claim: Claim, *, ambiguous_retry_seconds: float)
             return Refused(error, effect_possible=True)
     # Found started with nobody at it: that attempt was cut off, or ended without knowing.
     doubt = entry.doubt or entry.state is State.STARTED
-    step = _IN_DOUBT[claim.idempotency] if doubt else Step.CALL
+    step = _in_doubt(entry.idempotency, claim.idempotency) if doubt else Step.CALL
     return Granted(step, entry.attempts + 1, entry.started_at, doubt)
 
 

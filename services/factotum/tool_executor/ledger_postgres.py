@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import structlog
 
+from factotum.sdk.spec import Idempotency
 from factotum.tool_executor import ledger_postgres_statements as statements
 from factotum.tool_executor.calls import Origin
 from factotum.tool_executor.errors import LedgerUnavailable
@@ -26,6 +27,7 @@ from factotum.tool_executor.ledger import (
     Settlement,
     State,
     Taken,
+    begun_under,
     decide,
     resolved,
 )
@@ -191,6 +193,7 @@ class PostgresLedger:
                 *(claim.tenant, claim.key, claim.tool, claim.tool_version, claim.arguments_sha256),
                 *(claim.arguments_json, origin.run_id, origin.step, origin.iteration, origin.procedure),
                 *(origin.event_source, origin.event_id, origin.user, claim.now, claim.owner, clock, lease),
+                claim.idempotency,
             ):
                 return decide(None, claim, ambiguous_retry_seconds=self._ambiguous_retry)
             async with db.transaction():
@@ -200,11 +203,12 @@ class PostgresLedger:
                 here = claim.now if row is None else row["here"]
                 entry = None if row is None else _entry(row)
                 decision = decide(entry, replace(claim, now=here), ambiguous_retry_seconds=self._ambiguous_retry)
-                if isinstance(decision, Granted):
+                if isinstance(decision, Granted) and entry is not None:
                     await db.execute(
                         statements.TAKE_UP,
                         *(claim.tenant, claim.key, decision.attempt, claim.tool_version, claim.owner, here + lease),
                         *(claim.now, decision.doubt, claim.arguments_json, claim.arguments_sha256),
+                        begun_under(entry, claim, decision),
                     )
                 return decision
         raise LedgerUnavailable("a key comes and goes")
@@ -302,6 +306,7 @@ def _entry(row: Any) -> Entry:
             event_id=row["event_id"],
             user=row["user"],
         ),
+        idempotency=Idempotency(row["idempotency"]),
         state=State(row["state"]),
         attempts=row["attempts"],
         started_at=row["started_at"],

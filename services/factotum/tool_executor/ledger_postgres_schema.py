@@ -50,6 +50,8 @@ _VERSIONS = (
         )
         """,
     ),
+    # Not noted before. So taken, what may have been begun under any is asked for where that can be, and never repeated.
+    ("ALTER TABLE factotum_effects ADD COLUMN idempotency text NOT NULL DEFAULT 'reconcile'",),
 )
 
 # Any number, as long as it is always the same one: the lock of those who bring the tables up to date.

@@ -10,11 +10,11 @@ BEGIN = """
 INSERT INTO factotum_effects (
     tenant, key, tool, tool_version, arguments_sha256, arguments_json,
     run_id, step, iteration, procedure, event_source, event_id, "user",
-    state, attempts, started_at, updated_at, lease_owner, lease_until
+    state, attempts, started_at, updated_at, lease_owner, lease_until, idempotency
 )
 VALUES (
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-    'started', 1, $14, $14, $15, COALESCE($16::timestamptz, clock_timestamp()) + $17::interval
+    'started', 1, $14, $14, $15, COALESCE($16::timestamptz, clock_timestamp()) + $17::interval, $18
 )
 ON CONFLICT (tenant, key) DO NOTHING
 RETURNING true
@@ -30,7 +30,7 @@ FROM factotum_effects WHERE tenant = $1 AND key = $2 FOR UPDATE
 TAKE_UP = """
 UPDATE factotum_effects SET
     state = 'started', attempts = $3, tool_version = $4, lease_owner = $5, lease_until = $6, updated_at = $7,
-    doubt = $8, arguments_json = $9, arguments_sha256 = $10
+    doubt = $8, arguments_json = $9, arguments_sha256 = $10, idempotency = $11
 WHERE tenant = $1 AND key = $2
 """
 

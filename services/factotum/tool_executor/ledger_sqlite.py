@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from factotum.sdk.spec import Idempotency
 from factotum.tool_executor.calls import Origin
 from factotum.tool_executor.group_commit import GroupCommit
 from factotum.tool_executor.ledger import (
@@ -21,6 +22,7 @@ from factotum.tool_executor.ledger import (
     Settlement,
     State,
     Taken,
+    begun_under,
     decide,
     resolved,
 )
@@ -73,6 +75,8 @@ _SCHEMA = (
         "ALTER TABLE effects ADD COLUMN user TEXT NOT NULL DEFAULT ''",
         "CREATE INDEX effects_to_forget ON effects (updated_at) WHERE state IN ('done', 'failed') AND doubt = 0",
     ),
+    # Not noted before. So taken, what may have been begun under any is asked for where that can be, and never repeated.
+    ("ALTER TABLE effects ADD COLUMN idempotency TEXT NOT NULL DEFAULT 'reconcile'",),
 )
 
 
@@ -166,7 +170,7 @@ class SqliteLedger:
             if entry is None:
                 _begin(db, claim)
             else:
-                _take_up(db, claim, decision)
+                _take_up(db, claim, decision, begun_under(entry, claim, decision))
         return decision
 
 
@@ -179,24 +183,25 @@ def _begin(db: sqlite3.Connection, claim: Claim) -> None:
     origin, now = claim.origin, claim.now.timestamp()
     db.execute(
         "INSERT INTO effects (tenant, key, tool, tool_version, arguments_sha256, arguments_json, run_id, step, "
-        "iteration, procedure, event_source, event_id, user, state, attempts, started_at, updated_at, lease_owner, "
-        "lease_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'started', 1, ?, ?, ?, ?)",
+        "iteration, procedure, event_source, event_id, user, idempotency, state, attempts, started_at, updated_at, "
+        "lease_owner, lease_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'started', 1, ?, ?, ?, ?)",
         (
             *(claim.tenant, claim.key, claim.tool, claim.tool_version, claim.arguments_sha256, claim.arguments_json),
             *(origin.run_id, origin.step, origin.iteration, origin.procedure, origin.event_source, origin.event_id),
-            *(origin.user, now, now, claim.owner, claim.lease_until.timestamp()),
+            *(origin.user, claim.idempotency, now, now, claim.owner, claim.lease_until.timestamp()),
         ),
     )
 
 
-def _take_up(db: sqlite3.Connection, claim: Claim, granted: Granted) -> None:
+def _take_up(db: sqlite3.Connection, claim: Claim, granted: Granted, idempotency: Idempotency) -> None:
     db.execute(
         "UPDATE effects SET state = 'started', attempts = ?, tool_version = ?, lease_owner = ?, lease_until = ?, "
-        "updated_at = ?, doubt = ?, arguments_json = ?, arguments_sha256 = ? WHERE tenant = ? AND key = ?",
+        "updated_at = ?, doubt = ?, arguments_json = ?, arguments_sha256 = ?, idempotency = ? "
+        "WHERE tenant = ? AND key = ?",
         (
             *(granted.attempt, claim.tool_version, claim.owner, claim.lease_until.timestamp()),
             *(claim.now.timestamp(), granted.doubt, claim.arguments_json, claim.arguments_sha256),
-            *(claim.tenant, claim.key),
+            *(idempotency, claim.tenant, claim.key),
         ),
     )
 
@@ -261,6 +266,7 @@ def _entry(row: sqlite3.Row) -> Entry:
         tool_version=row["tool_version"],
         arguments_sha256=row["arguments_sha256"],
         origin=origin,
+        idempotency=Idempotency(row["idempotency"]),
         state=State(row["state"]),
         attempts=row["attempts"],
         started_at=_moment(row["started_at"]),

@@ -10,13 +10,16 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from factotum.sdk.spec import Idempotency
 from factotum.tool_executor.errors import LedgerUnavailable
 from factotum.tool_executor.ledger import Granted, Publication, Refused, State, Step
 from factotum.tool_executor.ledger_postgres import PostgresLedger
+from factotum.tool_executor.ledger_postgres_schema import _VERSIONS
 from tests.support import ledgers, postgres
 from tests.support.ledgers import CLAIM, NOW, PUBLICATION, settlement, waiting
 from tests.support.postgres import Cluster
@@ -175,6 +178,33 @@ async def test_where_the_tables_are_no_right_to_make_some_is_needed(cluster: Clu
         assert isinstance(await ledger.claim(CLAIM), Granted)
         await ledger.publish_later([PUBLICATION])
         assert await waiting(ledger) == [PUBLICATION]
+
+
+async def test_tables_of_the_first_version_are_brought_up_to_date(url: str) -> None:
+    db = await asyncpg.connect(url)
+    for statement in _VERSIONS[0]:
+        await db.execute(statement)
+    await db.execute(
+        "CREATE TABLE factotum_ledger_version (version integer NOT NULL); "
+        "INSERT INTO factotum_ledger_version VALUES (1); "
+        "INSERT INTO factotum_effects (tenant, key, tool, tool_version, arguments_sha256, run_id, step, iteration, "
+        'procedure, event_source, event_id, "user", state, attempts, started_at, updated_at) '
+        "SELECT 'acme', key, 'fake.create', '1.0.0', repeat('0', 64), '', '', '', '', '', '', '', "
+        "'started', 1, now(), now() FROM unnest(ARRAY['asked', 'repeated']) AS key"
+    )
+    await db.close()
+    for _ in range(2):
+        async with opened(url) as ledger:
+            entry = await ledger.entry("acme", "asked")
+            assert entry is not None and entry.idempotency is Idempotency.RECONCILE
+    async with opened(url) as ledger:
+        # Under which contract they were begun is not known: they are asked for, and not repeated.
+        for key, present, step in (
+            ("asked", Idempotency.RECONCILE, Step.ASK),
+            ("repeated", Idempotency.NATIVE, Step.GIVE_UP),
+        ):
+            granted = await ledger.claim(replace(CLAIM, key=key, idempotency=present))
+            assert isinstance(granted, Granted) and granted.step is step
 
 
 async def test_tables_of_a_later_version_are_left_alone(url: str) -> None:

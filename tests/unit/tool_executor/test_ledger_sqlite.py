@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from factotum.sdk.spec import Idempotency
 from factotum.tool_executor import group_commit
 from factotum.tool_executor.errors import LedgerUnavailable, UnknownEffect
-from factotum.tool_executor.ledger import Granted, Refused, Step
+from factotum.tool_executor.ledger import Granted, Refused, State, Step
 from factotum.tool_executor.ledger_sqlite import _SCHEMA, SqliteLedger
-from tests.support.ledgers import CLAIM, NOW
+from tests.support.ledgers import CLAIM, NOW, settlement
 
 
 def opened(folder: Path) -> SqliteLedger:
@@ -51,8 +52,12 @@ async def test_a_file_of_the_first_version_is_read(tmp_path: Path) -> None:
             }
             assert {entry.arguments_json for entry in entries} == {None}
     async with opened(tmp_path) as ledger:
+        # Under which contract it was begun is not known: it is asked for, and not repeated.
         claimed = await ledger.claim(replace(CLAIM, key="s"))
         assert claimed == Granted(Step.ASK, 2, datetime(1970, 1, 1, tzinfo=UTC), doubt=True)
+        await ledger.settle(settlement(replace(CLAIM, key="s"), State.STARTED, doubt=True))
+        claimed = await ledger.claim(replace(CLAIM, key="s", owner="you", idempotency=Idempotency.NATIVE))
+        assert isinstance(claimed, Granted) and claimed.step is Step.GIVE_UP
 
 
 async def test_a_file_of_a_later_version_is_left_alone(tmp_path: Path) -> None:

@@ -73,7 +73,8 @@ class _Verdict:
 
 
 class Ledgered:
-    """Reads pass through; effects are entered before and after. Raises `LedgerUnavailable`.
+    """Reads pass through, where there is no effect of their key; effects are entered before and after. Raises
+    `LedgerUnavailable`.
 
     An attempt goes to its end even if its caller is gone; `drained` waits for those.
 
@@ -109,13 +110,20 @@ class Ledgered:
 
     async def __call__(self, prepared: Prepared) -> Answer:
         call = prepared.call
-        if call.tool.spec.effect is Effect.NONE:
+        if call.tool.spec.effect is Effect.NONE and not await self._begun_as_effect(call):
             output = await self._act(prepared)
             return Answer(call.tool.spec.version, call.started_at, self._now(), output_json=output)
         attempt = asyncio.create_task(self._attempt(prepared))
         self._attempts.add(attempt)
         attempt.add_done_callback(self._ended)
         return await asyncio.shield(attempt)
+
+    async def _begun_as_effect(self, call: Call) -> bool:
+        """Whether there may be an effect of the key, from when its tool declared one."""
+        if call.settle:
+            return True
+        entry = await self._ledger.entry(call.tenant, call.key) if call.key else None
+        return entry is not None and entry.effect_possible
 
     async def drained(self) -> None:
         """Returns when no attempt is under way."""
@@ -141,7 +149,8 @@ class Ledgered:
                 arguments_json=call.arguments_json,
                 arguments_sha256=call.arguments_sha256,
                 origin=call.origin,
-                idempotency=spec.idempotency,
+                # A read cannot say how an effect would be kept from happening twice.
+                idempotency=Idempotency.NONE if spec.effect is Effect.NONE else spec.idempotency,
                 owner=owner,
                 held=key in self._held,
                 now=now,

@@ -11,7 +11,6 @@ from opentelemetry.trace import Status, StatusCode
 
 from factotum.runtime.telemetry import RUN_ID, TENANT
 from factotum.sdk.errors import ToolError
-from factotum.sdk.spec import Effect
 from factotum.tool_executor.calls import Answer, Call
 from factotum.tool_executor.ledger import Ledger, Publication
 
@@ -70,7 +69,7 @@ class Observed:
             return answer
 
     async def _effect_possible(self, call: Call) -> bool:
-        if call.tool.spec.effect is Effect.NONE:
+        if not call.key:
             return False
         entry = await self._ledger.entry(call.tenant, call.key)
         return entry is not None and entry.effect_possible

@@ -33,11 +33,13 @@ class Settling:
     async def __call__(self, call: Call) -> Answer:
         if not call.settle:
             return await self._inner(call)
-        if call.tool.spec.effect is Effect.NONE:
+        entry = await self._ledger.entry(call.tenant, call.key) if call.key else None
+        # With an entry, the tool declared an effect when this was begun.
+        if entry is None and call.tool.spec.effect is Effect.NONE:
             nothing = NotDone(f"{call.tool.spec.name} reads and has no effect")
             return refused(call, Refused(nothing, effect_possible=False), now=self._now())
         match known(
-            await self._ledger.entry(call.tenant, call.key),
+            entry,
             key=call.key,
             tool=call.tool.spec.name,
             arguments_sha256=call.arguments_sha256,

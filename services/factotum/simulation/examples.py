@@ -160,9 +160,17 @@ class _Maker:
         for key in required:
             if key not in made:
                 made[key] = self.make(rest, key, depth + 1)
-        while len(made) < schema.get("minProperties", 0) and rest is not False:
-            made[f"{name}{len(made) + 1}"] = self.make(rest, name, depth + 1)
+        for number in range(len(made) + 1, schema.get("minProperties", 0) + 1):
+            key, inner = self._further(schema, f"{name}{number}")
+            if inner is not False:
+                made[key] = self.make(inner, name, depth + 1)
         return made
+
+    def _further(self, schema: Mapping[str, Json], key: str) -> tuple[str, Json]:
+        """A key beyond the named ones, `key` if it may be, and the schema of its value."""
+        for pattern, inner in schema.get("patternProperties", {}).items():
+            return (key if re.search(pattern, key) else Rstr(self.examples.dice).xeger(pattern)), inner
+        return key, schema.get("additionalProperties", True)
 
     def _array(self, schema: Mapping[str, Json], name: str, depth: int) -> Json:
         first: list[Json] = list(schema.get("prefixItems", ()))

@@ -73,6 +73,18 @@ def test_a_schema_takes_its_examples(schema: Any, seed: int, style: Style) -> No
     assert Examples(Random(seed), style).of(schema) == value
 
 
+@pytest.mark.parametrize("pattern", ["^[a-z0-9]+$", "^x-[a-z]{3}$"])
+def test_keys_and_values_by_pattern(pattern: str) -> None:
+    numbers = {"type": "array", "items": {"type": "integer"}}
+    schema = {
+        "type": "object",
+        "patternProperties": {pattern: numbers},
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+    Draft202012Validator(schema).validate(Examples(Random(0)).of(schema, "scores"))
+
+
 @pytest.mark.parametrize("style", STYLES)
 def test_every_installed_tool_has_an_example(style: Style) -> None:
     for seed, (name, spec) in enumerate(sorted(installed().items())):

@@ -1,4 +1,4 @@
-"""The sandbox's real servers, and in them a world for each tool of the connectors that speak to them."""
+"""The sandbox's real servers, and in them a world for each tool of the connectors that speak to them, or to any."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from factotum.connectors.calendar import CalendarSettings
 from factotum.connectors.hr import HrSettings
 from factotum.connectors.identity import IdentitySettings
 from factotum.connectors.mail import MailSettings
+from factotum.connectors.protocols.http import HttpSettings
+from factotum.connectors.protocols.openapi import OpenapiSettings
 from factotum.sdk.testing import World
 from factotum.tool_executor import registry
 from tests.integration.sandbox.conftest import TENANTS, Sandbox
+from tests.support.notes import Notes, notes
 from tests.support.processes import free_port
 from tests.support.tool_calls import closed_port, tool_context
 
@@ -37,6 +40,7 @@ class Systems:
     smtp: int
     archive: str
     calendar: str
+    notes: Notes
 
     def scim(self) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(
@@ -66,13 +70,15 @@ async def sandbox_systems(folder: Path) -> AsyncIterator[Systems]:
         await sandbox.mail(smtp, archive)
         await sandbox.calendar(calendar)
         host = "http://127.0.0.1"
-        yield Systems(
-            f"{host}:{scim}/acme/v2",
-            f"{host}:{hr}/api/gateway.php/acme/v1",
-            smtp,
-            f"{host}:{archive}/acme",
-            f"{host}:{calendar}/acme/",
-        )
+        async with notes() as noting:
+            yield Systems(
+                f"{host}:{scim}/acme/v2",
+                f"{host}:{hr}/api/gateway.php/acme/v1",
+                smtp,
+                f"{host}:{archive}/acme",
+                f"{host}:{calendar}/acme/",
+                noting,
+            )
     finally:
         for process in sandbox.running:
             await process.stop()
@@ -300,6 +306,64 @@ def working_days(systems: Systems) -> AnyWorld:
     return replace(calendar(systems, arguments=lambda _: {"from": "2026-11-27", "count": 3}), away=None, secrets={})
 
 
+# Any system, where the address is an argument: nothing in the settings leads elsewhere, so they have no `away`
+
+
+def request(systems: Systems) -> AnyWorld:
+    """A PUT, to the calendar."""
+
+    def arguments(number: int) -> Arguments:
+        who = {"basic": {"username": "acme", "password": ACME["calendar_password"]}}
+        event = (f"UID:web-{number}", "DTSTAMP:20261124T090000Z", "DTSTART:20261130T090000Z", f"SUMMARY:Web {number}")
+        lines = ("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:x", "BEGIN:VEVENT", *event, "END:VEVENT", "END:VCALENDAR")
+        return {
+            "method": "put",
+            "endpoint": {"uri": f"{systems.calendar}training/web-{number}.ics", "authentication": who},
+            "headers": {"Content-Type": "text/calendar; charset=utf-8"},
+            "body": "".join(f"{line}\r\n" for line in lines),
+        }
+
+    async def standing(arguments: Arguments) -> int:
+        async with systems.events() as http:
+            return int((await http.get(arguments["endpoint"]["uri"])).status_code == 200)
+
+    there = {"method": "put", "endpoint": systems.calendar}
+    return World(
+        settings=HttpSettings(allow=["http://127.0.0.1:*"]),
+        arguments=arguments,
+        standing=standing,
+        invalid=[
+            {**there, "endpoint": "ftp://127.0.0.1/"},
+            {**there, "headers": {"X-HTTP-Method-Override": "DELETE"}},
+            {**there, "headers": {"a b": "c"}},
+        ],
+    )
+
+
+def call(systems: Systems) -> AnyWorld:
+    """A POST with an Idempotency-Key, to a system that knows it."""
+
+    def arguments(number: int) -> Arguments:
+        return {
+            "document": {"endpoint": f"{systems.notes.url}/openapi.json"},
+            "operationId": "take",
+            "parameters": {"idempotency-key": f"call-{number}", "text": f"Note {number}"},
+        }
+
+    async def standing(arguments: Arguments) -> int:
+        return systems.notes.standing(arguments["parameters"]["text"])
+
+    return World(
+        settings=OpenapiSettings(allow=[systems.notes.url]),
+        arguments=arguments,
+        standing=standing,
+        invalid=[
+            {**arguments(0), "operationId": "no such"},
+            {**arguments(0), "parameters": {"text": "without a key"}},
+        ],
+    )
+
+
 WORLDS: dict[str, Callable[[Systems], AnyWorld]] = {
     "identity.create_user": create_user,
     "identity.find_user": find_user,
@@ -314,4 +378,6 @@ WORLDS: dict[str, Callable[[Systems], AnyWorld]] = {
     "calendar.cancel": cancel,
     "calendar.find": find,
     "calendar.working_days": working_days,
+    "http.request": request,
+    "openapi.call": call,
 }

@@ -182,12 +182,12 @@ def call(
             output.note(f"to ask what came of it, repeat it with --key {request.idempotency_key}")
         raise
     observation = output.to_json(answer.observation)
-    error: dict[str, Any] | None = observation["error"]
+    failed: dict[str, Any] | None = observation["error"]
     if as_json:
         output.print_json(observation)
-        raise typer.Exit(1 if error else 0)
-    if error:
-        raise CommandError(f"{error['kind']}: {error['message']} (key {request.idempotency_key})")
+        raise typer.Exit(1 if failed else 0)
+    if failed:
+        raise CommandError(f"{failed['kind']}: {failed['message']} (key {request.idempotency_key})")
     output.console().print_json(data=observation["output"])
     output.note(f"{'already done before' if observation['replayed'] else 'done'}, key {request.idempotency_key}")
 

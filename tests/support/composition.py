@@ -69,7 +69,7 @@ async def sources_of(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(SourceStore(url or f"sqlite:///{folder / 'sources.sqlite'}"))
         if kinds is None:
-            kinds = await stack.enter_async_context(all_kinds.opened(Machine()))
+            kinds = await stack.enter_async_context(all_kinds.opened(Machine(), Bubblewrap()))
         maker = Maker(kinds=kinds, secret=secrets_of(folder / "secrets").secret, read_seconds=read_seconds)
         sources = Sources(maker=maker, store=store, catalog=catalog, now=now)
         await sources.look()

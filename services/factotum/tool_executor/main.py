@@ -37,7 +37,7 @@ from factotum.tool_executor.probing import Prober
 from factotum.tool_executor.resolution import Resolver
 from factotum.tool_executor.retention import Retention
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
-from factotum.tool_executor.sandbox.groups import ControlGroupsUnusable, Groups
+from factotum.tool_executor.sandbox.groups import UNBOUNDED, ControlGroupsUnusable, Groups
 from factotum.tool_executor.secrets import Secrets
 from factotum.tool_executor.settings import LimitSettings, Settings
 from factotum.tool_executor.sources import file as sources_file
@@ -65,6 +65,9 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
     control_groups.check()
     # What a call that may just begin has made stays.
     control_groups.sweep(before=clock.now().timestamp() - 60)
+    if not settings.sandbox.cgroups:
+        log.warning("commands have no control groups", unbounded=UNBOUNDED, setting="FACTOTUM_SANDBOX__CGROUPS")
+    sandbox = Bubblewrap(groups=control_groups)
     kafka = settings.kafka
     async with (
         stores.opened(settings.secrets, environment=os.environ, known=known, monotonic=time.monotonic) as store,
@@ -74,7 +77,7 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
         EventProducer(
             kafka.bootstrap_servers, client_id="tool-executor", timeout_seconds=kafka.publish_timeout_seconds
         ) as producer,
-        kinds.opened(Machine(settings.sandbox.folders, settings.sandbox.unsandboxed)) as source_kinds,
+        kinds.opened(Machine(settings.sandbox.folders, settings.sandbox.unsandboxed), sandbox) as source_kinds,
     ):
         contexts = Contexts(catalog=catalog, known=known, now=clock.now)
         secrets = Secrets(store)
@@ -86,7 +89,7 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
             ledger=ledger,
             tell=postponed.add,
             limits=_limits(settings.limits),
-            sandbox=Bubblewrap(groups=control_groups),
+            sandbox=sandbox,
             lease_seconds=settings.lease_seconds,
             ambiguous_retry_seconds=settings.ambiguous_retry_seconds,
             cancel_grace_seconds=settings.cancel_grace_seconds,

@@ -172,3 +172,9 @@ async def test_health(executor: ExecutorProcess) -> None:
     for service in ("", "factotum.api.tools.v1.ToolExecutorService"):
         answer = await health.Check(health_pb2.HealthCheckRequest(service=service))
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_that_commands_have_no_control_groups_is_said_once_at_the_start(executor: ExecutorProcess) -> None:
+    await executor.execute("create")
+    said = (executor.folder / "log").read_text()
+    assert said.count("commands have no control groups") == 1 and "ten times a second" in said

@@ -14,6 +14,11 @@ from pathlib import Path
 from factotum.sdk.errors import Failed
 from factotum.sdk.sandbox import MIB, Limits
 
+# What nothing bounds, or only after it was passed, where there are no groups.
+UNBOUNDED = (
+    "the memory of all processes of a command is looked at ten times a second, and what it takes in between is not "
+    "stopped; the kernel's memory for pipes, terminals, mappings and locks is bounded by their number alone"
+)
 _PREFIX = "factotum-"
 # Beside what the command holds: the sandbox's own processes, and pages of the programs that it reads.
 _MORE_BYTES = 64 * MIB

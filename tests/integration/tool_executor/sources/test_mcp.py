@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from factotum.sdk.errors import Cancelled, Failed, NotFound, NotPermitted, Unavailable
+from factotum.sdk.sandbox import Limits
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.sdk.testing import World, check_tool
+from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
+from factotum.tool_executor.sandbox.groups import Group, Groups
+from factotum.tool_executor.sources import kinds
 from factotum.tool_executor.sources.mcp.config import McpConfig
+from factotum.tool_executor.sources.mcp.machine import Machine
 from factotum.tool_executor.sources.source import SourceInvalid, SourceUnavailable
+from factotum.tool_executor.sources.store import Definition
 from tests.support import mcp_program
+from tests.support.composition import catalog_of, sources_of
 from tests.support.kill_points import House, KillPoint, killed_and_called_again
 from tests.support.machine import needs
 from tests.support.mcp_desk import Desk
@@ -258,6 +266,32 @@ async def test_a_program_is_in_a_sandbox(bench: McpBench) -> None:
     error = await bench.error("hold", mib=200)
     assert "held more than 64 MiB" in error.message
     await bench.output("pid")
+
+
+class Counted(Groups):
+    """Groups that bound nothing and know whom they were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Limits] = []
+
+    def made(self, limits: Limits) -> AbstractContextManager[Group]:
+        self.asked.append(limits)
+        return super().made(limits)
+
+
+async def test_a_program_has_a_control_group(tmp_path: Path) -> None:
+    needs("bwrap", "setpriv", "prlimit", what="the sandbox")
+    groups = Counted()
+    config = {"stdio": {"command": ["sh", "-c", "echo not today >&2"], "limits": {"memory_mib": 65}}, "tools": "*"}
+    definition = Definition(tenant="acme", system="program", kind="mcp", config_json=json.dumps(config), document=b"")
+    async with (
+        kinds.opened(Machine(), Bubblewrap(groups=groups)) as found,
+        sources_of(catalog_of(), tmp_path, kinds=found) as sources,
+    ):
+        with pytest.raises(SourceUnavailable, match="not today"):
+            await sources.add(definition)
+    assert [limits.memory_mib for limits in groups.asked] == [65]
 
 
 async def test_out_of_the_sandbox_only_by_the_operators_word(bench: McpBench) -> None:

@@ -54,8 +54,8 @@ def _folder(text: str) -> str:
     path = PurePosixPath(text)
     if not path.is_absolute() or str(path) != text or ".." in path.parts or "\0" in text or text == "/":
         raise ValueError(f"{text!r} is not the whole path of a folder")
-    if path.is_relative_to(WORK):
-        raise ValueError(f"{WORK} is the sandbox's own: let the folder stand elsewhere")
+    if text == WORK:
+        raise ValueError(f"{WORK} itself is the sandbox's own: name a folder in it, or let it stand elsewhere")
     return text
 
 

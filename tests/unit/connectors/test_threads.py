@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from factotum.connectors.threads import in_thread
+from factotum.connectors.threads import AT_ONCE, in_thread
 from factotum.sdk.errors import Cancelled, Conflict, Failed
 
 
 async def cancelled(work: Callable[[], Any], begun: threading.Event, **more: Any) -> Any:
-    task = asyncio.create_task(in_thread(work, **more))
+    task = asyncio.create_task(in_thread(work, lane="x", **more))
     while not begun.is_set():
         await asyncio.sleep(0.001)
     task.cancel()
@@ -22,9 +22,9 @@ async def cancelled(work: Callable[[], Any], begun: threading.Event, **more: Any
 
 
 async def test_what_work_gives_or_raises() -> None:
-    assert await in_thread(lambda: 7) == 7
+    assert await in_thread(lambda: 7, lane="x") == 7
     with pytest.raises(ZeroDivisionError):
-        await in_thread(lambda: 1 / 0)
+        await in_thread(lambda: 1 / 0, lane="x")
 
 
 async def test_what_was_done_when_it_was_to_stop_is_told() -> None:
@@ -81,11 +81,29 @@ async def test_it_is_told_again_to_stop() -> None:
     assert await cancelled(work, begun, stop=stop) == 2
 
 
-async def test_slow_systems_leave_the_loop_its_threads() -> None:
+async def test_who_fills_his_lane_leaves_the_others_and_the_loop_their_threads() -> None:
     done = threading.Event()
-    slow = [asyncio.create_task(in_thread(lambda: done.wait(5))) for _ in range(20)]
+    slow = [asyncio.create_task(in_thread(lambda: done.wait(5), lane="slow")) for _ in range(AT_ONCE + 20)]
     await asyncio.sleep(0)
     async with asyncio.timeout(2):
+        assert await in_thread(lambda: 7, lane="other") == 7
         assert await asyncio.to_thread(lambda: 7) == 7
+    assert threading.active_count() < AT_ONCE + 20
     done.set()
     assert all(await asyncio.gather(*slow))
+
+
+async def test_work_that_waits_for_a_thread_is_never_begun_once_it_is_given_up() -> None:
+    done, begun = threading.Event(), threading.Event()
+    slow = [asyncio.create_task(in_thread(lambda: done.wait(5), lane="slow")) for _ in range(AT_ONCE)]
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(in_thread(begun.set, lane="slow"))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    async with asyncio.timeout(2):
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    done.set()
+    assert all(await asyncio.gather(*slow))
+    assert await in_thread(lambda: 7, lane="slow") == 7
+    assert not begun.is_set()

@@ -31,7 +31,7 @@ async def bound(context: ToolContext[DirectorySettings], work: Callable[[Directo
         with directory.bound(settings.bind_dn, password) as bound:
             return work(bound)
 
-    return await in_thread(whole, stop=directory.stop)
+    return await in_thread(whole, lane=f"directory/{context.tenant}", stop=directory.stop)
 
 
 async def asked(context: ToolContext[DirectorySettings], work: Callable[[Directory], T]) -> T:

@@ -273,7 +273,7 @@ async def _in(name: str, path: str, context: ToolContext[FilesSettings], work: C
         with beneath.root(settings.path) as start, beneath.explained(path):
             return work(start)
 
-    return await in_thread(opened)
+    return await in_thread(opened, lane=f"files/{context.tenant}")
 
 
 def _root(name: str, context: ToolContext[FilesSettings]) -> Root:

@@ -23,11 +23,14 @@ class Transaction:
     """A call's transaction: for the thread that carries it out, and for whoever stops it.
 
     Attributes:
+        tenant: whose it is.
         committing: the database was asked to keep the changes, and may have.
     """
 
-    def __init__(self, name: str, database: Database, password: str | None, *, reading: bool) -> None:
+    def __init__(self, name: str, database: Database, password: str | None, *, tenant: str, reading: bool) -> None:
+        self.tenant = tenant
         self._name = name
+        self._database = database
         self._reading = reading
         self._seconds = database.seconds
         self._deadline = float("inf")
@@ -105,4 +108,4 @@ class Transaction:
 async def carried_out(transaction: Transaction, work: Callable[[Connection, Transaction], T]) -> T:
     """What `Transaction.run` gives. If this is cancelled, so is the statement, in the server; a change that was kept
     by then is told as done. Raises `ToolError`."""
-    return await in_thread(lambda: transaction.run(work), stop=transaction.stop)
+    return await in_thread(lambda: transaction.run(work), lane=f"sql/{transaction.tenant}", stop=transaction.stop)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel
 
+from factotum.runtime.secrets.names import name_of
 from factotum.tool_executor.errors import UnknownTool
+from factotum.tool_executor.references import references
 from factotum.tool_executor.registry import AnyConnector, AnyTool, Registry
 from factotum.tool_executor.sources.source import Offer
 from factotum.tool_executor.tenants import Tenants
+
+Json = Any
 
 
 class SystemTaken(Exception):
@@ -25,6 +31,8 @@ class Catalog:
         self._tenants = tenants
         self._offers: dict[str, dict[str, Offer]] = {}
         self._kinds: dict[tuple[str, str], str] = {}
+        self._defined: dict[str, dict[str, frozenset[str]]] = {}
+        self._secrets: dict[str, frozenset[str]] = {}
 
     def tools(self, tenant: str) -> list[AnyTool]:
         """By name."""
@@ -56,6 +64,22 @@ class Catalog:
         """Where the system's tools come from: `installed`, `folder`, or the kind of a source."""
         return self._kinds.get((tenant, system)) or self._registry.origin(system)
 
+    def secrets(self, tenant: str) -> frozenset[str]:
+        """The names of the tenant's secrets that its settings, its sources or its tools refer to."""
+        if tenant not in self._secrets:
+            offers = self._offers.get(tenant, {}).values()
+            self._secrets[tenant] = self._tenants.secrets(tenant).union(
+                *self._defined.get(tenant, {}).values(),
+                map(name_of, references([offer.settings for offer in offers])),
+                (need.name for tool in self.tools(tenant) for need in tool.spec.secrets if not need.delegated),
+            )
+        return self._secrets[tenant]
+
+    def defined(self, tenant: str, system: str, config: Json) -> None:
+        """Says what a source is defined by, whether or not it has tools; None: it is none any more."""
+        self._defined.setdefault(tenant, {})[system] = frozenset(map(name_of, references(config)))
+        self._secrets.pop(tenant, None)
+
     def check_free(self, system: str) -> None:
         """Raises `SystemTaken` for a system that no source can have."""
         if system in self._registry.connectors:
@@ -67,7 +91,9 @@ class Catalog:
         self.check_free(system)
         self._offers.setdefault(tenant, {})[system] = offer
         self._kinds[tenant, system] = kind
+        self._secrets.pop(tenant, None)
 
     def take_out(self, tenant: str, system: str) -> None:
         self._offers.get(tenant, {}).pop(system, None)
         self._kinds.pop((tenant, system), None)
+        self._secrets.pop(tenant, None)

@@ -19,10 +19,11 @@ from factotum.tool_executor.ledger import Ledger, Publication
 from factotum.tool_executor.limits import Breakers, Limits
 from factotum.tool_executor.narrowing import narrowed
 from factotum.tool_executor.policy.asking import Principal
+from factotum.tool_executor.policy.judging import Given
 from factotum.tool_executor.secrets import Secrets
 from factotum.tool_executor.wrappers import invoked
 from factotum.tool_executor.wrappers.approved import Approved
-from factotum.tool_executor.wrappers.authorised import Authorised, Permits, conceivable
+from factotum.tool_executor.wrappers.authorised import Authorised, Permits, conceivable, secrets_of_settings
 from factotum.tool_executor.wrappers.contained import Contained
 from factotum.tool_executor.wrappers.interruptible import Interruptible
 from factotum.tool_executor.wrappers.ledgered import Ledgered
@@ -107,7 +108,14 @@ class Executor:
             now=now,
             new_id=new_id,
         )
-        limited = Limited(self._ledgered, breakers=breakers, line_seconds=limits.line_seconds, now=now)
+        limited = Limited(
+            self._ledgered,
+            ledger=ledger,
+            breakers=breakers,
+            line_seconds=limits.line_seconds,
+            ambiguous_retry_seconds=ambiguous_retry_seconds,
+            now=now,
+        )
         authorised = Authorised(Approved(limited), permits=permits, catalog=catalog)
         validated = Validated(authorised, contexts=contexts)
         settling = Settling(validated, ledger=ledger, ambiguous_retry_seconds=ambiguous_retry_seconds, now=now)
@@ -148,16 +156,20 @@ class Executor:
             check_version(found.spec, version)
         call = Call(tenant, found, arguments_json, key, origin, self._now(), settle, secrets, approval)
         with self._under_way.entered(tenant, key, call.interruption):
-            if settle or found.narrower is None or self._conceivable(call):
-                call = await narrowed(call, self._contexts, self._secrets)
+            reserved = secrets_of_settings(call, self._catalog) if found.narrower is not None else None
+            conceivable = found.narrower is None or self._conceivable(call, reserved)
+            if settle or conceivable:
+                # What became of an effect is told to whom it is no longer permitted, but not with others' secrets.
+                given = self._secrets if conceivable or reserved is None else None
+                call = await narrowed(call, self._contexts, given)
                 if not key and call.tool.spec.effect is not Effect.NONE:
                     raise CallRefused(f"{tool} has an effect: give an idempotency_key")
             return await self._handle(call)
 
-    def _conceivable(self, call: Call) -> bool:
+    def _conceivable(self, call: Call, given: Given | None) -> bool:
         principal = Principal(call.tenant, call.origin.user, call.origin.procedure)
         source = self._catalog.origin(call.tenant, call.tool.spec.system)
-        return conceivable(call.tool, principal, permits=self._permits, source=source)
+        return conceivable(call.tool, principal, permits=self._permits, source=source, given=given)
 
     def cancel(self, tenant: str, key: str) -> bool:
         """Asks the call with this key to end; False if none is under way here. Raises `CallRefused`."""

@@ -14,7 +14,7 @@ from pydantic_core import from_json
 
 from factotum.runtime.secrets.mask import texts
 from factotum.sdk.errors import InvalidArgument
-from factotum.tool_executor.calls import SecretMarks
+from factotum.tool_executor.calls import Call, SecretMarks
 
 
 def revealed(value: Any, marks: SecretMarks, secret: Callable[[str], str]) -> Any:
@@ -25,7 +25,7 @@ def revealed(value: Any, marks: SecretMarks, secret: Callable[[str], str]) -> An
     """
     if not marks.nonce:
         return value
-    mark = re.compile(f"\u27e6{re.escape(marks.nonce)}:([^\u27e6\u27e7]+)\u27e7")
+    mark = _mark(marks.nonce)
 
     def put(found: re.Match[str]) -> str:
         name, *keys = found.group(1).split("/")
@@ -34,24 +34,43 @@ def revealed(value: Any, marks: SecretMarks, secret: Callable[[str], str]) -> An
     return texts(value, lambda text: mark.sub(put, text))
 
 
+def named(call: Call) -> frozenset[str]:
+    """The declared secrets that a call's arguments name, by a mark or as a whole text: it is given no others. None of
+    arguments that are not JSON."""
+    marks = call.secrets
+    if marks is None or not any(name in call.arguments_json for name in marks.names):
+        return frozenset()
+    try:
+        found = {text for _, text in _texts(from_json(call.arguments_json), ())}
+    except ValueError:
+        return frozenset()
+    if marks.nonce:
+        mark = _mark(marks.nonce)
+        found |= {each[1].split("/")[0] for text in found for each in mark.finditer(text)}
+    return marks.names & found
+
+
 def hidden(value: Any, marks: SecretMarks | None) -> frozenset[str]:
     """The paths (`policy.arguments.found`) of the texts in a JSON value that hold the nonce: all that a mark can be
     in, and whatever was made of one."""
     if marks is None or not marks.nonce:
         return frozenset()
-    return frozenset(_holding(value, marks.nonce, ()))
+    return frozenset("/".join(path) for path, text in _texts(value, ()) if marks.nonce in text)
 
 
-def _holding(value: Any, nonce: str, path: tuple[str, ...]) -> Iterator[str]:
+def _texts(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
     if isinstance(value, str):
-        if nonce in value:
-            yield "/".join(path)
+        yield path, value
     elif isinstance(value, dict):
         for name, inner in value.items():
-            yield from _holding(inner, nonce, (*path, name.replace("~", "~0").replace("/", "~1")))
+            yield from _texts(inner, (*path, name.replace("~", "~0").replace("/", "~1")))
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _holding(inner, nonce, (*path, str(index)))
+            yield from _texts(inner, (*path, str(index)))
+
+
+def _mark(nonce: str) -> re.Pattern[str]:
+    return re.compile(f"\u27e6{re.escape(nonce)}:([^\u27e6\u27e7]+)\u27e7")
 
 
 def _inside(name: str, keys: list[str], text: str) -> str:

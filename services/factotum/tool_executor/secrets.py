@@ -1,27 +1,28 @@
 """Which secrets a call may use, and their values: resolved before the tool runs, and no others.
 
 A tool may use what its settings refer to by `secret://name`, what its spec names, and what the calling document
-declares and its arguments name.
+declares and its arguments name: of these none that settings of the tenant refer to, unless a policy names it
+(`wrappers.authorised`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from factotum.runtime.secrets.errors import SecretsUnavailable, UnknownSecret
-from factotum.runtime.secrets.names import SCHEME, is_reference, name_of
+from factotum.runtime.secrets.names import SCHEME, name_of
 from factotum.runtime.secrets.store import SecretStore
 from factotum.sdk.errors import InvalidArgument, NotPermitted, ToolError, Unavailable
 from factotum.sdk.spec import SecretNeed
 from factotum.tool_executor import marks
 from factotum.tool_executor.calls import Prepared
+from factotum.tool_executor.references import references
 from factotum.tool_executor.wrappers.validated import faults
 
 # Settings live as long as a tenant's connector; more of them than this are looked through anew.
@@ -35,7 +36,7 @@ class Needs:
     Attributes:
         settings: references in its settings. One that is not there is told to the tool that asks for it.
         spec: named by the tool. One that is not there refuses the call.
-        document: bare names that the document declares and the arguments hold.
+        document: bare names that the document declares and the arguments name (`marks.named`).
     """
 
     settings: tuple[str, ...]
@@ -66,8 +67,7 @@ class Secrets:
         call, spec = prepared.call, prepared.call.tool.spec.secrets
         named = {SCHEME + need.name for need in spec}
         referred = tuple(one for one in self._references(prepared.context.settings) if one not in named)
-        declared = () if call.secrets is None else sorted(call.secrets.names)
-        return Needs(referred, spec, tuple(name for name in declared if name in call.arguments_json))
+        return Needs(referred, spec, tuple(sorted(marks.named(call))))
 
     async def revealed(self, prepared: Prepared, needs: Needs) -> Prepared:
         """The call as the tool is given it. Its mask is told every value, and masks what is told of progress.
@@ -132,7 +132,7 @@ class Secrets:
             if len(self._referred) >= _MOST_SETTINGS:
                 self._referred.clear()
             # With the settings themselves, so that no others come to have their identity.
-            kept = self._referred[id(settings)] = settings, tuple(sorted(set(_referred(settings))))
+            kept = self._referred[id(settings)] = settings, tuple(sorted(set(references(settings))))
         return kept[1]
 
 
@@ -152,18 +152,3 @@ def _given(found: Mapping[str, str | ToolError], reference: str, why_not: str) -
     if isinstance(value, ToolError):
         raise value
     return value
-
-
-def _referred(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        if is_reference(value):
-            yield value
-    elif isinstance(value, BaseModel):
-        for _, inner in value:
-            yield from _referred(inner)
-    elif isinstance(value, dict):
-        for inner in (*value.keys(), *value.values()):
-            yield from _referred(inner)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for inner in value:
-            yield from _referred(inner)

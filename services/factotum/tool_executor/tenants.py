@@ -7,6 +7,7 @@ tenants:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,8 +16,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from factotum.events.envelope import TENANT_PATTERN, describe
+from factotum.runtime.secrets.names import name_of
 from factotum.sdk.errors import NotPermitted
 from factotum.tool_executor.errors import ConnectorsInvalid
+from factotum.tool_executor.references import references
 from factotum.tool_executor.registry import Registry
 
 log = structlog.get_logger(__name__)
@@ -31,11 +34,26 @@ class ConnectorsFile(BaseModel):
 
 
 class Tenants:
-    """Each tenant's settings by system, validated by the connectors' own models."""
+    """Each tenant's settings by system, validated by the connectors' own models.
 
-    def __init__(self, settings: dict[tuple[str, str], BaseModel], faults: dict[tuple[str, str], str]) -> None:
+    Args:
+        written: what the file says of each tenant.
+    """
+
+    def __init__(
+        self,
+        settings: dict[tuple[str, str], BaseModel],
+        faults: dict[tuple[str, str], str],
+        written: Mapping[str, Any] | None = None,
+    ) -> None:
         self._settings = settings
         self._faults = faults
+        self._written = written or {}
+
+    def secrets(self, tenant: str) -> frozenset[str]:
+        """The names that settings refer to, also those that cannot be used."""
+        used = [settings for (whose, _), settings in self._settings.items() if whose == tenant]
+        return frozenset(map(name_of, references([*used, self._written.get(tenant)])))
 
     def settings(self, tenant: str, system: str) -> BaseModel:
         """Raises `NotPermitted` where the tenant has none, or none that can be used."""
@@ -73,4 +91,4 @@ def load(path: Path, registry: Registry) -> Tenants:
             except ValidationError as error:
                 faults[tenant, system] = describe(error)
                 log.error("settings refused", tenant=tenant, system=system, reason=describe(error))
-    return Tenants(settings, faults)
+    return Tenants(settings, faults, file.tenants)

@@ -67,7 +67,7 @@ def test_each_tenant_has_its_own_settings(tmp_path: Path) -> None:
         """
         tenants:
           acme: {fake: {world: /acme}, unheard-of: {}}
-          globex: {fake: {world: /globex, tokn: hunter2}}
+          globex: {fake: {world: /globex, tokn: hunter2, token: secret://of-fake}, gone: {to: [secret://of-gone]}}
         """
     )
     known = tenants.load(file, registry.load([FAKE]))
@@ -75,6 +75,8 @@ def test_each_tenant_has_its_own_settings(tmp_path: Path) -> None:
     with pytest.raises(NotPermitted, match="tokn") as refused:
         known.settings("globex", "fake")
     assert "hunter2" not in str(refused.value)
+    # They stay secrets of settings, whatever is wrong with these.
+    assert (known.secrets("globex"), known.secrets("acme")) == ({"of-fake", "of-gone"}, {"fake-token"})
     with pytest.raises(NotPermitted, match=r"add them as tenants\.initech\.fake"):
         known.settings("initech", "fake")
 

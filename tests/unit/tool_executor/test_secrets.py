@@ -144,14 +144,17 @@ class House:
 
     async def call(self, tool: str, *, user: str = "", key: str = "k", **arguments: Any) -> Answer:
         approval = arguments.pop("approval", None)
+        settle = arguments.pop("settle", False)
+        secrets = arguments.pop("secrets", DOCUMENT)
         return await self.executor.execute(
             tenant="acme",
             tool=tool,
             arguments_json=json.dumps(arguments),
             key=key,
             origin=Origin(run_id="run", user=user),
-            secrets=DOCUMENT,
+            secrets=secrets,
             approval=approval,
+            settle=settle,
         )
 
     @property
@@ -332,3 +335,67 @@ async def test_what_a_call_does_is_told_without_secrets_where_it_can_be(house: H
     assert house.asked == set()
     await house.call("vaulted.narrow", key="", declared="declared")
     assert house.asked == {("acme", "declared", ""), *OF_SETTINGS}
+
+
+RESERVED = SecretMarks("n0nce", frozenset({"of-settings", "of-tool", "declared"}))
+ALL = '@id("all") permit(principal, action, resource);'
+
+
+@pytest.mark.parametrize("name", ["of-settings", "of-tool"])
+@pytest.mark.parametrize("written", ["{}", "Bearer \u27e6n0nce:{}\u27e7", "\u27e6n0nce:{}/key\u27e7"])
+async def test_a_document_is_not_given_what_settings_or_tools_refer_to(house: House, name: str, written: str) -> None:
+    said = written.format(name)
+    for tool, arguments in {
+        "plain.read": {"declared": said},
+        "vaulted.narrow": {"declared": said, "then": "x"},
+    }.items():
+        answer = await house.call(tool, key="", secrets=RESERVED, **arguments)
+        assert isinstance(answer.error, NotPermitted)
+        assert f"with the secret {name}, which settings of acme refer to" in answer.error.message
+        settled = await house.call(tool, key="never", secrets=RESERVED, settle=True, **arguments)
+        assert settled.error is not None and settled.error.kind == "not_done"
+    assert (given, house.asked) == ([], set())
+
+
+async def test_a_policy_that_names_it_gives_it_to_a_document(house: House) -> None:
+    refused = await house.call("plain.read", secrets=RESERVED, declared="of-settings")
+    assert refused.error is not None
+    # The very line that the refusal gives.
+    line = "@id(" + refused.error.message.partition("@id(")[2]
+    assert 'context.secrets.containsAll(["of-settings"])' in line
+    house.made(permits=permits_of(ALL + line))
+    assert (await house.call("plain.read", secrets=RESERVED, declared="of-settings")).error is None
+    assert given == ["value-of-settings"]
+    for other in ("of-tool", "declared"):
+        found = await house.call("plain.read", secrets=RESERVED, declared=other)
+        assert (found.error is None) == (other == "declared")
+    forbidden = (
+        f'{ALL}{line} @id("f") forbid(principal, action, resource) when {{ context.secrets.contains("declared") }};'
+    )
+    house.made(permits=permits_of(forbidden))
+    answer = await house.call(
+        "plain.read", secrets=RESERVED, use=["\u27e6n0nce:declared\u27e7"], declared="of-settings"
+    )
+    assert answer.error is not None and "f (test.cedar:1) forbids it" in answer.error.message
+
+
+@pytest.mark.parametrize(
+    ("condition", "declared", "permitted"),
+    [
+        ('when { context.secrets.contains("declared") }', "declared", True),
+        ('when { context.secrets.contains("declared") }', "", False),
+        ("when { context.secrets.isEmpty() }", "declared", False),
+        ("when { context.secrets.isEmpty() }", "", True),
+        # What excepts others names none of them.
+        ('unless { context.secrets.contains("other") }', "of-settings", False),
+        ('unless { context.secrets.contains("of-settings") }', "of-settings", False),
+        ('when { ["of-settings"].containsAll(context.secrets) }', "of-settings", True),
+        ('when { context.secrets == ["of-settings"] }', "of-settings", True),
+    ],
+)
+async def test_policies_judge_by_the_names_of_the_documents_secrets(
+    house: House, condition: str, declared: str, permitted: bool
+) -> None:
+    house.made(permits=permits_of(f'@id("p") permit(principal, action, resource) {condition};'))
+    answer = await house.call("plain.read", secrets=RESERVED, declared=declared)
+    assert (answer.error is None) == permitted

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from factotum.sdk.spec import Effect, ToolSpec
@@ -107,13 +107,15 @@ def entities(principal: Principal, tool: Wanted, groups: Iterable[str]) -> list[
     return made
 
 
-def grant(principal: Principal, tool: Wanted) -> str:
-    """The policy that permits just this, in Cedar."""
+def grant(principal: Principal, tool: Wanted, secrets: Sequence[str] = ()) -> str:
+    """The policy that permits just this, in Cedar; with these of a document's secrets."""
     who, what = principal.uid, tool.uid
-    name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{who['id']}-{tool.action}-{tool.name}").strip("-.")
+    name = "-".join([who["id"], tool.action, tool.name, *secrets])
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.")
+    given = f" when {{ context.secrets.containsAll([{', '.join(map(_text, secrets))}]) }}" if secrets else ""
     return (
         f'@id("{name}") permit(principal == {who["type"]}::{_text(who["id"])}, action == Action::{_text(tool.action)}, '
-        f"resource == {what['type']}::{_text(what['id'])});"
+        f"resource == {what['type']}::{_text(what['id'])}){given};"
     )
 
 

@@ -23,7 +23,7 @@ from cedarpy import Decision, Entities, PolicySet, is_authorized, pst
 from factotum.runtime.groups import Groups
 from factotum.tool_executor.policy import arguments, asking, verdicts
 from factotum.tool_executor.policy.asking import Principal, Wanted
-from factotum.tool_executor.policy.needs import ARGUMENTS, Mention, Needs
+from factotum.tool_executor.policy.needs import ARGUMENTS, SECRETS, Mention, Needs
 from factotum.tool_executor.policy.policies import Policy
 from factotum.tool_executor.policy.verdicts import Judgement
 
@@ -32,6 +32,8 @@ Known: TypeAlias = Callable[[Needs], bool]
 
 # How many principals' tools are kept before it begins anew.
 MOST_KEPT: Final = 10_000
+# How many sets of secrets that settings refer to.
+MOST_RESERVED: Final = 100
 
 _STANDING: Final = frozenset({"procedure"})
 _PLANNED: Final = _STANDING | {ARGUMENTS}
@@ -47,6 +49,10 @@ class Given:
         complete: nothing is missing from the arguments, and nothing in them stands for something else.
         unknown: paths into the arguments where something stands that is not known yet.
         hidden: paths into the arguments where a secret stands, of which only the tool will know the value.
+        secrets: the names of the document's secrets that the arguments are given.
+        others: more of them may come to be given.
+        reserved: those of the secrets that settings of the tenant refer to. Only a policy that asks for each of them by
+            its name permits the call.
         made: the call is being made. One that is planned has no run and no approval yet.
     """
 
@@ -54,6 +60,9 @@ class Given:
     complete: bool = True
     unknown: frozenset[str] = frozenset()
     hidden: frozenset[str] = frozenset()
+    secrets: frozenset[str] = frozenset()
+    others: bool = False
+    reserved: frozenset[str] = frozenset()
     made: bool = True
     run_id: str = ""
     event_source: str = ""
@@ -62,7 +71,10 @@ class Given:
     def known(self, needs: Needs) -> bool:
         if self.secret_in(needs):
             return False
-        return self.made or (needs.attributes <= _PLANNED and all(self._known(one.path) for one in needs.mentions))
+        if self.made:
+            return True
+        attributes = _PLANNED if self.others else _PLANNED | {SECRETS}
+        return needs.attributes <= attributes and all(self._known(one.path) for one in needs.mentions)
 
     def secret_in(self, needs: Needs) -> str:
         """An argument among those named in which a secret stands; empty if there is none such."""
@@ -105,24 +117,42 @@ class Judge:
 
     Args:
         where: what an explanation says of the place where policies are added.
+        reserved: secrets that whatever is judged is given; see `Given`.
     """
 
-    def __init__(self, policies: Sequence[Policy], groups: Groups, *, where: str) -> None:
+    def __init__(
+        self, policies: Sequence[Policy], groups: Groups, *, where: str, reserved: frozenset[str] = frozenset()
+    ) -> None:
         self._policies = {policy.id: policy for policy in policies}
         self._groups = groups
         self._where = where
+        self._reserved = reserved
+        self._of_reserved: dict[frozenset[str], Judge] = {}
         self._standing = _policy_set(policies, _stands)
         self._scopes = _policy_set(policies, _never)
         self._kept: dict[tuple[Principal, Wanted], Judgement | _Open] = {}
 
     def judge(self, principal: Principal, tool: Wanted, given: Given | None = None) -> Judgement:
         """Without `given`, what holds whatever the call; of a call that is made never `DEPENDS`."""
+        if given is not None and given.reserved:
+            return self._naming(given.reserved).judge(principal, tool, replace(given, reserved=frozenset()))
         ground = self._kept.get((principal, tool)) or self._grounded(principal, tool)
         if isinstance(ground, Judgement):
             return ground
         if given is None:
             return verdicts.depends(principal, tool, ground.policies)
         return self._of_call(ground, principal, tool, given)
+
+    def _naming(self, secrets: frozenset[str]) -> Judge:
+        """The same without the policies that permit and do not name the secrets."""
+        judge = self._of_reserved.get(secrets)
+        if judge is None:
+            if len(self._of_reserved) >= MOST_RESERVED:
+                self._of_reserved.clear()
+            policies = [policy for policy in self._policies.values() if policy.forbids or policy.names(secrets)]
+            judge = Judge(policies, self._groups, where=self._where, reserved=secrets)
+            self._of_reserved[secrets] = judge
+        return judge
 
     def _grounded(self, principal: Principal, tool: Wanted) -> Judgement | _Open:
         """What holds for a principal and a tool whatever the call."""
@@ -174,7 +204,7 @@ class Judge:
             return None
         scoped = self._reached(self._scopes, _never, entities, _request(principal, tool, Given()))
         near = [policy for policy in (*scoped.closed, *scoped.open) if not policy.forbids]
-        return verdicts.unpermitted(principal, tool, near, self._where)
+        return verdicts.unpermitted(principal, tool, near, self._where, sorted(self._reserved))
 
 
 def _open(reached: _Reached, entities: Entities) -> _Open:
@@ -240,6 +270,7 @@ def _request(principal: Principal, tool: Wanted, given: Given) -> dict[str, Json
         "procedure": principal.procedure,
         "run_id": given.run_id,
         "event_source": given.event_source,
+        "secrets": sorted(given.secrets),
         "approved_by": list(given.approved_by),
     }
     return {

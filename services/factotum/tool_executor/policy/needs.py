@@ -9,6 +9,9 @@ from typing import Any
 from cedarpy import pst
 
 ARGUMENTS = "arguments"
+SECRETS = "secrets"
+
+_SECRETS = pst.GetAttr(base=pst.Var(name="context"), attr=SECRETS)
 
 
 class Unreadable(Exception):
@@ -25,16 +28,19 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """The attributes of the context that a condition reads, and the arguments that it names."""
+    """The attributes of the context that a condition reads, the arguments that it names, and the secrets that it asks
+    `context.secrets` for."""
 
     attributes: frozenset[str]
     mentions: frozenset[Mention]
+    secrets: frozenset[str] = frozenset()
 
 
 def needs(clause: pst.Clause) -> Needs:
     """Raises `Unreadable` where it is not plain which arguments are meant."""
     attributes: set[str] = set()
     mentions: set[Mention] = set()
+    secrets: set[str] = set()
     stack: list[Any] = [clause.expr]
     while stack:
         node = stack.pop()
@@ -56,13 +62,25 @@ def needs(clause: pst.Clause) -> Needs:
                     "of context.arguments only .hasTag and .getTag can be asked, as in "
                     'context.arguments.texts.hasTag("to")'
                 )
+            case pst.BinaryOp(left=left, right=right) if _SECRETS in (left, right):
+                attributes.add(SECRETS)
+                other = right if left == _SECRETS else left
+                secrets.update(one.value for one in _within(other) if isinstance(one, pst.StringLit))
+                stack.append(other)
             case pst.GetAttr(base=pst.Var(name="context"), attr=attribute):
                 attributes.add(attribute)
             case pst.Var(name="context"):
                 raise Unreadable("name an attribute of the context, as in context.procedure")
             case _:
                 stack.extend(_parts(node))
-    return Needs(frozenset(attributes), frozenset(mentions))
+    return Needs(frozenset(attributes), frozenset(mentions), frozenset(secrets))
+
+
+def _within(node: Any) -> Iterator[Any]:
+    """The node and all below it."""
+    yield node
+    for part in _parts(node):
+        yield from _within(part)
 
 
 def _parts(node: Any) -> Iterator[Any]:

@@ -72,6 +72,10 @@ class Policy:
     line: int
     advice: str = ""
 
+    def names(self, secrets: frozenset[str]) -> bool:
+        """Whether it asks for each of these secrets by its name."""
+        return secrets <= frozenset[str]().union(*(needs.secrets for needs in self.needs))
+
     @property
     def forbids(self) -> bool:
         return self.template.effect == "forbid"

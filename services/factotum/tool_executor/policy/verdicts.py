@@ -55,11 +55,23 @@ def hidden(principal: Principal, tool: Wanted, permits: Sequence[Policy], paths:
     return _judgement(Verdict.DENIED, permits, text + _advice(permits))
 
 
-def unpermitted(principal: Principal, tool: Wanted, near: Sequence[Policy], where: str) -> Judgement:
-    """`near`: policies that would permit it, if their conditions were met."""
+def unpermitted(
+    principal: Principal, tool: Wanted, near: Sequence[Policy], where: str, reserved: Sequence[str] = ()
+) -> Judgement:
+    """`near`: policies that would permit it, if their conditions were met. `reserved`: the secrets that it is given and
+    that settings refer to."""
     unmet = f": the conditions of {_list(near)} are not met" if near else ""
-    text = f"no policy permits {principal} to {_what(tool)}{unmet}{_advice(near)}; to allow just this, add to {where}: "
-    return _judgement(Verdict.DENIED, near, text + grant(principal, tool))
+    given = ""
+    if reserved:
+        one = "secret" if len(reserved) == 1 else "secrets"
+        given = (
+            f" with the {one} {', '.join(reserved)}, which settings of {principal.tenant} refer to and which a policy "
+        )
+        given += "therefore has to name"
+    text = f"no policy permits {principal} to {_what(tool)}{given}{unmet}{_advice(near)}; "
+    return _judgement(
+        Verdict.DENIED, near, f"{text}to allow just this, add to {where}: {grant(principal, tool, reserved)}"
+    )
 
 
 def depends(principal: Principal, tool: Wanted, on: Sequence[Policy]) -> Judgement:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
+from pydantic_core import from_json
 
 from factotum.sdk.spec import SYSTEM_PATTERN, ToolSpec
 from factotum.tool_executor.catalog import Catalog, SystemTaken
@@ -146,6 +147,7 @@ class Sources:
         known = self._listed.get(definition.key) or Listed(*definition.key, definition.kind, definition.config_json)
         self._listed[definition.key] = replace(known, fault=fault)
         self._waiting[definition.key] = definition
+        self._defined(definition)
 
     async def _kept(self, tenant: str, system: str) -> Stored:
         kept = await self._store.find(tenant, system)
@@ -178,6 +180,7 @@ class Sources:
     def _put(self, stored: Stored, offer: Offer) -> Listed:
         definition = stored.definition
         self._catalog.put(definition.tenant, offer, kind=definition.kind)
+        self._defined(definition)
         self._versions[definition.key] = stored.version
         self._waiting.pop(definition.key, None)
         self._listed[definition.key] = listed = Listed(
@@ -194,6 +197,7 @@ class Sources:
         tenant, system = key = definition.key
         log.error("source left out", tenant=tenant, system=system, reason=fault)
         self._catalog.take_out(tenant, system)
+        self._defined(definition)
         self._versions[key] = stored.version
         self._listed[key] = Listed(
             tenant, system, definition.kind, definition.config_json, fault=fault, read_at=stored.read_at
@@ -204,6 +208,14 @@ class Sources:
         self._listed.pop(key, None)
         self._waiting.pop(key, None)
         self._catalog.take_out(*key)
+        self._catalog.defined(*key, None)
+
+    def _defined(self, definition: Definition) -> None:
+        try:
+            config = from_json(definition.config_json or "{}")
+        except ValueError:
+            config = None
+        self._catalog.defined(*definition.key, config)
 
     def _specs(self, tenant: str, system: str) -> dict[str, ToolSpec]:
         return {tool.spec.name: tool.spec for tool in self._catalog.tools(tenant) if tool.spec.system == system}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 from pydantic_core import PydanticSerializationError, from_json
@@ -9,7 +10,7 @@ from pydantic_core import PydanticSerializationError, from_json
 from factotum.sdk.errors import NotPermitted
 from factotum.sdk.spec import Effect
 from factotum.tool_executor import marks
-from factotum.tool_executor.calls import Answer, Handler, Prepared
+from factotum.tool_executor.calls import Answer, Call, Handler, Prepared
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.policy.asking import Principal, Wanted, wanted
 from factotum.tool_executor.policy.judging import Given
@@ -43,20 +44,33 @@ class Authorised:
         principal = Principal(call.tenant, origin.user, origin.procedure)
         tool = wanted(spec, source=self._catalog.origin(call.tenant, spec.system))
         judgement = self._permits.judge(principal, tool)
-        if judgement.verdict is Verdict.DEPENDS:
-            judgement = self._permits.judge(principal, tool, _given(prepared))
+        settings = secrets_of_settings(call, self._catalog)
+        if judgement.verdict is Verdict.DEPENDS or settings is not None:
+            given = replace(_given(prepared), reserved=settings.reserved if settings is not None else frozenset())
+            judgement = self._permits.judge(principal, tool, given)
         if judgement.verdict is not Verdict.ALLOWED:
             raise NotPermitted(judgement.explanation)
         return await self._inner(prepared)
 
 
-def conceivable(tool: AnyTool, principal: Principal, *, permits: Permits, source: str) -> bool:
+def conceivable(
+    tool: AnyTool, principal: Principal, *, permits: Permits, source: str, given: Given | None = None
+) -> bool:
     """Whether there is anything of what the tool can do that policy may permit. What a tool does by its arguments may
     have to be asked of a system, and for a call that is denied in any case no system is asked."""
-    if tool.narrower is None:
-        return permits.judge(principal, wanted(tool.spec, source=source)).verdict is not Verdict.DENIED
-    specs = (tool.narrowed(effect, tool.spec.idempotency).spec for effect in Effect)
-    return any(permits.judge(principal, wanted(spec, source=source)).verdict is not Verdict.DENIED for spec in specs)
+    specs = [tool.spec]
+    if tool.narrower is not None:
+        specs = [tool.narrowed(effect, tool.spec.idempotency).spec for effect in Effect]
+    asked = (permits.judge(principal, wanted(spec, source=source), given) for spec in specs)
+    return any(judgement.verdict is not Verdict.DENIED for judgement in asked)
+
+
+def secrets_of_settings(call: Call, catalog: Catalog) -> Given | None:
+    """What of a call is known before its arguments are looked at, if its document is given secrets that settings of
+    the tenant refer to; else None."""
+    names = marks.named(call)
+    reserved = names & catalog.secrets(call.tenant) if names else names
+    return Given(complete=False, secrets=names, reserved=reserved, made=False) if reserved else None
 
 
 def _given(prepared: Prepared) -> Given:
@@ -74,6 +88,7 @@ def _given(prepared: Prepared) -> Given:
     return Given(
         arguments,
         hidden=hidden,
+        secrets=marks.named(call),
         run_id=call.origin.run_id,
         event_source=call.origin.event_source,
         approved_by=call.approval.by if call.approval is not None else (),

@@ -63,7 +63,11 @@ def test_what_the_tables_say_is_so(row: Row) -> None:
     approved = tuple(word.removeprefix("approved by ") for word in words if word.startswith("approved"))
     action, name = row.call.split()
     tool = Wanted(name, "1.0.0", action, (f"{name.partition('.')[0]}.{action}",), "installed")
-    given = Given(json.loads(row.arguments), approved_by=approved) if row.arguments else None
+    secrets = frozenset(word.split()[2] for word in words if word.startswith("with secret "))
+    reserved = secrets if "of settings" in row.who else frozenset[str]()
+    given = None
+    if row.arguments:
+        given = Given(json.loads(row.arguments), approved_by=approved, secrets=secrets, reserved=reserved)
     judge = Judge(policies({"p.cedar": row.policies}), GROUPS, where="p.cedar")
     judgement = judge.judge(Principal(tenant, **named), tool, given)
     assert judgement.verdict == row.verdict, judgement.explanation

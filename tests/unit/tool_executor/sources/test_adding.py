@@ -220,3 +220,18 @@ async def test_tenants_with_the_same_source_share_its_tools(tmp_path: Path) -> N
         assert acme is globex and it.names("initech") == ["list.one_x", "list.two_x"]
         await it.sources.remove("acme", "list")
         assert it.catalog.tool("globex", "list.one") is globex
+
+
+async def test_what_a_source_is_defined_by_refers_to_secrets_whether_or_not_it_has_tools(tmp_path: Path) -> None:
+    async with executor(tmp_path) as it:
+        assert it.catalog.secrets("acme") == frozenset()
+        it.sources.waits(definition(config='{"token": "secret://for-list"}'), "away")
+        assert (it.catalog.secrets("acme"), it.catalog.secrets("globex")) == ({"for-list"}, frozenset())
+        (tmp_path / "secrets" / "acme").mkdir(parents=True)
+        (tmp_path / "secrets" / "acme" / "other").write_text("hunter2")
+        await it.sources.add(definition(config='{"token": "secret://other"}'))
+        assert it.catalog.secrets("acme") == {"other"}
+    async with executor(tmp_path) as again:
+        assert again.catalog.secrets("acme") == {"other"}
+        await again.sources.remove("acme", "list")
+        assert again.catalog.secrets("acme") == frozenset()

@@ -121,7 +121,7 @@ async def account(systems: Systems, name: str, number: int, *, active: bool = Tr
 def create_user(systems: Systems) -> AnyWorld:
     async def standing(arguments: Arguments) -> int:
         async with systems.scim() as http:
-            query = {"filter": f'userName eq "{arguments["userName"]}"'}
+            query = {"filter": f'userName eq "{arguments["userName"]}" and active eq true'}
             return int((await http.get("Users", params=query)).json()["totalResults"])
 
     return identity(systems, arguments=lambda number: new_user("new", number), standing=standing)

@@ -9,15 +9,18 @@ kill does to an executor. Needs the extra `factotum[testing]`.
 
 from __future__ import annotations
 
+import io
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
-from factotum.sdk.conformance import declaration, once, refusals
-from factotum.sdk.conformance.trial import Trial
+from factotum.sdk.conformance import compensation, declaration, once, refusals
+from factotum.sdk.conformance.trial import Trial, Undecided
 from factotum.sdk.conformance.world import Check, Fault, S, World
+from factotum.sdk.errors import ToolError
 from factotum.sdk.tool import Tool
 
 __all__ = ["Check", "Report", "World", "check_tool"]
@@ -31,9 +34,11 @@ STEPS: tuple[Step, ...] = (
     declaration.invalid_arguments,
     once.a_call,
     once.a_repeated_call,
+    once.two_calls_alike,
     once.a_call_never_made,
     once.a_lost_answer,
     once.a_cut_at_every_wait,
+    compensation.compensation,
     refusals.a_system_that_is_away,
     refusals.refused_credentials,
 )
@@ -58,38 +63,68 @@ class Report:
 
 
 async def check_tool(tool: Tool[Any, Any, S], world: World[S]) -> Report:
-    """Tries a tool, each property with calls of its own."""
-    trial = Trial(tool, world)
+    """Tries a tool, each property with calls of its own; one that narrows itself, as it is with such arguments."""
+    trial = Trial(await _narrowed(tool, world), world)
     checks = []
-    with _logged() as log:
+    with _heard() as heard:
         for step in STEPS:
             title = step.__name__.replace("_", " ")
             try:
                 checks.append(await step(trial))
+            except Undecided as undecided:
+                checks.append(Check(title, None, f"a person is asked: {undecided}"))
             except Fault as fault:
                 checks.append(Check(title, False, str(fault)))
             # Whatever a third party's tool or world raises is a finding, not the end of the suite.
             except Exception as error:
+                trial.told.append(str(error))
                 checks.append(Check(title, False, f"{type(error).__name__}: {error}"))
-    checks += [refusals.declared_errors(trial), refusals.told_secrets(trial, "".join(log))]
+    checks += [refusals.declared_errors(trial), refusals.told_secrets(trial, heard.getvalue())]
     return Report(tool.spec.name, tuple(checks))
 
 
+async def _narrowed(tool: Tool[Any, Any, S], world: World[S]) -> Tool[Any, Any, S]:
+    if tool.narrower is None:
+        return tool
+    trial = Trial(tool, world)
+    try:
+        return tool.narrowed(*await tool.narrower(trial.read(await trial.arguments()), trial.context()))
+    except ToolError:
+        return tool
+
+
+class Copied(io.TextIOBase):
+    """Writes to the stream and keeps what is written."""
+
+    def __init__(self, stream: TextIO, kept: io.StringIO) -> None:
+        self._stream = stream
+        self._kept = kept
+
+    def write(self, text: str, /) -> int:
+        self._kept.write(text)
+        return self._stream.write(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+
 @contextmanager
-def _logged() -> Iterator[list[str]]:
-    """What is logged meanwhile, at any level, by the standard library's loggers."""
-    lines: list[str] = []
-
-    class Keeping(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            lines.append(f"{self.format(record)}\n")
-
-    root, handler = logging.getLogger(), Keeping(logging.DEBUG)
+def _heard() -> Iterator[io.StringIO]:
+    """What is printed meanwhile, and logged, at any level, by the standard library's loggers."""
+    kept = io.StringIO()
+    root, handler = logging.getLogger(), logging.StreamHandler(kept)
     level = root.level
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     try:
-        yield lines
+        with redirect_stdout(Copied(sys.stdout, kept)), redirect_stderr(Copied(sys.stderr, kept)):
+            yield kept
     finally:
         root.removeHandler(handler)
         root.setLevel(level)

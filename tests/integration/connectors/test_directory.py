@@ -409,10 +409,12 @@ async def test_conformance(server: Slapd, name: str) -> None:
     async def stands(given: Mapping[str, Any]) -> int:
         return standing(server, name, given)
 
+    undo = connector.tools[f"directory.{name}"].spec.compensation
     world: World[DirectorySettings] = World(
         settings=settings_of(server),
         arguments=lambda _: arguments(server, name),
-        standing=stands,
+        standing=None if name == "find" else stands,
+        undo=undo and connector.tools[undo.call],
         secrets={"bind": PASSWORD, "new": NEW_PASSWORD} if name == "set_password" else {"bind": PASSWORD},
         away=settings_of(server, url=f"ldap://localhost:{closed_port()}"),
     )

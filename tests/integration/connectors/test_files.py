@@ -507,10 +507,12 @@ async def test_conformance(place: Place, name: str) -> None:
     async def stands(given: Mapping[str, Any]) -> int:
         return standing(place, name, given)
 
+    undo = connector.tools[f"files.{name}"].spec.compensation
     world: World[FilesSettings] = World(
         settings=place.settings(),
         arguments=lambda number: arguments(place, name, number),
         standing=stands if name in ("create", "write", "move", "delete") else None,
+        undo=undo and connector.tools[undo.call],
         away=None if name == "roots" else place.settings(path="/nowhere"),
     )
     (await check_tool(connector.tools[f"files.{name}"], world)).assert_passed()

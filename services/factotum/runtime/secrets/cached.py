@@ -9,8 +9,9 @@ from collections.abc import Callable
 import structlog
 
 from factotum.runtime.secrets.errors import SecretsUnavailable
-from factotum.runtime.secrets.mask import SHORTEST_MASKED, Known
+from factotum.runtime.secrets.mask import Known
 from factotum.runtime.secrets.store import SecretStore
+from factotum.sdk.secret_forms import SHORTEST_MASKED
 
 log = structlog.get_logger(__name__)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 from factotum.sdk.conformance.interruption import Cut, Interrupted
-from factotum.sdk.conformance.trial import Trial
+from factotum.sdk.conformance.trial import Trial, Undecided
 from factotum.sdk.conformance.world import Arguments, Check, Fault
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import ToolError
@@ -17,6 +18,10 @@ from factotum.sdk.spec import Effect, Idempotency
 CANCEL_SECONDS = 5.0
 # Waits of one call that are cut; a call that waits more often is cut at these many, evenly spread.
 MOST_WAITS = 24
+# Each call of these makes one thing more.
+ADDING = (Effect.CREATE, Effect.SEND)
+# Longer than any tool takes two clocks to differ.
+LATER = timedelta(hours=1)
 
 
 async def a_call(trial: Trial[Any]) -> Check:
@@ -41,12 +46,30 @@ async def a_repeated_call(trial: Trial[Any]) -> Check:
     return Check(name, True)
 
 
+async def two_calls_alike(trial: Trial[Any]) -> Check:
+    """Two keys are two effects, unless the system refuses the second."""
+    name = "two calls alike"
+    if trial.spec.effect not in ADDING:
+        return Check(name, None, "it adds nothing")
+    arguments = await trial.arguments()
+    await trial.called(arguments, trial.context())
+    try:
+        await trial.call(trial.read(arguments), trial.context())
+    except ToolError as error:
+        if error.retryable:
+            raise Fault(f"of the second, with another key, it raised {error.kind}: {error.message}") from error
+        await trial.stands(arguments, 1, "after a second call, with another key, that was refused,")
+        return Check(name, True, f"the second is refused: {error.kind}")
+    await trial.stands(arguments, 2, "after two calls with the same arguments and two keys")
+    return Check(name, True)
+
+
 async def a_call_never_made(trial: Trial[Any]) -> Check:
     name = "a call never made"
     if not trial.asks:
         return Check(name, None, "nobody is asked")
     arguments = await trial.arguments()
-    found = await trial.asked(arguments, trial.context())
+    found = await trial.found(arguments, trial.context())
     if found is not None:
         raise Fault(f"reconcile found {found} of a call that was never made")
     return Check(name, True)
@@ -58,7 +81,7 @@ async def a_lost_answer(trial: Trial[Any]) -> Check:
         return Check(name, None, "nobody is asked")
     arguments, context = await trial.arguments(), trial.context()
     output = await trial.called(arguments, context)
-    found = await trial.asked(arguments, context)
+    found = await trial.found(arguments, context)
     if found is None:
         raise Fault(f"reconcile found nothing of a call that answered {output}")
     if json.loads(found) != json.loads(output):
@@ -67,9 +90,12 @@ async def a_lost_answer(trial: Trial[Any]) -> Check:
         receipt = trial.text(trial.tool.receipt_maker(trial.read(arguments), context))
         if json.loads(receipt) != json.loads(output):
             raise Fault(f"the call answered {output}, its receipt is {receipt}")
-    other = await trial.asked(await trial.arguments(), trial.context())
+    other = await trial.found(await trial.arguments(), trial.context())
     if other is not None:
         raise Fault(f"reconcile found {other} of another call, that was never made")
+    # A change that is made already is not made again; a second thing is.
+    if trial.spec.effect in ADDING and await trial.found(arguments, trial.context(later=LATER)) is not None:
+        raise Fault("reconcile found the effect of an earlier call with the same arguments and another key")
     return Check(name, True)
 
 
@@ -78,7 +104,8 @@ async def a_cut_at_every_wait(trial: Trial[Any]) -> Check:
     name = "a cut at every wait"
     if trial.spec.effect is Effect.NONE:
         return Check(name, None, "it reads")
-    waits = await _waits(trial)
+    if not (waits := await _waits(trial)):
+        return Check(name, None, "it never waits")
     cuts = [(wait, cut) for wait in _spread(waits) for cut in Cut]
     ended = [await _cut(trial, wait, cut) for wait, cut in cuts]
     # A request that was on its way may arrive late.
@@ -103,12 +130,16 @@ async def _cut(trial: Trial[Any], wait: int, cut: Cut) -> tuple[Arguments, int |
     ended = await _interrupted(trial, arguments, context, wait, cut)
     if isinstance(ended, ToolError) and not ended.effect_possible:
         await trial.stands(arguments, 0, f"{when}, of which the tool says that it had no effect,")
-    if trial.spec.idempotency is Idempotency.NONE:
+    decided = trial.spec.idempotency is not Idempotency.NONE
+    if decided and not isinstance(ended, str):
+        try:
+            when = f"{when} and a retry{await _retried(trial, arguments, context, when)}"
+        except Undecided:
+            decided = False
+    if not decided:
         if (standing := await trial.settled(arguments)) > 1:
             raise Fault(f"{when} the effect stands {standing} times")
         return arguments, None, when
-    if not isinstance(ended, str):
-        when = f"{when} and a retry{await _retried(trial, arguments, context, when)}"
     await trial.stands(arguments, 1, when)
     return arguments, 1, when
 
@@ -118,12 +149,12 @@ async def _retried(trial: Trial[Any], arguments: Arguments, context: ToolContext
     if not trial.asks:
         await trial.called(arguments, context)
         return ""
-    if await trial.asked(arguments, context) is not None:
+    if await trial.found(arguments, context) is not None:
         return " that found it done"
     try:
         await trial.call(trial.read(arguments), context)
     except ToolError as error:
-        if await trial.asked(arguments, context) is None:
+        if await trial.found(arguments, context) is None:
             raise Fault(f"{when} a retry raised {error.kind}, and nothing was done: {error.message}") from error
         return " that met the first attempt"
     return ""

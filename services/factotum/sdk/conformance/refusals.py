@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
 from factotum.sdk.conformance.trial import Trial
 from factotum.sdk.conformance.world import Check, Fault
 from factotum.sdk.errors import Ambiguous, Cancelled, ToolError, Unavailable
+from factotum.sdk.secret_forms import forms
 
 
 async def a_system_that_is_away(trial: Trial[Any]) -> Check:
@@ -46,18 +46,18 @@ async def refused_credentials(trial: Trial[Any]) -> Check:
     except ToolError as error:
         if error.retryable and not isinstance(error, Unavailable):
             raise Fault(f"wrong credentials were answered as if a retry could help: {error.kind}") from error
-        trial.told.append(error.message)
     else:
         return Check(name, None, "the system takes any")
     return Check(name, True)
 
 
-def told_secrets(trial: Trial[Any], logged: str) -> Check:
-    """No secret in what the tool answered, raised or logged."""
-    told = "\n".join([*trial.told, logged])
-    for name, value in trial.world.secrets.items():
-        if value in told or json.dumps(value)[1:-1] in told:
-            return Check("redaction", False, f"the value of the secret {name!r} is in an output, an error or a log")
+def told_secrets(trial: Trial[Any], heard: str) -> Check:
+    """No secret, a refused one neither, in what the tool answered, raised, reported, logged or printed."""
+    told = "\n".join([*trial.told, heard])
+    for name, value in sorted(trial.given):
+        if any(form in told for form in forms(value)):
+            where = "an output, an error, a report of progress, a log or what is printed"
+            return Check("redaction", False, f"the value of the secret {name!r} is in {where}")
     return Check("redaction", True if trial.world.secrets else None, "" if trial.world.secrets else "no secrets")
 
 

@@ -9,6 +9,8 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
+from factotum.sdk.tool import Tool
+
 S = TypeVar("S", bound=BaseModel)
 Arguments: TypeAlias = Mapping[str, Any]
 
@@ -22,7 +24,9 @@ class World(Generic[S]):
         arguments: gives those of one call, by a number: no two of them act on the same thing. May prepare in the
             system what such a call needs. The call must succeed.
         standing: how often the effect of a call with these arguments stands in the system: 0, 1, or more.
-            Required of a tool with an effect.
+            Required of a tool with an effect; of one that reads, how often it changed something all the same.
+        undo: the tool that the compensation names, to have an effect taken back; it is called with the same settings.
+        patience_seconds: how long `reconcile` may go on answering `Unavailable` because the system cannot tell yet.
         secrets: values by name, of the secrets that settings and spec name.
         away: settings with which nothing answers, such as the address of a port where nobody listens.
         invalid: arguments that must be refused, beside those that the suite makes of the schema.
@@ -33,6 +37,8 @@ class World(Generic[S]):
     settings: S
     arguments: Callable[[int], Arguments | Awaitable[Arguments]]
     standing: Callable[[Arguments], Awaitable[int]] | None = None
+    undo: Tool[Any, Any, S] | None = None
+    patience_seconds: float = 0.0
     secrets: Mapping[str, str] = field(default_factory=dict)
     away: S | None = None
     invalid: Sequence[Arguments] = ()

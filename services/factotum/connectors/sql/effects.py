@@ -43,6 +43,14 @@ class Effects:
             schema=schema or None,
         )
 
+    @property
+    def name(self) -> str:
+        return self._table.fullname
+
+    def written(self, connection: Connection) -> str:
+        """Its name as it stands in a statement."""
+        return connection.dialect.identifier_preparer.format_table(self._table)
+
     def begin(self, connection: Connection, key: Key, *, now: datetime) -> str | None:
         """The result of an effect that was carried out before; None for one that begins now.
 

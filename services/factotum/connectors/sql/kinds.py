@@ -23,6 +23,11 @@ from factotum.sdk.errors import Failed
 
 CONNECT_SECONDS = 10
 _SQLITE_STEPS = 1000
+# Of the bytes of a result: a value, or a row that is read, may be so much longer.
+_SQLITE_TIMES = 4
+# A table's own definition is read as a row is.
+_SQLITE_LEAST = 1_000_000
+_SQLITE_PATTERN = 200
 _ENGINES = 128
 
 _password: ContextVar[str | None] = ContextVar("password", default=None)
@@ -31,22 +36,31 @@ _password: ContextVar[str | None] = ContextVar("password", default=None)
 class Kind(Protocol):
     """One kind of database. What it raises is the driver's or SQLAlchemy's."""
 
-    def engine(self, url: URL, *, reading: bool, seconds: float) -> Engine:
+    def engine(self, url: URL, *, reading: bool, seconds: float, max_bytes: int) -> Engine:
         """Makes connections, each new, with the password that `signed_in` gives. Reaches nothing yet."""
 
     def begin(self, connection: Connection, *, reading: bool, seconds: float, stopped: Callable[[], bool]) -> None:
         """Begins the one transaction of a call: with `reading`, one in which the database changes nothing. A
         statement ends after `seconds`."""
 
-    def guarded(self, connection: Connection, *, reading: bool) -> Any:
-        """A context in which the caller's own statements are carried out, and ours are not."""
+    def guarded(self, connection: Connection, *, reading: bool, kept: str | None) -> Any:
+        """A context in which the caller's own statements are carried out, and ours are not.
+
+        Args:
+            kept: a table that they may not change, where the database can hold them to that; `tally` shows it where
+                it cannot.
+        """
+
+    def tally(self, connection: Connection, table: str) -> tuple[int, ...] | None:
+        """How often this transaction has inserted into, updated and deleted from a table, named as in a statement;
+        None where `guarded` keeps callers from it."""
 
     def interrupt(self, driver: Any) -> None:
         """Ends the statement that another thread waits for."""
 
 
 class Postgres:
-    def engine(self, url: URL, *, reading: bool, seconds: float) -> Engine:
+    def engine(self, url: URL, *, reading: bool, seconds: float, max_bytes: int) -> Engine:
         return _postgres_engine(url)
 
     def begin(self, connection: Connection, *, reading: bool, seconds: float, stopped: Callable[[], bool]) -> None:
@@ -59,16 +73,24 @@ class Postgres:
         connection.execute(limits, {"limit": str(int(seconds * 1000))})
 
     @contextmanager
-    def guarded(self, connection: Connection, *, reading: bool) -> Iterator[None]:
+    def guarded(self, connection: Connection, *, reading: bool, kept: str | None) -> Iterator[None]:
         yield
+
+    def tally(self, connection: Connection, table: str) -> tuple[int, ...] | None:
+        # Of the session since it last told its statistics, which it never does inside of a transaction.
+        asked = text(
+            "SELECT pg_stat_get_xact_tuples_inserted(oid), pg_stat_get_xact_tuples_updated(oid),"
+            " pg_stat_get_xact_tuples_deleted(oid) FROM pg_class WHERE oid = CAST(:name AS regclass)"
+        )
+        return tuple(connection.execute(asked, {"name": table}).one())
 
     def interrupt(self, driver: Any) -> None:
         driver.cancel_safe(timeout=2.0)
 
 
 class Sqlite:
-    def engine(self, url: URL, *, reading: bool, seconds: float) -> Engine:
-        return _sqlite_engine(url, reading, seconds)
+    def engine(self, url: URL, *, reading: bool, seconds: float, max_bytes: int) -> Engine:
+        return _sqlite_engine(url, reading, seconds, max_bytes)
 
     def begin(self, connection: Connection, *, reading: bool, seconds: float, stopped: Callable[[], bool]) -> None:
         if reading:
@@ -80,12 +102,15 @@ class Sqlite:
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     @contextmanager
-    def guarded(self, connection: Connection, *, reading: bool) -> Iterator[None]:
+    def guarded(self, connection: Connection, *, reading: bool, kept: str | None) -> Iterator[None]:
         allowed = _SQLITE_READS if reading else _SQLITE_READS | _SQLITE_CHANGES
+        bare = None if kept is None else kept.rpartition(".")[2].lower()
 
         def authorize(action: int, first: str | None, second: str | None, *_: object) -> int:
-            loads = action == sqlite3.SQLITE_FUNCTION and (second or "").lower() == "load_extension"
-            return sqlite3.SQLITE_OK if action in allowed and not loads else sqlite3.SQLITE_DENY
+            denied = action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in _SQLITE_DENIED
+            # Of a trigger's statements too, it is asked by the name of the table that they change.
+            denied |= action in _SQLITE_CHANGES and (first or "").lower() == bare
+            return sqlite3.SQLITE_OK if action in allowed and not denied else sqlite3.SQLITE_DENY
 
         driver = _driver(connection)
         driver.set_authorizer(authorize)
@@ -94,6 +119,9 @@ class Sqlite:
         finally:
             driver.set_authorizer(None)
 
+    def tally(self, connection: Connection, table: str) -> tuple[int, ...] | None:
+        return None
+
     def interrupt(self, driver: Any) -> None:
         driver.interrupt()
 
@@ -101,6 +129,9 @@ class Sqlite:
 _SQLITE_READS = frozenset(
     {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 )
+# One leaves the database. Of the others one step may take as long as the product of what they are given is large, and
+# within a step nothing stops it.
+_SQLITE_DENIED = frozenset({"load_extension", "instr", "replace", "trim", "ltrim", "rtrim", "unhex"})
 _SQLITE_CHANGES = frozenset({sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE})
 
 _KINDS: dict[str, Kind] = {"postgresql": Postgres(), "sqlite": Sqlite()}
@@ -150,12 +181,16 @@ def _postgres_engine(url: URL) -> Engine:
 
 
 @lru_cache(maxsize=_ENGINES)
-def _sqlite_engine(url: URL, reading: bool, seconds: float) -> Engine:
+def _sqlite_engine(url: URL, reading: bool, seconds: float, max_bytes: int) -> Engine:
     # Never made where it is not: a path that is wrong is an error.
     address = f"file:{quote(url.database or '')}?mode={'ro' if reading else 'rw'}"
 
     def connect() -> sqlite3.Connection:
-        return sqlite3.connect(address, uri=True, timeout=seconds, isolation_level=None, check_same_thread=False)
+        driver = sqlite3.connect(address, uri=True, timeout=seconds, isolation_level=None, check_same_thread=False)
+        # What one step makes: between two, time is looked at.
+        driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max(_SQLITE_TIMES * max_bytes, _SQLITE_LEAST))
+        driver.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, _SQLITE_PATTERN)
+        return driver
 
     return _engine(url, creator=connect)
 

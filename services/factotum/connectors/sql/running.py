@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from factotum.connectors.sql.effects import Effects
 from factotum.connectors.sql.kinds import Kind, kind_of, signed_in
 from factotum.connectors.sql.refusals import refusal
 from factotum.connectors.sql.settings import Database
@@ -17,6 +19,9 @@ from factotum.connectors.threads import in_thread
 from factotum.sdk.errors import Cancelled, Failed, InvalidArgument, Unavailable
 
 T = TypeVar("T")
+
+# Between two attempts to end a statement: one that comes between two statements ends none.
+_AGAIN_SECONDS = 0.2
 
 
 class Transaction:
@@ -30,7 +35,8 @@ class Transaction:
     def __init__(self, name: str, database: Database, password: str | None, *, tenant: str, reading: bool) -> None:
         self.tenant = tenant
         self._name = name
-        self._database = database
+        self._max_bytes = database.max_bytes
+        self._kept = database.effects_table
         self._reading = reading
         self._seconds = database.seconds
         self._deadline = float("inf")
@@ -46,7 +52,7 @@ class Transaction:
         self._deadline = time.monotonic() + self._seconds
         engine = self._engine()
         try:
-            with signed_in(self._password), engine.connect() as connection:
+            with self._watched(), signed_in(self._password), engine.connect() as connection:
                 self._driver = connection.connection.driver_connection
                 self.check()
                 self._kind.begin(connection, reading=self._reading, seconds=self._seconds, stopped=self._stopped)
@@ -67,7 +73,7 @@ class Transaction:
 
     def _engine(self) -> Engine:
         try:
-            return self._kind.engine(self._url, reading=self._reading, seconds=self._seconds)
+            return self._kind.engine(self._url, reading=self._reading, seconds=self._seconds, max_bytes=self._max_bytes)
         except (ArgumentError, ImportError) as error:
             message = f"the database {self._name} cannot be reached as its settings say: {error}"
             raise Failed(message, effect_possible=False) from error
@@ -76,8 +82,18 @@ class Transaction:
     def callers(self, connection: Connection) -> Iterator[None]:
         """Around the caller's own statements."""
         self.check()
-        with self._kind.guarded(connection, reading=self._reading):
+        with self._kind.guarded(connection, reading=self._reading, kept=self._kept):
             yield
+
+    def tally(self, connection: Connection, effects: Effects) -> tuple[int, ...] | None:
+        """What this transaction has done to the table of effects, to tell whether the caller's statements have done
+        anything to it; None where they cannot. Raises `Failed` where the database does not count it."""
+        counted = self._kind.tally(connection, effects.written(connection))
+        # Its own row is one that it has inserted.
+        if counted is not None and not counted[0]:
+            message = f"the database {self._name} does not count what happens to {effects.name}: see track_counts"
+            raise Failed(message, effect_possible=False)
+        return counted
 
     def check(self) -> None:
         """Raises if no further statement is to be carried out."""
@@ -93,6 +109,26 @@ class Transaction:
     def stop(self) -> None:
         """Asks the server to end what it does. Blocks; to be repeated until `run` has ended."""
         self._asked_to_stop = True
+        self._interrupt()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Whatever a statement has made of the database's own clock, it ends by ours."""
+        ended = threading.Event()
+
+        def watch() -> None:
+            left = self._seconds
+            while not ended.wait(left):
+                self._interrupt()
+                left = _AGAIN_SECONDS
+
+        threading.Thread(target=watch, name="sql clock", daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
+
+    def _interrupt(self) -> None:
         if (driver := self._driver) is not None and not self.committing:
             # The connection may be gone by now, by which all is said; what is not heard is said again.
             with suppress(Exception):

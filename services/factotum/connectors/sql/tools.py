@@ -168,16 +168,20 @@ async def execute(arguments: Change, context: ToolContext[SqlSettings]) -> Outco
     effects = None if database.effects_table is None else Effects(database.effects_table)
 
     def change(connection: Connection, transaction: Transaction) -> Outcome:
+        begun: tuple[int, ...] | None = None
         if effects is not None:
             earlier = effects.begin(connection, key, now=context.now())
             if earlier is not None:
                 return Outcome.model_validate_json(earlier)
+            begun = transaction.tally(connection, effects)
         results = []
         for clause, statement in zip(clauses, arguments.statements, strict=True):
             with transaction.callers(connection):
                 results.append(_changed(connection.execute(clause, statement.parameters), statement, database))
         outcome = Outcome(results=results)
         if effects is not None:
+            if transaction.tally(connection, effects) != begun:
+                raise Conflict(f"the statements change {effects.name}, which is not theirs")
             effects.end(connection, key, outcome.model_dump_json())
         return outcome
 

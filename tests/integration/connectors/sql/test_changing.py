@@ -63,6 +63,26 @@ async def test_a_change_happens_once_by_its_key(place: Place) -> None:
     assert place.people() == ["ada", "ada"]
 
 
+@pytest.mark.parametrize(
+    "touch",
+    [
+        "DELETE FROM factotum_effects WHERE result <> ''",
+        "UPDATE factotum_effects SET result = '{}' WHERE key = 'one'",
+        "INSERT INTO factotum_effects SELECT 'acme', 'forged', 'x', '{}', done_at FROM factotum_effects LIMIT 1",
+        "WITH x AS (SELECT 1) DELETE FROM FACTOTUM_EFFECTS WHERE key = 'one'",
+    ],
+)
+async def test_statements_do_not_touch_the_effects_of_others(place: Place, touch: str) -> None:
+    adding = "INSERT INTO people (id, name) SELECT count(*), 'ada' FROM people"
+    first = await place.change(adding, key="one")
+    with pytest.raises((Conflict, NotPermitted)) as raised:
+        await place.change("INSERT INTO people (id, name) VALUES (7, 'eve')", touch, key="two")
+    assert not raised.value.effect_possible
+    assert place.people() == ["ada"]
+    assert await place.change(adding, key="one") == first
+    assert place.sql("SELECT count(*) FROM factotum_effects")[0][0] == 1
+
+
 async def test_of_two_attempts_at_once_one_changes(place: Place) -> None:
     adding = "INSERT INTO people (id, name) SELECT count(*), 'ada' FROM people"
     ended = await asyncio.gather(*(place.change(adding, key="one") for _ in range(4)), return_exceptions=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from factotum.connectors.sql import kinds, statements, tools
 from factotum.connectors.sql.settings import Database
 from factotum.connectors.sql.tools import tables
-from factotum.sdk.errors import Conflict, InvalidArgument, NotFound, NotPermitted, ToolError
+from factotum.sdk.errors import Conflict, InvalidArgument, NotFound, NotPermitted, ToolError, Unavailable
 from tests.support.databases import Place, on_sqlite, values
 
 
@@ -112,7 +113,7 @@ async def test_a_query_leaves_the_file_it_is_of(tmp_path: Path) -> None:
 
 async def test_a_file_is_opened_for_reading_only(tmp_path: Path) -> None:
     place = on_sqlite(tmp_path)
-    engine = kinds.Sqlite().engine(Database(url=place.url).parsed, reading=True, seconds=1)
+    engine = kinds.Sqlite().engine(Database(url=place.url).parsed, reading=True, seconds=1, max_bytes=1000)
     with engine.connect() as connection, pytest.raises(OperationalError, match="readonly"):
         connection.exec_driver_sql("CREATE TABLE x (y)")
 
@@ -178,3 +179,31 @@ async def test_what_stands_in_the_database(place: Place) -> None:
         await tables.function(tables.arguments(database="crm", table="nowhere"), place.context())
     with pytest.raises(NotFound, match="these are: crm"):
         await tables.function(tables.arguments(database="hr"), place.context())
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT hex(zeroblob(200000000)) AS a",
+        "SELECT zeroblob(200000000) AS a",
+        "SELECT instr(hex(zeroblob(1000)), 'x') AS a",
+        "SELECT REPLACE('a', 'b', 'c') AS a",
+        "SELECT 'a' LIKE hex(zeroblob(200)) AS a",
+    ],
+)
+async def test_a_single_step_of_sqlite_is_bounded(tmp_path: Path, sql: str) -> None:
+    started = time.monotonic()
+    with pytest.raises((InvalidArgument, NotPermitted)):
+        await on_sqlite(tmp_path).asked({"sql": sql}, max_bytes=1000, seconds=2)
+    assert time.monotonic() - started < 1
+
+
+async def test_a_statement_that_turns_the_databases_clock_off_ends_by_ours(pg: Place) -> None:
+    started = time.monotonic()
+    off = (
+        "SELECT CASE WHEN g = 1 THEN set_config('statement_timeout', '0', true)"
+        " WHEN g = 60 THEN (SELECT 'slept' FROM pg_sleep(12)) ELSE '' END AS a FROM generate_series(1, 70) g"
+    )
+    with pytest.raises(Unavailable, match="took longer"):
+        await pg.asked({"sql": off}, seconds=0.5)
+    assert time.monotonic() - started < 3

@@ -69,7 +69,8 @@ class SecretNeed(Part):
 
 
 class RateLimit(Part):
-    """So many calls in so many seconds, for each tenant. All of them may come at once."""
+    """So many calls in so many seconds, for each tenant in each executor: several allow as many times more. All of
+    them may come at once."""
 
     calls: int = Field(gt=0)
     seconds: float = Field(gt=0)
@@ -96,7 +97,7 @@ class ToolSpec(BaseModel):
         permissions: what a policy must grant to who calls; see `needed_permissions`.
         errors: the kinds of error that it may answer, where its author says so; whether a retry can help is a
             property of the kind (`factotum.sdk.errors`). Every tool may answer what the executor itself raises.
-        rate_limit, concurrency: bounds for each tenant, kept by the executor.
+        rate_limit, concurrency: bounds for each tenant, kept by each executor for itself.
         sandbox: it runs commands, in a sandbox that its context has.
     """
 

@@ -1,4 +1,4 @@
-"""How one call is carried out: which behaviour stands around a tool, in which order."""
+"""A call as it comes in: whether it is well formed, what it does, and who can end it."""
 
 from __future__ import annotations
 
@@ -10,32 +10,19 @@ from datetime import datetime
 from factotum.events.envelope import TENANT_PATTERN
 from factotum.sdk.sandbox import Sandbox
 from factotum.sdk.spec import Effect, ToolSpec
-from factotum.tool_executor import observations, under_way
+from factotum.tool_executor import under_way
 from factotum.tool_executor.calls import Answer, Approval, Call, Origin, SecretMarks
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.errors import CallRefused
 from factotum.tool_executor.ledger import Ledger, Publication
-from factotum.tool_executor.limits import Breakers, Limits
+from factotum.tool_executor.limits import Limits
 from factotum.tool_executor.narrowing import narrowed
 from factotum.tool_executor.policy.asking import Principal
 from factotum.tool_executor.policy.judging import Given
 from factotum.tool_executor.secrets import Secrets
-from factotum.tool_executor.wrappers import invoked
-from factotum.tool_executor.wrappers.approved import Approved
-from factotum.tool_executor.wrappers.authorised import Authorised, Permits, conceivable, secrets_of_settings
-from factotum.tool_executor.wrappers.contained import Contained
-from factotum.tool_executor.wrappers.interruptible import Interruptible
-from factotum.tool_executor.wrappers.ledgered import Ledgered
-from factotum.tool_executor.wrappers.limited import Limited
-from factotum.tool_executor.wrappers.observed import Observed
-from factotum.tool_executor.wrappers.redacted import Redacted
-from factotum.tool_executor.wrappers.reported import Reported
-from factotum.tool_executor.wrappers.sandboxed import Sandboxed
-from factotum.tool_executor.wrappers.settling import Settling
-from factotum.tool_executor.wrappers.timed import Timed
-from factotum.tool_executor.wrappers.validated import Validated
-from factotum.tool_executor.wrappers.watched import Watched
+from factotum.tool_executor.wrappers.authorised import Permits, conceivable, secrets_of_settings
+from factotum.tool_executor.wrapping import Surroundings, wrapped
 
 _TENANT = re.compile(TENANT_PATTERN.strip("^$"))
 
@@ -79,52 +66,22 @@ class Executor:
         self._secrets = secrets
         self._now = now
         self._under_way = under_way.UnderWay(grace_seconds=cancel_grace_seconds)
-        breakers = Breakers(limits.breaker)
-        # From the inside out. What decides whether a call may be made belongs between validated and
-        # ledgered; what decides how it is made, inside ledgered.
-        self._ledgered = Ledgered(
-            Contained(
-                Reported(
-                    Redacted(
-                        Watched(
-                            Interruptible(Sandboxed(Timed(invoked.act), sandbox=sandbox), under_way=self._under_way),
-                            breakers=breakers,
-                            now=now,
-                        ),
-                        secrets=secrets,
-                    )
-                )
-            ),
-            Contained(
-                Redacted(
-                    Watched(Sandboxed(Timed(invoked.ask), sandbox=sandbox), breakers=breakers, now=now),
-                    secrets=secrets,
-                )
-            ),
-            ledger=ledger,
-            observe=lambda call, answer, attempt: observations.publication(call, answer, attempt=attempt),
-            lease_seconds=lease_seconds,
-            ambiguous_retry_seconds=ambiguous_retry_seconds,
-            now=now,
-            new_id=new_id,
-        )
-        limited = Limited(
-            self._ledgered,
-            ledger=ledger,
-            breakers=breakers,
-            line_seconds=limits.line_seconds,
-            ambiguous_retry_seconds=ambiguous_retry_seconds,
-            now=now,
-        )
-        authorised = Authorised(Approved(limited), permits=permits, catalog=catalog)
-        validated = Validated(authorised, contexts=contexts)
-        settling = Settling(validated, ledger=ledger, ambiguous_retry_seconds=ambiguous_retry_seconds, now=now)
-        self._handle: Callable[[Call], Awaitable[Answer]] = Observed(
-            settling,
-            ledger=ledger,
-            observe=lambda call, answer: observations.publication(call, answer, attempt=None),
-            tell=tell,
-            now=now,
+        self._handle, self._ledgered = wrapped(
+            Surroundings(
+                catalog=catalog,
+                contexts=contexts,
+                secrets=secrets,
+                permits=permits,
+                sandbox=sandbox,
+                ledger=ledger,
+                tell=tell,
+                limits=limits,
+                lease_seconds=lease_seconds,
+                ambiguous_retry_seconds=ambiguous_retry_seconds,
+                under_way=self._under_way,
+                now=now,
+                new_id=new_id,
+            )
         )
 
     async def execute(

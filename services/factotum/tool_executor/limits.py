@@ -1,4 +1,7 @@
-"""How much a tenant may ask of a system, and when a system that does not answer is left alone. Pure."""
+"""How much a tenant may ask of a system, and when a system that does not answer is left alone. Pure.
+
+All of it is of one executor: where several share the work, each has its own buckets, lines and breakers.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -71,6 +73,10 @@ def connector(system: System, name: str = "crm") -> Connector[Nothing]:
 
     @made.tool(effect=Effect.CREATE, concurrency=1)
     async def narrow(arguments: Nothing, context: ToolContext[Nothing]) -> Nothing:
+        return await system.called()
+
+    @made.tool(effect=Effect.CREATE, idempotency=Idempotency.NATIVE, rate_limit=RateLimit(calls=1, seconds=60))
+    async def rated_create(arguments: Nothing, context: ToolContext[Nothing]) -> Nothing:
         return await system.called()
 
     @made.tool(effect=Effect.CREATE, idempotency=Idempotency.NATIVE)
@@ -152,6 +158,53 @@ async def test_a_rate_is_of_one_tenant(b: Bench) -> None:
     assert refusal(await b.call("crm.rated", tenant="globex")) is None
     b.ahead = timedelta(seconds=5.1)
     assert refusal(await b.call("crm.rated")) is None and refusal(await b.call("crm.rated")) is not None
+
+
+async def test_what_the_ledger_answers_needs_no_token_no_turn_and_no_system(b: Bench) -> None:
+    for tool in ("crm.rated_create", "crm.narrow"):
+        assert refusal(await b.call(tool, f"done by {tool}")) is None
+    assert refusal(await b.call("crm.rated_create")) == ("rate_limited", False, pytest.approx(60, abs=0.2))
+    assert (await b.call("crm.rated_create", "done by crm.rated_create")).replayed
+    # A key of another tool is refused for good, whoever comes back later.
+    assert refusal(await b.call("crm.rated_create", "done by crm.narrow")) == ("invalid_argument", True, 0.0)
+
+    b.system.gate.clear()
+    busy = asyncio.ensure_future(b.call("crm.narrow"))
+    await asyncio.sleep(0.03)
+    assert (await b.call("crm.narrow", "done by crm.narrow")).replayed
+    b.system.gate.set()
+    assert refusal(await busy) is None
+
+    await b.fail(3)
+    called = b.system.calls
+    assert (await b.call("crm.narrow", "done by crm.narrow")).replayed and b.system.calls == called
+    assert refusal(await b.call("crm.narrow")) == ("unavailable", False, pytest.approx(5, abs=0.2))
+
+
+@pytest.mark.parametrize("tool", ["crm.create", "crm.narrow_read"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ConnectionRefusedError("to 10.0.0.1"),
+        ConnectionResetError(),
+        socket.gaierror(socket.EAI_AGAIN, "crm.example"),
+        OSError(errno.EHOSTUNREACH, "no route"),
+    ],
+)
+async def test_a_connection_that_a_tool_lets_fail_is_no_answer(b: Bench, tool: str, fault: Exception) -> None:
+    b.system.fault = fault
+    for number in range(3):
+        answer = await b.call(tool, str(number))
+        assert refusal(answer) == ("unavailable", tool == "crm.create", 0.0)
+        assert answer.error is not None and "10.0.0.1" not in answer.error.message
+    assert refusal(await b.call(tool)) == ("unavailable", False, pytest.approx(5, abs=0.2))
+    assert b.system.calls == 3
+
+
+async def test_a_file_that_a_tool_misses_is_its_fault(b: Bench) -> None:
+    b.system.fault = FileNotFoundError("settings.json")
+    answers = [refusal(await b.call("crm.narrow_read")) for _ in range(4)]
+    assert answers == [("failed", False, 0.0)] * 4
 
 
 @pytest.mark.parametrize(("tool", "most"), [("crm.narrow_read", 2), ("crm.narrow", 1)])

@@ -9,25 +9,47 @@ from datetime import datetime
 
 from opentelemetry import trace
 
-from factotum.sdk.errors import RateLimited
+from factotum.sdk.errors import RateLimited, ToolError
 from factotum.sdk.spec import Effect
 from factotum.tool_executor.calls import Answer, Call, Handler, Prepared
 from factotum.tool_executor.errors import SystemResting
+from factotum.tool_executor.ledger import Ledger, Refused, Replay, known
 from factotum.tool_executor.limits import Breakers, TokenBucket
+from factotum.tool_executor.wrappers.ledgered import refused, replayed
+
+
+class _Beyond(Exception):
+    """Refused here; what comes from further inside is not."""
+
+    def __init__(self, refusal: ToolError) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
 
 
 class Limited:
-    """Raises `RateLimited` or `Unavailable`, certainly without effect and with when to come back: before the
-    ledger is touched. A call to settle passes: it is about a call that was let through before.
+    """Raises `RateLimited` or `Unavailable`, certainly without effect and with when to come back: before anything
+    is entered in the ledger. A call to settle passes: it is about a call that was let through before. What the
+    ledger alone can answer is answered: no system is asked for that.
+
+    The bounds are of this executor, and as many times as large where several share the work.
 
     Args:
         line_seconds: how long a call waits for its turn where a tool takes so many at once.
     """
 
     def __init__(
-        self, inner: Handler[Answer], *, breakers: Breakers, line_seconds: float, now: Callable[[], datetime]
+        self,
+        inner: Handler[Answer],
+        *,
+        ledger: Ledger,
+        breakers: Breakers,
+        line_seconds: float,
+        ambiguous_retry_seconds: float,
+        now: Callable[[], datetime],
     ) -> None:
         self._inner = inner
+        self._ledger = ledger
+        self._ambiguous_retry = ambiguous_retry_seconds
         self._breakers = breakers
         self._line_seconds = line_seconds
         self._now = now
@@ -38,6 +60,34 @@ class Limited:
         call = prepared.call
         if call.settle:
             return await self._inner(prepared)
+        try:
+            return await self._within(prepared)
+        except _Beyond as beyond:
+            if (answer := await self._remembered(call)) is not None:
+                return answer
+            raise beyond.refusal from None
+
+    async def _remembered(self, call: Call) -> Answer | None:
+        entry = await self._ledger.entry(call.tenant, call.key) if call.key else None
+        if entry is None or not entry.effect_possible:
+            return None
+        match known(
+            entry,
+            key=call.key,
+            tool=call.tool.spec.name,
+            arguments_sha256=call.arguments_sha256,
+            settle=False,
+            ambiguous_retry_seconds=self._ambiguous_retry,
+        ):
+            case Replay(stored):
+                return replayed(stored)
+            case Refused() as decision:
+                return refused(call, decision, now=self._now())
+            case None:
+                return None
+
+    async def _within(self, prepared: Prepared) -> Answer:
+        call = prepared.call
         if call.tool.spec.concurrency is None:
             return await self._passed(prepared)
         line = self._line(call, call.tool.spec.concurrency)
@@ -71,7 +121,7 @@ class Limited:
         except TimeoutError:
             spec = call.tool.spec
             what = f"{spec.name} takes {spec.concurrency} calls at once, and as many are under way"
-            raise RateLimited(what, retry_after=self._line_seconds) from None
+            raise _Beyond(RateLimited(what, retry_after=self._line_seconds)) from None
 
     def _take(self, call: Call) -> None:
         limit, key = call.tool.spec.rate_limit, (call.tenant, call.tool.spec.name)
@@ -82,7 +132,7 @@ class Limited:
             bucket = self._buckets[key] = TokenBucket(limit, self._now())
         if wait := bucket.take(self._now()):
             what = f"{call.tool.spec.name} takes {limit.calls} calls in {limit.seconds:g} s"
-            raise RateLimited(what, retry_after=wait)
+            raise _Beyond(RateLimited(what, retry_after=wait))
 
     @asynccontextmanager
     async def _entered(self, call: Call) -> AsyncIterator[None]:
@@ -92,10 +142,8 @@ class Limited:
             return
         if wait := breaker.enter(call.interruption, self._now()):
             trace.get_current_span().set_attribute("factotum.breaker", breaker.position.value)
-            raise SystemResting(
-                f"{call.tool.spec.system} did not answer several times in a row and is left alone for a moment",
-                retry_after=wait,
-            )
+            what = f"{call.tool.spec.system} did not answer several times in a row and is left alone for a moment"
+            raise _Beyond(SystemResting(what, retry_after=wait))
         try:
             yield
         finally:

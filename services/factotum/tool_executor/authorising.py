@@ -57,7 +57,7 @@ class Authorising:
             return self._of_tool(principal, tool, None)
         if planned.unknown:
             return self._of_tool(principal, tool, _in_part(tool, planned))
-        given = Given(_taken(tool, planned.arguments_json), made=False)
+        given = Given(_taken(tool, planned.arguments_json), others=True, made=False)
         source = self._catalog.origin(principal.tenant, tool.spec.system)
         if not conceivable(tool, principal, permits=self._permits, source=source):
             return self._of_tool(principal, tool, given, narrowed=True)
@@ -72,7 +72,7 @@ class Authorising:
             tool = self._catalog.tool(principal.tenant, planned.tool)
             given = _in_part(tool, planned) if planned.unknown else None
             if planned.arguments_json and not planned.unknown:
-                given = Given(_taken(tool, planned.arguments_json), made=False)
+                given = Given(_taken(tool, planned.arguments_json), others=True, made=False)
         except (UnknownTool, CallRefused) as error:
             return Judgement(Verdict.DEPENDS, (), str(error))
         return self._of_tool(principal, tool, given)
@@ -128,4 +128,4 @@ def _in_part(tool: AnyTool, planned: Planned) -> Given:
             known[key] = adapter.dump_python(value, mode="json", by_alias=True)
         except (ValidationError, PydanticSerializationError):
             continue
-    return Given(known, complete=False, made=False)
+    return Given(known, complete=False, others=True, made=False)

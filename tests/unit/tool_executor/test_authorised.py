@@ -280,3 +280,13 @@ def test_what_is_an_expression_decides_nothing_and_names_are_those_of_the_schema
     arguments = json.dumps({"method": "m", "Note": note})
     made = authorising(text, tmp_path).judge_plan(ACME, Planned("net.request", arguments, unknown))
     assert made.verdict is verdict
+
+
+@pytest.mark.parametrize("arguments", ["", '{"method": "put"}', '{"method": "${ $secrets.desk }"}'])
+def test_a_plan_is_not_denied_for_secrets_that_its_calls_may_yet_be_given(tmp_path: Path, arguments: str) -> None:
+    unknown = ("/method",) if "$" in arguments else ()
+    planned = Planned("net.request", arguments, unknown)
+    asked = authorising(
+        '@id("d") permit(principal, action, resource) when { context.secrets.contains("desk") };', tmp_path
+    )
+    assert asked.judge_plan(ACME, planned).verdict is Verdict.DEPENDS

@@ -7,14 +7,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
-from jsonschema import Draft202012Validator
 from jsonschema.protocols import Validator
 
-from factotum.connectors.protocols import openapi_document, openapi_request
+from factotum.connectors.protocols import bounded_schema, openapi_document, openapi_request
 from factotum.connectors.protocols.exchange import Sending, is_json, is_text
 from factotum.connectors.protocols.openapi_document import Described, Operation, Parameter
 from factotum.connectors.protocols.openapi_schema import Schema, Schemas
@@ -41,11 +39,10 @@ class Shape:
             whole = (
                 self._schema if self._definitions is None else {"$defs": self._definitions(), "allOf": [self._schema]}
             )
-            self._validator = Draft202012Validator(whole)
-        found: Iterator[Any] = self._validator.iter_errors(value)
+            self._validator = bounded_schema.validator(whole)
         return [
             "".join(f"/{part}" for part in error.absolute_path) + f" {openapi_request.said(error)}"
-            for error in islice(found, _MOST_FAULTS)
+            for error in bounded_schema.faults(self._validator, value, _MOST_FAULTS)
         ]
 
 
@@ -177,7 +174,7 @@ class Reader:
         references: set[str] = set()
         required = []
         for name, parameter in parameters.items():
-            schema, further = self._sent.converted(parameter.schema)
+            schema, further = self._sent.checked(parameter.schema)
             if parameter.description and isinstance(schema, dict) and "description" not in schema:
                 schema = {**schema, "description": parameter.description}
             properties[name] = schema
@@ -185,7 +182,7 @@ class Reader:
             if parameter.required or parameter.where == "path":
                 required.append(name)
         if read.body is not None and body is not None:
-            schema, further = self._sent.converted(read.body.schema)
+            schema, further = self._sent.checked(read.body.schema)
             properties[body] = _BYTES if _is_bytes(read.body.content_type) else schema
             references |= further
             if read.body.required:
@@ -206,7 +203,7 @@ class Reader:
                 content = {}
             answers[key] = {}
             for kind, media in content.items():
-                schema, further = self._answered.converted(_told(kind, media))
+                schema, further = self._answered.checked(_told(kind, media))
                 answers[key][kind.lower()] = Shape(schema, partial(self._answered.definitions, further))
                 if schema not in bodies:
                     bodies.append(schema)

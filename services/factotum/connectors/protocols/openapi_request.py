@@ -14,6 +14,7 @@ from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 
 from factotum.connectors.protocols import exchange
+from factotum.connectors.protocols.bounded_schema import BOUND
 from factotum.connectors.protocols.exchange import FORM, Sending
 from factotum.connectors.protocols.openapi_document import Operation, Parameter
 from factotum.sdk.errors import InvalidArgument
@@ -156,6 +157,8 @@ def _faults(operation: Operation, name: str, schema: Mapping[str, Any], value: A
 def said(error: ValidationError) -> str:
     """What is wrong, without the value, which may be confidential."""
     asked, given = cast("Any", error.validator_value), cast("Any", error.instance)
+    if error.validator == BOUND:
+        return str(asked)
     if error.validator == "required":
         return f"lacks {', '.join(repr(key) for key in asked if key not in given)}"
     return f"is not as `{error.validator}: {json.dumps(asked, ensure_ascii=False, default=str)[:200]}` asks for"

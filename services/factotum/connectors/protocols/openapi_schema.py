@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from factotum.connectors.protocols import linear_regex
+from factotum.connectors.protocols.bounded_schema import Expansion, SchemaUnbounded
 from factotum.connectors.protocols.openapi_document import target
 
 Schema = dict[str, Any]
@@ -73,8 +75,8 @@ class Schemas:
     """The schemas of one document, as they hold for what is sent or for what is answered: what is read-only is not
     sent, what is write-only is not answered.
 
-    Answers are not held to regular expressions: the pattern and the text are of one stranger, who could keep this
-    process busy for ever with the two.
+    Answers are not held to regular expressions. What is sent is, but to those that cannot be matched without
+    backtracking: with such a pattern, a text could keep this process busy for ever.
     """
 
     def __init__(self, document: Mapping[str, Any], *, sent: bool) -> None:
@@ -83,13 +85,25 @@ class Schemas:
         self._sent = sent
         self._hidden = "readOnly" if sent else "writeOnly"
         self._names: dict[str, str] = {}
-        self._taken: set[str] = set()
+        self._references: dict[str, str] = {}
         self._named: dict[str, tuple[Schema | bool, frozenset[str]]] = {}
+        self._expansion = Expansion(self._defined)
 
     def converted(self, schema: Any) -> tuple[Schema | bool, frozenset[str]]:
         """The schema, and the references whose `definitions` it needs. Raises `SchemaInvalid`."""
         references: set[str] = set()
         return self._schema(schema, references), frozenset(references)
+
+    def checked(self, schema: Any) -> tuple[Schema | bool, frozenset[str]]:
+        """As `converted`; raises `SchemaInvalid` as well for what no value can be held against in bounded time."""
+        made, references = self.converted(schema)
+        try:
+            self._expansion.check(made)
+        except SchemaUnbounded as error:
+            raise SchemaInvalid(str(error)) from error
+        except RecursionError:
+            raise SchemaInvalid("its schema is nested too deep") from None
+        return made, references
 
     def definitions(self, references: Iterable[str]) -> Schema:
         """What stands under `$defs`: all that is reached from these references. Raises `SchemaInvalid`."""
@@ -118,15 +132,19 @@ class Schemas:
                 raise SchemaInvalid(f"{reference}: {error}") from None
         return self._named[reference]
 
+    def _defined(self, reference: str) -> Schema | bool:
+        """What stands under a reference to `$defs`."""
+        return self._definition(self._references[reference.removeprefix("#/$defs/")])[0]
+
     def _name(self, reference: str) -> str:
         if reference not in self._names:
             wanted = reference.removeprefix("#/components/schemas/")
             wanted = re.sub(r"[^A-Za-z0-9._-]+", "_", wanted).strip("_") or "schema"
             name, number = wanted, 1
-            while name in self._taken:
+            while name in self._references:
                 number += 1
                 name = f"{wanted}_{number}"
-            self._taken.add(name)
+            self._references[name] = reference
             self._names[reference] = name
         return self._names[reference]
 
@@ -136,7 +154,8 @@ class Schemas:
         if not isinstance(given, dict):
             raise SchemaInvalid(f"a schema is an object, not {type(given).__name__}")
         made: Schema = {}
-        if not self._sent and "patternProperties" in given:
+        names = given.get("patternProperties", {})
+        if names and not (self._sent and isinstance(names, dict) and all(map(linear_regex.is_usable, names))):
             # Without the names that it allows, no others can be said to be too many.
             given = {keyword: value for keyword, value in given.items() if keyword not in _NAMES}
         if "$ref" in given:
@@ -169,7 +188,7 @@ class Schemas:
                 if not _PLAIN[keyword](value):
                     raise SchemaInvalid(f"`{keyword}: {str(value)[:80]}` is not what {keyword} may be")
                 made[keyword] = value
-            elif keyword == "pattern" and self._sent and isinstance(value, str) and _is_regex(value):
+            elif keyword == "pattern" and self._sent and isinstance(value, str) and linear_regex.is_usable(value):
                 made[keyword] = value
 
     def _parts(self, given: Mapping[str, Any], made: Schema, references: set[str]) -> None:
@@ -232,12 +251,3 @@ def _from_3_0(given: Mapping[str, Any], made: Schema) -> None:
     elif any(keyword in made for keyword in _MANY):
         inner = {keyword: made.pop(keyword) for keyword in list(made) if keyword not in ("title", "description")}
         made["anyOf"] = [inner, {"type": "null"}]
-
-
-def _is_regex(text: str) -> bool:
-    # Patterns are ECMAScript's; one that Python has no word for is not checked.
-    try:
-        re.compile(text)
-    except (re.error, RecursionError, OverflowError):
-        return False
-    return True

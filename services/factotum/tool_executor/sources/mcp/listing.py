@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from factotum.connectors.protocols import linear_regex
 from factotum.tool_executor.schema_model import SchemaModel, schema_model
 from factotum.tool_executor.sources.source import SourceInvalid
 
@@ -102,10 +103,13 @@ def version(server: dict[str, Any]) -> str:
 
 def modern(schema: Any) -> Any:
     """A schema of draft 7, which many servers write, as one of 2020-12: what those say with the same words differs in
-    tuples and in dependencies alone (JSON Schema, release notes of 2019-09 and 2020-12)."""
+    tuples and in dependencies alone (JSON Schema, release notes of 2019-09 and 2020-12). Without the patterns that
+    cannot be matched without backtracking: the server looks at them itself."""
 
     def change(one: dict[str, Any]) -> dict[str, Any]:
         made = dict(one)
+        if isinstance(made.get("pattern"), str) and not linear_regex.is_usable(made["pattern"]):
+            del made["pattern"]
         if isinstance(made.get("items"), list):
             made["prefixItems"] = made.pop("items")
             if "additionalItems" in made:

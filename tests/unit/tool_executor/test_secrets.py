@@ -315,7 +315,7 @@ async def test_a_tool_that_would_end_the_process_has_failed(house: House) -> Non
 
 async def test_what_a_tool_makes_of_a_secret_is_kept_back_as_well(house: House) -> None:
     for tool in ("vaulted.send", "plain.read"):
-        answer = await house.call(tool, then="make")
+        answer = await house.call(tool, key=tool, then="make")
         assert answer.output_json == '{"values":["***"]}'
 
 

@@ -91,8 +91,8 @@ def _usable(modules: Mapping[str, Callable[[], ModuleType]], taken: set[str]) ->
             connector = _connector(imported())
             if connector.system in connectors or connector.system in taken:
                 raise UnusableConnector(f"another module already has the system {connector.system!r}")
-        # A third party's module may raise anything while it is imported.
-        except Exception as error:
+        # A third party's module may raise anything while it is imported, and a script ends with sys.exit().
+        except (Exception, SystemExit) as error:
             log.error("connector left out", module=name, reason=f"{type(error).__name__}: {error}")
         else:
             connectors[connector.system] = connector

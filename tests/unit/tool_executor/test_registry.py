@@ -120,6 +120,7 @@ def test_every_module_of_the_folder_is_loaded_under_a_name_of_its_own(tmp_path: 
         "second": FOLDER_TOOL.replace("SYSTEM", "desk"),
         "taken": FOLDER_TOOL.replace("SYSTEM", "fake"),
         "broken": "raise SystemError('no')",
+        "script": "import sys; sys.exit()",
         "nothing": "x = 1",
         "_shared": FOLDER_TOOL.replace("SYSTEM", "shared"),
     }

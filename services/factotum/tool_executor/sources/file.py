@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
-import yaml
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
+from factotum.connectors.protocols import bounded_yaml
 from factotum.events.envelope import TENANT_PATTERN, describe
 from factotum.sdk.spec import SYSTEM_PATTERN
 from factotum.tool_executor.catalog import SystemTaken
@@ -39,6 +39,8 @@ SHORTEST_WAIT, LONGEST_WAIT = 1.0, 300.0
 
 Tenant = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]
 System = Annotated[str, StringConstraints(pattern=SYSTEM_PATTERN)]
+
+_NAMED = TypeAdapter(dict[System, Any])
 
 
 class FileInvalid(Exception):
@@ -56,12 +58,12 @@ class Entry(BaseModel):
 class SourcesFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    tenants: dict[Tenant, dict[System, Entry]] = {}
+    tenants: dict[Tenant, dict[str, Any]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A definition of the file; `fault` where it is not whole, e.g. its document is not there."""
+    """A definition of the file; `fault` where it cannot be used, e.g. its document is not there."""
 
     definition: Definition
     fault: str = ""
@@ -70,13 +72,13 @@ class Wanted:
 def load(path: Path) -> list[Wanted]:
     """What the file says, its documents read. Raises `FileInvalid` if it has not the shape shown above."""
     try:
-        file = SourcesFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        file = SourcesFile.model_validate(bounded_yaml.loaded(path.read_text(encoding="utf-8")) or {})
     except OSError as error:
         raise FileInvalid(f"{path} cannot be read: {error.strerror}. Set FACTOTUM_TOOL_SOURCES_FILE.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FileInvalid(f"{path} is not YAML: {error}") from error
     except ValidationError as error:
         raise FileInvalid(f"{path}: {describe(error)}") from error
+    except ValueError as error:
+        raise FileInvalid(f"{path} {error}") from error
     return [
         _wanted(tenant, system, entry, path.parent)
         for tenant, systems in file.tenants.items()
@@ -92,7 +94,12 @@ async def bring_about(
     await asyncio.gather(*(_one(it, sources, sleep) for it in wanted))
 
 
-def _wanted(tenant: str, system: str, entry: Entry, folder: Path) -> Wanted:
+def _wanted(tenant: str, system: str, given: Any, folder: Path) -> Wanted:
+    try:
+        _NAMED.validate_python({system: given})
+        entry = Entry.model_validate(given)
+    except ValidationError as error:  # one tenant's mistake, and the others are to work
+        return Wanted(Definition(tenant, system, "", "{}", b"", from_file=True), describe(error))
     document, fault = b"", ""
     if entry.document is not None:
         try:

@@ -8,15 +8,23 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from weakref import WeakValueDictionary
 
+import structlog
 from pydantic import BaseModel, ValidationError
 
 from factotum.runtime.secrets.mask import Mask
 from factotum.sdk.errors import NotPermitted, Unavailable
 from factotum.sdk.spec import Effect, Idempotency
-from factotum.tool_executor.sources.source import AnySource, Offer, SourceInvalid, SourceUnavailable, Surroundings
+from factotum.tool_executor.sources.source import (
+    MOST_TOOLS,
+    AnySource,
+    Offer,
+    SourceInvalid,
+    SourceUnavailable,
+    Surroundings,
+)
 from factotum.tool_executor.sources.store import Definition, Stored
 
-MOST_TOOLS = 5000
+log = structlog.get_logger(__name__)
 
 
 class Maker:
@@ -68,6 +76,12 @@ class Maker:
             raise SourceUnavailable(error.message) from error
         except NotPermitted as error:  # a secret that is not there, an address that is not allowed
             raise SourceInvalid(error.message) from error
+        except (SourceInvalid, SourceUnavailable):
+            raise
+        # A fault in a kind of source is this source's, and no caller's.
+        except Exception as error:
+            log.exception("fault in a kind of source", kind=definition.kind)
+            raise SourceInvalid(f"it could not be read: {type(error).__name__}") from error
 
     async def offer(self, stored: Stored) -> Offer:
         """The tools; reaches no system. Raises `SourceInvalid`."""

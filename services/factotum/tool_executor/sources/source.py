@@ -14,6 +14,9 @@ from pydantic import BaseModel
 
 from factotum.tool_executor.registry import AnyConnector
 
+# Of one source. A kind that makes many looks before it makes them.
+MOST_TOOLS = 5000
+
 C = TypeVar("C", bound=BaseModel)
 
 

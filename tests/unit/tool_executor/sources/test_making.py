@@ -52,3 +52,10 @@ async def test_what_is_kept_is_without_them_and_else_as_it_is(telling: tuple[Tel
     _, maker = telling
     assert await maker.read(definition()) == b"of ***"
     assert await maker.read(definition(b"\xff\x00")) == b"\xff\x00"
+
+
+async def test_a_fault_in_a_kind_is_the_sources(telling: tuple[Telling, Maker]) -> None:
+    kind, maker = telling
+    kind.error = KeyError
+    with pytest.raises(SourceInvalid, match="could not be read: KeyError"):
+        await maker.read(definition())

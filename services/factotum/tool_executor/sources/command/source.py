@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from typing import Any, ClassVar
 
-import yaml
 from pydantic import ValidationError
 
+from factotum.connectors.protocols import bounded_yaml
 from factotum.events.envelope import describe
 from factotum.sdk.processes import SEARCH
 from factotum.sdk.tool import Connector
 from factotum.tool_executor.sources.command import tools
 from factotum.tool_executor.sources.command.config import Commands
 from factotum.tool_executor.sources.source import Offer, SourceInvalid, Surroundings
+
+# Of a document, aliases written out.
+_MOST_VALUES = 100_000
 
 
 class CommandSource:
@@ -27,6 +31,9 @@ class CommandSource:
         """The declarations, as JSON. A program that is not there is a fault in them."""
         if config.commands and document:
             raise SourceInvalid("give the commands in the configuration or as a document, not both")
+        return await asyncio.to_thread(self._read, config, document)
+
+    def _read(self, config: Commands, document: bytes) -> bytes:
         read = _document(document) if document else config
         if missing := sorted({str(one.argv[0]) for one in read.commands.values() if not _found(str(one.argv[0]))}):
             raise SourceInvalid(f"{', '.join(missing)} is not on {SEARCH} of the tool-executor: install it there")
@@ -45,9 +52,9 @@ class CommandSource:
 
 def _document(document: bytes) -> Commands:
     try:
-        return _checked(yaml.safe_load(document))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SourceInvalid(f"the document is no YAML: {error}") from error
+        return _checked(bounded_yaml.loaded(document, most_values=_MOST_VALUES))
+    except ValueError as error:
+        raise SourceInvalid(f"the document {error}") from error
 
 
 def _checked(value: Any) -> Commands:

@@ -28,7 +28,7 @@ from factotum.tool_executor.sources.openapi.config import ApiSettings, OpenapiCo
 from factotum.tool_executor.sources.openapi.lookup import Asking
 from factotum.tool_executor.sources.openapi.tools import Operation, OperationTool, effect_of, spec
 from factotum.tool_executor.sources.openapi.version import Fingerprints, version
-from factotum.tool_executor.sources.source import Offer, SourceInvalid, SourceUnavailable, Surroundings
+from factotum.tool_executor.sources.source import MOST_TOOLS, Offer, SourceInvalid, SourceUnavailable, Surroundings
 from factotum.tool_executor.wrappers.validated import faults
 
 # Of a vendor's document, which an operator waits for; read once and kept as JSON.
@@ -94,7 +94,10 @@ class _Making:
         known = {one.id: one for one in operations if one.id} | {f"{one.method} {one.path}": one for one in operations}
         connector = Connector(self._system, settings=ApiSettings)
         refused: list[str] = []
-        for one in selection.selected(operations, self._config):
+        selected = list(selection.selected(operations, self._config))
+        if len(selected) > MOST_TOOLS:
+            raise SourceInvalid(f"it has {len(selected)} operations, at most {MOST_TOOLS} are taken: allow fewer")
+        for one in selected:
             try:
                 tool = self._tool(one, names[one.method, one.path], known)
             except SourceInvalid as error:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 import yaml
 from typer.testing import CliRunner
 
@@ -15,8 +17,11 @@ from factotum.api.tools.v1 import tools_pb2 as pb
 from factotum.cli.main import app
 from factotum.sdk.spec import Effect
 from factotum.tool_executor import registry
+from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from factotum.tool_executor.sources.file import load
-from factotum.tool_executor.sources.kinds import KINDS
+from factotum.tool_executor.sources.kinds import opened
+from factotum.tool_executor.sources.mcp.machine import Machine
+from factotum.tool_executor.sources.source import AnySource
 from tests.support.stubs import Stubs
 from tests.support.tool_calls import tool_context
 
@@ -26,6 +31,12 @@ PAGES = ["tools.md", "openapi.md", "mcp.md", "commands.md"]
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _COMMAND = re.compile(r"`(factotum tools add [^`]*)`")
 _NAMED = re.compile(r"# ([\w/.-]+\.(?:yaml|py))\b")
+
+
+@pytest_asyncio.fixture
+async def kinds() -> AsyncIterator[Mapping[str, AnySource]]:
+    async with opened(Machine(), Bubblewrap()) as found:
+        yield found
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -51,7 +62,12 @@ def files(folder: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_is_taken_and_every_configuration_is_the_kinds(
-    page: str, runner: CliRunner, parts: Stubs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: str,
+    runner: CliRunner,
+    parts: Stubs,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kinds: Mapping[str, AnySource],
 ) -> None:
     files(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -74,22 +90,22 @@ def test_every_command_is_taken_and_every_configuration_is_the_kinds(
         assert result.exit_code == 0, (words, result.stderr)
     for request in parts.tools.requests:
         if isinstance(request, pb.AddSourceRequest):
-            KINDS[request.kind].config.model_validate_json(request.config_json)
+            kinds[request.kind].config.model_validate_json(request.config_json)
 
 
-def test_the_page_adds_every_kind(runner: CliRunner) -> None:
+def test_the_page_adds_every_kind(runner: CliRunner, kinds: Mapping[str, AnySource]) -> None:
     added = {words[2] for words in commands("tools.md") if words[1] == "add"}
-    assert added == {*KINDS}
+    assert added == {*kinds}
 
 
-def test_the_file_of_sources_is_one(tmp_path: Path) -> None:
+def test_the_file_of_sources_is_one(tmp_path: Path, kinds: Mapping[str, AnySource]) -> None:
     [text] = [text for text in blocks("tools.md", "yaml") if text.startswith("# tool-sources.yaml")]
     (tmp_path / "tool-sources.yaml").write_text(text)
     (tmp_path / "github.json").write_text("{}")
     wanted = load(tmp_path / "tool-sources.yaml")
     assert [it.definition.system for it in wanted] == ["github", "library"] and not any(it.fault for it in wanted)
     for it in wanted:
-        KINDS[it.definition.kind].config.model_validate_json(it.definition.config_json)
+        kinds[it.definition.kind].config.model_validate_json(it.definition.config_json)
 
 
 def test_every_yaml_is_yaml() -> None:

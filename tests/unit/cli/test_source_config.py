@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from factotum.cli import source_config
 from factotum.cli.errors import BadInput
-from factotum.tool_executor.sources.kinds import KINDS
+from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
+from factotum.tool_executor.sources.kinds import opened
+from factotum.tool_executor.sources.mcp.machine import Machine
+from factotum.tool_executor.sources.source import AnySource
 
 OPENAPI: dict[str, Any] = {
     "document": "",
@@ -104,7 +109,13 @@ def test_grpc(tmp_path: Path) -> None:
     }
 
 
-def test_what_is_made_is_what_the_kinds_take() -> None:
+@pytest_asyncio.fixture
+async def kinds() -> AsyncIterator[Mapping[str, AnySource]]:
+    async with opened(Machine(), Bubblewrap()) as found:
+        yield found
+
+
+def test_what_is_made_is_what_the_kinds_take(kinds: Mapping[str, AnySource]) -> None:
     made = {
         "openapi": source_config.openapi({}, **OPENAPI | {"document": "https://a.example/x", "allow": ["*"]})[0],
         "mcp": source_config.mcp({}, **MCP | {"url": "https://a.example", "allow": ["*"], "bearer": "secret://t"}),
@@ -113,8 +124,7 @@ def test_what_is_made_is_what_the_kinds_take() -> None:
         )[0],
     }
     for kind, config in made.items():
-        if kind in KINDS:
-            KINDS[kind].config.model_validate_json(source_config.text_of(config))
+        kinds[kind].config.model_validate_json(source_config.text_of(config))
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from factotum.sdk.errors import (
 )
 from factotum.sdk.testing import World, check_tool
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
-from tests.support.kill_points import House, KillPoint, called, killed_and_called_again
+from tests.support.kill_points import House, KillPoint, called, house_of, killed_and_called_again
 from tests.support.scripted_http import Answer, scripted_http
 from tests.support.slack import TOKEN, Channel, Slack, slack_server
 from tests.support.tool_calls import closed_port, tool_context
@@ -272,8 +272,7 @@ async def test_a_lost_answer_is_asked_for(place: Place, tmp_path: Path) -> None:
     assert answer.error is None and len(place.slack.posted()) == 1
 
 
-@pytest.mark.parametrize("tool", sorted(connector.tools))
-async def test_conformance(place: Place, tool: str) -> None:
+def world(place: Place, tool: str) -> World[Any]:
     async def arguments(number: int) -> dict[str, Any]:
         user = f"U0NEW{number:04d}"
         profile = {"email": f"new{number}@acme.example", "real_name": "New"}
@@ -309,16 +308,30 @@ async def test_conformance(place: Place, tool: str) -> None:
                 return int(given["user"] not in place.slack.channels[GENERAL].members)
         return int(f"D{given['user'][1:]}" in place.slack.channels)
 
-    away = place.settings(base_url=f"http://127.0.0.1:{closed_port()}/api/")
-    world = World(
+    return World(
         settings=place.settings(page=200),
         arguments=arguments,
         standing=None if tool.startswith("chat.find") else standing,
         undo=connector.tools["chat.delete_message"] if tool == "chat.post_message" else None,
         secrets={"slack": TOKEN},
-        away=away,
+        away=place.settings(base_url=f"http://127.0.0.1:{closed_port()}/api/"),
     )
-    (await check_tool(connector.tools[tool], world)).assert_passed()
+
+
+@pytest.mark.parametrize("tool", sorted(connector.tools))
+async def test_conformance(place: Place, tool: str) -> None:
+    (await check_tool(connector.tools[tool], world(place, tool))).assert_passed()
+
+
+@pytest.mark.parametrize("point", KillPoint)
+@pytest.mark.parametrize("tool", [name for name in sorted(connector.tools) if not name.startswith("chat.find")])
+async def test_a_killed_executor_acts_once(place: Place, tool: str, point: KillPoint, tmp_path: Path) -> None:
+    made = world(place, tool)
+    assert made.standing is not None
+    arguments = await made.arguments(1)  # type: ignore[misc]
+    answer = await killed_and_called_again(house_of(connector.tools[tool], made, tmp_path), tool, arguments, point)
+    assert answer.error is None, answer.error
+    assert await made.standing(arguments) == 1
 
 
 # The stand-in

@@ -422,10 +422,11 @@ async def test_conformance(server: Slapd, name: str) -> None:
 
 
 @pytest.mark.parametrize("point", KillPoint)
-@pytest.mark.parametrize("name", ["create_entry", "modify_entry", "delete_entry", "add_to_group", "move"])
+@pytest.mark.parametrize("name", [name.partition(".")[2] for name in connector.tools if name != "directory.find"])
 async def test_a_killed_executor_acts_once(server: Slapd, name: str, point: KillPoint, tmp_path: Path) -> None:
     given = await arguments(server, name)
-    house = House(connector, settings_of(server), tmp_path, {"bind": PASSWORD})
+    secrets = {"bind": PASSWORD, "new": NEW_PASSWORD}
+    house = House(connector, settings_of(server), tmp_path, secrets, declared=frozenset({"new"}))
     answer = await killed_and_called_again(house, f"directory.{name}", given, point)
     assert answer.error is None
     assert standing(server, name, given) == 1

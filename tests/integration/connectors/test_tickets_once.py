@@ -180,3 +180,9 @@ async def test_taken_at_its_word_too_early_it_would_be_made_twice(jira: Jira, tm
     house = House(connector, settings(jira.url, index_seconds=0), tmp_path, SECRETS)
     await killed_and_called_again(house, "tickets.create_issue", NEW, KillPoint.BEFORE_THE_ANSWER)
     assert jira.labelled("Laptop for Ada") == 2
+
+
+async def test_without_the_ledger_it_is_made_twice(jira: Jira, tmp_path: Path) -> None:
+    house, point = House(connector, settings(jira.url), tmp_path, SECRETS), KillPoint.BEFORE_THE_ANSWER
+    await killed_and_called_again(house, "tickets.create_issue", NEW, point, without_the_ledger=True)
+    assert jira.labelled("Laptop for Ada") == 2

@@ -6,8 +6,9 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -26,6 +27,7 @@ from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.errors import ConnectorsInvalid, LedgerUnavailable
 from factotum.tool_executor.execution import Executor
 from factotum.tool_executor.grpc import SERVICE, ToolExecutorServicer
+from factotum.tool_executor.ledger import Ledger
 from factotum.tool_executor.ledger_postgres import PostgresLedger
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from factotum.tool_executor.limits import BreakerRules, Limits
@@ -61,13 +63,7 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
     wanted = sources_file.load(settings.tool_sources_file) if settings.tool_sources_file else []
     permission = Permission(settings.policies, settings.groups_file)
     permission.renew()
-    control_groups = Groups(settings.sandbox.cgroups)
-    control_groups.check()
-    # What a call that may just begin has made stays.
-    control_groups.sweep(before=clock.now().timestamp() - 60)
-    if not settings.sandbox.cgroups:
-        log.warning("commands have no control groups", unbounded=UNBOUNDED, setting="FACTOTUM_SANDBOX__CGROUPS")
-    sandbox = Bubblewrap(groups=control_groups)
+    sandbox = _sandbox(settings)
     kafka = settings.kafka
     async with (
         stores.opened(settings.secrets, environment=os.environ, known=known, monotonic=time.monotonic) as store,
@@ -81,47 +77,28 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
     ):
         contexts = Contexts(catalog=catalog, known=known, now=clock.now)
         secrets = Secrets(store)
-        executor = Executor(
+        executor = _executor(
+            settings,
             catalog=catalog,
             contexts=contexts,
             secrets=secrets,
-            permits=permission,
+            permission=permission,
             ledger=ledger,
-            tell=postponed.add,
-            limits=_limits(settings.limits),
+            postponed=postponed,
             sandbox=sandbox,
-            lease_seconds=settings.lease_seconds,
-            ambiguous_retry_seconds=settings.ambiguous_retry_seconds,
-            cancel_grace_seconds=settings.cancel_grace_seconds,
-            now=clock.now,
-            new_id=lambda: uuid4().hex,
         )
-        resolver = Resolver(catalog=catalog, contexts=contexts, ledger=ledger, now=clock.now)
-        sources = Sources(
-            maker=Maker(
-                kinds=source_kinds,
-                secret=secrets.secret,
-                read_seconds=settings.source_read_seconds,
-            ),
-            store=source_store,
-            catalog=catalog,
-            now=clock.now,
-        )
+        maker = Maker(kinds=source_kinds, secret=secrets.secret, read_seconds=settings.source_read_seconds)
+        sources = Sources(maker=maker, store=source_store, catalog=catalog, now=clock.now)
         await sources.look()
-        prober = Prober(
-            catalog=catalog,
-            sources=sources,
-            executor=executor,
-            permits=permission,
-            secret=secrets.secret,
-        )
         servicer = ToolExecutorServicer(
             executor=executor,
-            resolver=resolver,
+            resolver=Resolver(catalog=catalog, contexts=contexts, ledger=ledger, now=clock.now),
             catalog=catalog,
             ledger=ledger,
             sources=sources,
-            prober=prober,
+            prober=Prober(
+                catalog=catalog, sources=sources, executor=executor, permits=permission, secret=secrets.secret
+            ),
             authorising=Authorising(catalog=catalog, contexts=contexts, permits=permission, now=clock.now),
         )
         server = GrpcServer(
@@ -131,30 +108,77 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
             max_message_bytes=MAX_DOCUMENT_BYTES,
         )
         retention = Retention(ledger, days=settings.effects_kept_days, now=clock.now)
-        publishing = asyncio.create_task(_kept_up(Outbox(ledger, producer), retention, stop))
-        following = [
-            asyncio.create_task(sources.follow(stop, seconds=settings.sources_look_seconds)),
-            asyncio.create_task(_brought_about(wanted, sources, stop)),
-            asyncio.create_task(permission.keep_up(stop)),
-        ]
         # What is loaded by now stays: looking at all of it again and again takes a fifth of a call's time.
         gc.collect()
         gc.freeze()
-        try:
-            await server.start()
-            log.info("tool-executor listens", host=settings.grpc.host, port=server.port, tools=len(installed.tools))
-            going_on = (publishing, *following)
-            await asyncio.wait({asyncio.ensure_future(stop.wait()), *going_on}, return_when=asyncio.FIRST_COMPLETED)
-            for task in going_on:
-                if task.done() and not stop.is_set():
-                    await task  # raises what it died of: a process that forgets observations must not seem well
-        finally:
-            await server.stop()
-            # Effects whose callers are gone. One that takes longer is found `started` by its retry.
-            await asyncio.wait({asyncio.ensure_future(executor.drained())}, timeout=DRAIN_SECONDS)
-            for task in (publishing, *following):
-                task.cancel()
-            await asyncio.gather(publishing, *following, return_exceptions=True)
+        await server.start()
+        log.info("tool-executor listens", host=settings.grpc.host, port=server.port, tools=len(installed.tools))
+        beside = (
+            _kept_up(Outbox(ledger, producer), retention, stop),
+            sources.follow(stop, seconds=settings.sources_look_seconds),
+            _brought_about(wanted, sources, stop),
+            permission.keep_up(stop),
+        )
+        await _until_stopped(server, executor, beside, stop)
+
+
+async def _until_stopped(
+    server: GrpcServer, executor: Executor, beside: Iterable[Coroutine[Any, Any, None]], stop: asyncio.Event
+) -> None:
+    """Does what goes on beside the server's answers, until `stop` is set; then ends all of it, the server first.
+    Raises what one of those dies of: a process that forgets observations must not seem well."""
+    going_on = [asyncio.create_task(one) for one in beside]
+    try:
+        await asyncio.wait({asyncio.ensure_future(stop.wait()), *going_on}, return_when=asyncio.FIRST_COMPLETED)
+        for task in going_on:
+            if task.done() and not stop.is_set():
+                await task
+    finally:
+        await server.stop()
+        # Effects whose callers are gone. One that takes longer is found `started` by its retry.
+        await asyncio.wait({asyncio.ensure_future(executor.drained())}, timeout=DRAIN_SECONDS)
+        for task in going_on:
+            task.cancel()
+        await asyncio.gather(*going_on, return_exceptions=True)
+
+
+def _sandbox(settings: Settings) -> Bubblewrap:
+    """Raises `ControlGroupsUnusable`."""
+    control_groups = Groups(settings.sandbox.cgroups)
+    control_groups.check()
+    # What a call that may just begin has made stays.
+    control_groups.sweep(before=clock.now().timestamp() - 60)
+    if not settings.sandbox.cgroups:
+        log.warning("commands have no control groups", unbounded=UNBOUNDED, setting="FACTOTUM_SANDBOX__CGROUPS")
+    return Bubblewrap(groups=control_groups)
+
+
+def _executor(
+    settings: Settings,
+    *,
+    catalog: Catalog,
+    contexts: Contexts,
+    secrets: Secrets,
+    permission: Permission,
+    ledger: Ledger,
+    postponed: Postponed,
+    sandbox: Bubblewrap,
+) -> Executor:
+    return Executor(
+        catalog=catalog,
+        contexts=contexts,
+        secrets=secrets,
+        permits=permission,
+        ledger=ledger,
+        tell=postponed.add,
+        limits=_limits(settings.limits),
+        sandbox=sandbox,
+        lease_seconds=settings.lease_seconds,
+        ambiguous_retry_seconds=settings.ambiguous_retry_seconds,
+        cancel_grace_seconds=settings.cancel_grace_seconds,
+        now=clock.now,
+        new_id=lambda: uuid4().hex,
+    )
 
 
 def _source_store(settings: Settings) -> SourceStore:

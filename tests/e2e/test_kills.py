@@ -15,6 +15,10 @@ from tests.support.world import eventually
 COMPLETED = planner_pb2.RUN_STATUS_COMPLETED
 
 
+def _step(run: planner_pb2.Run, tool: str) -> planner_pb2.Step:
+    return next(step for step in run.steps if step.tool == tool)
+
+
 @pytest.mark.parametrize("part", ["worker", "tool-executor", "planner", "memory", "temporal"])
 async def test_a_killed_process_loses_and_repeats_nothing(house: House, part: str) -> None:
     async with house.world() as world:
@@ -75,11 +79,14 @@ async def test_without_a_mail_archive_a_person_decides(house: House, happened: b
             assert entry.idempotency_key in [effect["idempotency_key"] for effect in listed]
             await asyncio.sleep(7)  # the run asks again in the meantime
             assert len(await world.mails(email)) == 1
-            run = await house.get_run(run_id)
+            # Not while it asks, which it does every few seconds.
+            run = await eventually(
+                lambda: house.get_run(run_id),
+                lambda run: run is not None and _step(run, "mail.send").status == planner_pb2.STEP_STATUS_WAITING,
+                what="the mail that waits for a person",
+            )
             assert run is not None and run.status == planner_pb2.RUN_STATUS_RUNNING
-            waiting = next(step for step in run.steps if step.tool == "mail.send")
-            assert waiting.status == planner_pb2.STEP_STATUS_WAITING
-            assert "effects resolve" in waiting.last_error
+            assert "effects resolve" in _step(run, "mail.send").last_error
 
             flag = "--happened" if happened else "--did-not"
             resolved = house.cli("effects", "resolve", entry.idempotency_key, flag)
@@ -102,8 +109,7 @@ async def test_a_system_that_is_down_is_waited_for(house: House) -> None:
             await asyncio.sleep(30)
             run = await house.get_run(run_id)
             assert run is not None and run.status == planner_pb2.RUN_STATUS_RUNNING
-            waiting = next(step for step in run.steps if step.tool == "identity.add_to_group")
-            assert "the identity system does not answer" in waiting.last_error
+            assert "the identity system does not answer" in _step(run, "identity.add_to_group").last_error
         await house.ready()
         assert (await house.ended(run_id)).status == COMPLETED
         await assert_onboarded(world, employee, email)

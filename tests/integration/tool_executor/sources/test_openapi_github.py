@@ -73,7 +73,8 @@ def test_the_whole_is_imported_in_seconds(capsys: pytest.CaptureFixture[str]) ->
     with capsys.disabled():
         grown = resident_megabytes() - before
         print(
-            f"\n{len(tools)} operations of GitHub's {len(text) / 1e6:.1f} MB in {seconds:.1f} s of CPU, {grown:.0f} MB more"
+            f"\n{len(tools)} operations of GitHub's {len(text) / 1e6:.1f} MB in {seconds:.1f} s of CPU, "
+            f"{grown:.0f} MB more"
         )
     assert len(tools) > 1000 and seconds < 15
     create, delete = tools["issues_create"], tools["repos_delete"]

@@ -204,7 +204,7 @@ async def report(made: Tool[Any, Any, Office], fault: str = "", **more: Any) -> 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("factotum.sdk.conformance.trial.SETTLING_SECONDS", 0.05)
-    monkeypatch.setattr("factotum.sdk.conformance.once.CANCEL_SECONDS", 0.1)
+    monkeypatch.setattr("factotum.sdk.conformance.once.CANCEL_SECONDS", 1)
 
 
 @pytest.mark.parametrize("idempotency", [Idempotency.RECONCILE, Idempotency.NATIVE, Idempotency.NONE])

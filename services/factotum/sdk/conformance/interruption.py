@@ -41,14 +41,15 @@ class Interrupted(Generic[T]):
                     task.cancel()
                 try:
                     yield pending
+                    if self.waits == self._wait and self._cut is Cut.ENDING and (task := asyncio.current_task()):
+                        # Heard at once, and as a cancel of the task, which is what libraries look at.
+                        task.cancel()
+                        yield None
                 # Whatever the task is told while it waits is for the coroutine to hear.
                 except BaseException as error:
                     pending = self._coroutine.throw(error)
                     continue
-                if self.waits == self._wait and self._cut is Cut.ENDING:
-                    pending = self._coroutine.throw(asyncio.CancelledError())
-                else:
-                    pending = self._coroutine.send(None)
+                pending = self._coroutine.send(None)
         except StopIteration as ended:
             returned: T = ended.value
             return returned

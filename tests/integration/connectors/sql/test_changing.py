@@ -13,9 +13,8 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from factotum.connectors.sql import tools
 from factotum.connectors.sql.settings import Database, SqlSettings
-from factotum.connectors.sql.tools import connector, execute, narrowed, query, tables
+from factotum.connectors.sql.tools import connector, execute, narrowed, query
 from factotum.sdk.errors import Cancelled, Conflict, Failed, InvalidArgument, NotPermitted, Unavailable
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.sdk.testing import World, check_tool
@@ -213,10 +212,11 @@ async def test_a_commit_whose_answer_is_lost_is_not_taken_for_nothing(
 
 
 @pytest.mark.parametrize("point", KillPoint)
-async def test_a_killed_executor_changes_once(place: Place, point: KillPoint, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["sql.execute"])
+async def test_a_killed_executor_changes_once(place: Place, name: str, point: KillPoint, tmp_path: Path) -> None:
     house = House(connector, place.settings(), tmp_path, {"db": PASSWORD})
     adding = {"sql": "INSERT INTO people (id, name) SELECT count(*), 'ada' FROM people"}
-    answer = await killed_and_called_again(house, "sql.execute", {"database": "crm", "statements": [adding]}, point)
+    answer = await killed_and_called_again(house, name, {"database": "crm", "statements": [adding]}, point)
     assert answer.output_json == '{"results":[{"changed":1,"returned":null}]}'
     assert place.people() == ["ada"]
 
@@ -231,7 +231,18 @@ async def test_without_a_table_of_effects_a_person_is_asked(tmp_path: Path) -> N
     assert place.people() == ["ada"]
 
 
-async def test_conformance(place: Place) -> None:
+def world(place: Place, name: str) -> World[SqlSettings]:
+    secrets = {"db": PASSWORD} if place.kind == "postgresql" else {}
+    away = {"postgresql": f"postgresql://tester@127.0.0.1:{closed_port()}/x", "sqlite": "sqlite:////nowhere/x.db"}
+    given: dict[str, Any] = {
+        "databases": {},
+        "tables": {"database": "crm"},
+        "query": {"database": "crm", "sql": "SELECT * FROM people"},
+    }
+    if name in given:
+        gone = place.settings(url=away[place.kind]) if name == "query" else None
+        return World(settings=place.settings(), arguments=lambda _: given[name], secrets=secrets, away=gone)
+
     def named(number: int) -> dict[str, Any]:
         statement = {
             "sql": "INSERT INTO people (id, name) SELECT count(*), :name FROM people",
@@ -242,25 +253,15 @@ async def test_conformance(place: Place) -> None:
     async def standing(arguments: Any) -> int:
         return place.people().count(arguments["statements"][0]["parameters"]["name"])
 
-    away = {"postgresql": f"postgresql://tester@127.0.0.1:{closed_port()}/x", "sqlite": "sqlite:////nowhere/x.db"}
-    world: World[SqlSettings] = World(
+    return World(
         settings=place.settings(),
         arguments=named,
         standing=standing,
-        secrets={"db": PASSWORD} if place.kind == "postgresql" else {},
+        secrets=secrets,
         away=place.settings(url=away[place.kind]),
     )
-    once = execute.narrowed(Effect.UPDATE, Idempotency.NATIVE)
-    for tool in (once, query, tables, tools.databases):
-        if tool is query:
-            world = World(
-                settings=world.settings,
-                arguments=lambda _: {"database": "crm", "sql": "SELECT * FROM people"},
-                secrets=world.secrets,
-                away=world.away,
-            )
-        if tool is tables:
-            world = World(settings=world.settings, arguments=lambda _: {"database": "crm"}, secrets=world.secrets)
-        if tool is tools.databases:
-            world = World(settings=world.settings, arguments=lambda _: {}, secrets=world.secrets)
-        (await check_tool(tool, world)).assert_passed()
+
+
+@pytest.mark.parametrize("name", [name.partition(".")[2] for name in connector.tools])
+async def test_conformance(place: Place, name: str) -> None:
+    (await check_tool(connector.tools[f"sql.{name}"], world(place, name))).assert_passed()

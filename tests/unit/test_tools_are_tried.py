@@ -1,0 +1,61 @@
+"""Every installed tool is tried by the conformance suite, and every one with an effect is killed at every point."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from factotum.sdk.spec import Effect
+from factotum.tool_executor import registry
+
+TOOLS = {tool.spec.name: tool.spec for tool in registry.load(None).tools}
+
+# Which test tries tools, by module; the systems whose tools it names without them are beside it.
+TRIED = {
+    "tests.integration.connectors.test_conformance:test_a_built_in_tool": "",
+    "tests.integration.connectors.test_peers:test_conformance": "",
+    "tests.integration.connectors.test_chat:test_conformance": "",
+    "tests.integration.connectors.test_directory:test_conformance": "directory",
+    "tests.integration.connectors.test_files:test_conformance": "files",
+    "tests.integration.connectors.test_tickets_once:test_it_passes_the_conformance_suite": "tickets",
+    "tests.integration.connectors.sql.test_changing:test_conformance": "sql",
+}
+KILLED = {
+    "tests.integration.tool_executor.test_kill_points:test_the_effect_stands_once": "",
+    "tests.integration.connectors.test_peers:test_a_killed_executor_acts_once_or_a_person_is_asked": "",
+    "tests.integration.connectors.test_chat:test_a_killed_executor_acts_once": "",
+    "tests.integration.connectors.test_directory:test_a_killed_executor_acts_once": "directory",
+    "tests.integration.connectors.test_files:test_a_killed_executor_acts_once": "files",
+    "tests.integration.connectors.test_tickets_once:test_killed_anywhere_it_happens_once": "tickets",
+    "tests.integration.connectors.sql.test_changing:test_a_killed_executor_changes_once": "",
+}
+NOTHING_STANDS = "what a command in the sandbox did is gone with the sandbox, and the sandbox with its executor"
+NOT_KILLED = {"process.shell": NOTHING_STANDS, "process.script": NOTHING_STANDS}
+
+
+def named(places: dict[str, str]) -> set[str]:
+    """The tools that the parameters of these tests name."""
+    found = set()
+    for place, system in places.items():
+        module, _, function = place.partition(":")
+        for value in _values(getattr(import_module(module), function)):
+            found.add(f"{system}.{value}" if system else value)
+    return found
+
+
+def _values(test: Any) -> list[str]:
+    [values] = [
+        mark.args[1] for mark in test.pytestmark if mark.name == "parametrize" and mark.args[0] in ("name", "tool")
+    ]
+    return [getattr(value, "values", (value,))[0] for value in values]
+
+
+def test_each_is_tried() -> None:
+    assert named(TRIED) == TOOLS.keys()
+
+
+def test_each_with_an_effect_is_killed() -> None:
+    effects = {name for name, spec in TOOLS.items() if spec.effect is not Effect.NONE}
+    killed = named(KILLED)
+    assert killed | NOT_KILLED.keys() == effects
+    assert not killed & NOT_KILLED.keys()

@@ -225,17 +225,20 @@ def test_down_ends_what_a_killed_supervisor_could_not_take_along(tmp_path: Path)
 def test_who_depends_on_a_part_that_moved_is_started_anew(foreground: Foreground) -> None:
     foreground.start(moving("broker"), stub("user", "--sees", "{broker}", needs=["broker"]), stub("other"))
     before = foreground.until_ready()
-    foreground.kill("broker")
-    after = foreground.until_ready()
-    old, new = (stack.address("broker").removeprefix("http://") for stack in (before, after))
-    assert old != new
+    old = new = before.address("broker").removeprefix("http://")
+    kills = 0
+    while old == new:  # the system may give it the port that it had
+        foreground.kill("broker")
+        kills += 1
+        after = foreground.until_ready()
+        new = after.address("broker").removeprefix("http://")
     assert [line for line in foreground.story if line.startswith("user started")] == [
         f"user started {old}",
         f"user started {new}",
     ]
     assert after.parts["user"].restarts == 0
     assert after.parts["other"].process == before.parts["other"].process
-    assert foreground.output.count("broker starts: a stub that keeps nothing") == 2
+    assert foreground.output.count("broker starts: a stub that keeps nothing") == kills + 1
 
 
 def test_a_part_that_hangs_does_not_count_as_healthy(foreground: Foreground) -> None:

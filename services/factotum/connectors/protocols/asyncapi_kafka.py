@@ -83,10 +83,10 @@ class Broker:
         async with self._consumer():
             pass  # the topic is there, and its brokers may be reached
         producer = AIOKafkaProducer(acks="all", enable_idempotence=True, max_request_size=self._limit, **self._options)
-        with nothing_begun(), self._reaching():
-            async with asyncio.timeout(self._seconds):
-                await producer.start()
         try:
+            with nothing_begun(), self._reaching():
+                async with asyncio.timeout(self._seconds):
+                    await producer.start()
             with self._reaching():
                 async with asyncio.timeout(self._seconds):
                     sent = await producer.send_and_wait(self._target.address, value, headers=headers)

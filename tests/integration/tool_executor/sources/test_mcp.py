@@ -176,7 +176,7 @@ async def test_what_a_server_asks_for_is_refused(desk: tuple[Desk, McpBench]) ->
 
 
 async def test_a_call_has_its_time(tmp_path: Path) -> None:
-    async with desk_bench(tmp_path, seconds=0.3) as (server, bench):
+    async with desk_bench(tmp_path, seconds=1.5) as (server, bench):
         assert isinstance(await bench.error("wait"), Unavailable)
         await bench.output("answer")
         assert server.cancelled == 1

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from factotum.connectors.protocols import openapi
 from factotum.connectors.protocols.openapi import OpenapiCall, OpenapiSettings, call, call_nature, call_sent
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Ambiguous, InvalidArgument, NotFound, NotPermitted, ToolError, Unavailable
@@ -18,6 +19,12 @@ from tests.support.scripted_http import Answer, ScriptedHttp, scripted_http
 from tests.support.tool_calls import tool_context
 
 DOCUMENTS = ["/v2/swagger.json", "/v3/openapi.json", "/v3/openapi.yaml"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> None:
+    """Documents are kept by their addresses, and the next test's server may be given the port of the last one's."""
+    openapi._DOCUMENTS._kept.clear()
 
 
 @pytest_asyncio.fixture(scope="module")

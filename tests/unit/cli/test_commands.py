@@ -56,7 +56,8 @@ def test_no_stack_is_said_with_the_way_to_start_one(runner: CliRunner, arguments
     result = runner.invoke(app, arguments, input=_EVENT)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "start it with `factotum dev`" in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    # Of a call, whose key was made here, that too is said.
+    assert len([line for line in result.stderr.splitlines() if "--key" not in line]) == 1
 
 
 @pytest.mark.parametrize(

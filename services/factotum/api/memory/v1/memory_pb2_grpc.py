@@ -44,20 +44,129 @@ class MemoryServiceStub:
                 request_serializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.RecallRequest.SerializeToString,
                 response_deserializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.RecallResponse.FromString,
                 _registered_method=True)
+        self.ListRecords = channel.unary_unary(
+                '/factotum.api.memory.v1.MemoryService/ListRecords',
+                request_serializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ListRecordsRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ListRecordsResponse.FromString,
+                _registered_method=True)
+        self.Export = channel.unary_stream(
+                '/factotum.api.memory.v1.MemoryService/Export',
+                request_serializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ExportRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ExportResponse.FromString,
+                _registered_method=True)
+        self.Forget = channel.unary_unary(
+                '/factotum.api.memory.v1.MemoryService/Forget',
+                request_serializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ForgetRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ForgetResponse.FromString,
+                _registered_method=True)
+        self.ListReceipts = channel.unary_unary(
+                '/factotum.api.memory.v1.MemoryService/ListReceipts',
+                request_serializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ListReceiptsRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ListReceiptsResponse.FromString,
+                _registered_method=True)
+        self.ListDocuments = channel.unary_unary(
+                '/factotum.api.memory.v1.MemoryService/ListDocuments',
+                request_serializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ListDocumentsRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ListDocumentsResponse.FromString,
+                _registered_method=True)
+        self.SettleDocument = channel.unary_unary(
+                '/factotum.api.memory.v1.MemoryService/SettleDocument',
+                request_serializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.SettleDocumentRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.SettleDocumentResponse.FromString,
+                _registered_method=True)
+        self.Consolidate = channel.unary_unary(
+                '/factotum.api.memory.v1.MemoryService/Consolidate',
+                request_serializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ConsolidateRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ConsolidateResponse.FromString,
+                _registered_method=True)
+        self.Reindex = channel.unary_stream(
+                '/factotum.api.memory.v1.MemoryService/Reindex',
+                request_serializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ReindexRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ReindexProgress.FromString,
+                _registered_method=True)
+        self.Status = channel.unary_unary(
+                '/factotum.api.memory.v1.MemoryService/Status',
+                request_serializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.StatusRequest.SerializeToString,
+                response_deserializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.StatusResponse.FromString,
+                _registered_method=True)
 
 
 class MemoryServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Remember(self, request, context):
-        """Stores records. A record with the id of a stored one replaces it; the answer gives the ids in order.
+        """Keeps records. A record with the id of a kept one replaces it. The answer says of each, in order, what became of it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Recall(self, request, context):
-        """The records of one tenant nearest in meaning and words to a query, best first.
+        """The records of one tenant that answer a query best, best first, each with why it was chosen.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRecords(self, request, context):
+        """The kept records of a tenant, oldest first, a page at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Export(self, request, context):
+        """Everything that is kept about some subjects, what was superseded or has expired included.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Forget(self, request, context):
+        """Removes every record about some subjects, and what was made from such records, from every index. It has been searched
+        for again when the answer comes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReceipts(self, request, context):
+        """The receipts of what was forgotten, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDocuments(self, request, context):
+        """The documents of a tenant and the version kept of each.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SettleDocument(self, request, context):
+        """Ends the keeping of one version of a document: chunks of other versions go. Call it after the chunks were remembered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Consolidate(self, request, context):
+        """Folds what repeats itself, lets the expired go. Dry: only says what it would do.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Reindex(self, request, context):
+        """Embeds every record of every tenant anew with the embedder of the service's settings, while the service serves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Status(self, request, context):
+        """How much is kept, with which embedder, how far ingest is behind, and what the write filter refused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -75,6 +184,51 @@ def add_MemoryServiceServicer_to_server(servicer, server):
                     servicer.Recall,
                     request_deserializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.RecallRequest.FromString,
                     response_serializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.RecallResponse.SerializeToString,
+            ),
+            'ListRecords': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRecords,
+                    request_deserializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ListRecordsRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ListRecordsResponse.SerializeToString,
+            ),
+            'Export': grpc.unary_stream_rpc_method_handler(
+                    servicer.Export,
+                    request_deserializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ExportRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ExportResponse.SerializeToString,
+            ),
+            'Forget': grpc.unary_unary_rpc_method_handler(
+                    servicer.Forget,
+                    request_deserializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ForgetRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ForgetResponse.SerializeToString,
+            ),
+            'ListReceipts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReceipts,
+                    request_deserializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ListReceiptsRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ListReceiptsResponse.SerializeToString,
+            ),
+            'ListDocuments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDocuments,
+                    request_deserializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ListDocumentsRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ListDocumentsResponse.SerializeToString,
+            ),
+            'SettleDocument': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettleDocument,
+                    request_deserializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.SettleDocumentRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.SettleDocumentResponse.SerializeToString,
+            ),
+            'Consolidate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Consolidate,
+                    request_deserializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ConsolidateRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ConsolidateResponse.SerializeToString,
+            ),
+            'Reindex': grpc.unary_stream_rpc_method_handler(
+                    servicer.Reindex,
+                    request_deserializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ReindexRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ReindexProgress.SerializeToString,
+            ),
+            'Status': grpc.unary_unary_rpc_method_handler(
+                    servicer.Status,
+                    request_deserializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.StatusRequest.FromString,
+                    response_serializer=factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.StatusResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -131,6 +285,249 @@ class MemoryService:
             '/factotum.api.memory.v1.MemoryService/Recall',
             factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.RecallRequest.SerializeToString,
             factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.RecallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRecords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.memory.v1.MemoryService/ListRecords',
+            factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ListRecordsRequest.SerializeToString,
+            factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ListRecordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Export(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/factotum.api.memory.v1.MemoryService/Export',
+            factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ExportRequest.SerializeToString,
+            factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ExportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Forget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.memory.v1.MemoryService/Forget',
+            factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ForgetRequest.SerializeToString,
+            factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ForgetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReceipts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.memory.v1.MemoryService/ListReceipts',
+            factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ListReceiptsRequest.SerializeToString,
+            factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ListReceiptsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDocuments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.memory.v1.MemoryService/ListDocuments',
+            factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ListDocumentsRequest.SerializeToString,
+            factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ListDocumentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettleDocument(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.memory.v1.MemoryService/SettleDocument',
+            factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.SettleDocumentRequest.SerializeToString,
+            factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.SettleDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Consolidate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.memory.v1.MemoryService/Consolidate',
+            factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ConsolidateRequest.SerializeToString,
+            factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ConsolidateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reindex(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/factotum.api.memory.v1.MemoryService/Reindex',
+            factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ReindexRequest.SerializeToString,
+            factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.ReindexProgress.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Status(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/factotum.api.memory.v1.MemoryService/Status',
+            factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.StatusRequest.SerializeToString,
+            factotum_dot_api_dot_memory_dot_v1_dot_memory__pb2.StatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -9,11 +9,11 @@ from typing import Any, Never
 import grpc
 
 from factotum.api.memory.v1 import memory_pb2, memory_pb2_grpc
-from factotum.memory.embedding import Embedder
+from factotum.memory.embedders.onnx import Embedder
 from factotum.memory.errors import InvalidRequest, StoreUnavailable
 from factotum.memory.recall import fuse, understand
 from factotum.memory.records import checked_tenant, completed
-from factotum.memory.store import Entry, MemoryStore
+from factotum.memory.store.milvus import Entry, MemoryStore
 
 SERVICE_NAME = memory_pb2.DESCRIPTOR.services_by_name["MemoryService"].full_name
 MAX_RECORDS = 500

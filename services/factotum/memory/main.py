@@ -10,12 +10,12 @@ import structlog
 
 from factotum.events.producer import EventProducer
 from factotum.events.stream import Consumer
-from factotum.memory.embedding import Embedder
+from factotum.memory.embedders.minilm import ModelMissing
+from factotum.memory.embedders.onnx import Embedder
 from factotum.memory.errors import StoreUnavailable
 from factotum.memory.grpc import SERVICE_NAME, MemoryServicer
-from factotum.memory.minilm import ModelMissing
 from factotum.memory.settings import Settings
-from factotum.memory.store import MemoryStore
+from factotum.memory.store.milvus import MemoryStore
 from factotum.memory.stream import GROUP, TOPICS, Ingest
 from factotum.runtime import clock, lifespan, telemetry
 from factotum.runtime.grpc_server import GrpcServer

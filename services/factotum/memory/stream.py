@@ -16,10 +16,10 @@ from factotum.events.envelope import Event, MalformedEvent
 from factotum.events.producer import EventProducer
 from factotum.events.stream import Received
 from factotum.events.topics import OBSERVATIONS, OUTCOMES
-from factotum.memory.embedding import Embedder
+from factotum.memory.embedders.onnx import Embedder
 from factotum.memory.errors import NotAMemory, StoreUnavailable
 from factotum.memory.ingest import memory_of
-from factotum.memory.store import Entry, MemoryStore
+from factotum.memory.store.milvus import Entry, MemoryStore
 from factotum.runtime.telemetry import RUN_ID, TENANT, context_from_headers
 
 GROUP = "factotum-memory"

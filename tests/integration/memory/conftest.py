@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from factotum.api.memory.v1.memory_pb2_grpc import MemoryServiceStub
-from factotum.memory.embedding import Embedder
+from factotum.memory.embedders.onnx import Embedder
 from factotum.memory.grpc import SERVICE_NAME, MemoryServicer
-from factotum.memory.store import MemoryStore
+from factotum.memory.store.milvus import MemoryStore
 from factotum.runtime import clock
 from factotum.runtime.grpc_client import channel
 from factotum.runtime.grpc_server import GrpcServer

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from factotum.memory import minilm
-from factotum.memory.embedding import MAX_TOKENS, Embedder
+from factotum.memory.embedders import minilm
+from factotum.memory.embedders.onnx import MAX_TOKENS, Embedder
 
 Array = NDArray[np.float64]
 TEXTS = [
@@ -126,7 +126,7 @@ def test_the_graph_is_built_once_and_whole(model_cache: Path, embedder: Embedder
 def test_neither_torch_nor_the_models_package_is_imported(model_cache: Path, embedder: Embedder) -> None:
     code = (
         "import asyncio, sys, pathlib\n"
-        "from factotum.memory.embedding import Embedder\n"
+        "from factotum.memory.embedders.onnx import Embedder\n"
         "async def main():\n"
         "    async with Embedder(pathlib.Path(sys.argv[1])) as embedder: await embedder.embed(['a'])\n"
         "asyncio.run(main())\n"

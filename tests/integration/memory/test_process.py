@@ -16,7 +16,7 @@ from factotum.events.envelope import Event
 from factotum.events.producer import EventProducer
 from factotum.events.topics import DEAD_LETTER, OBSERVATIONS, OUTCOMES
 from factotum.memory.recall import Scope
-from factotum.memory.store import MemoryStore
+from factotum.memory.store.milvus import MemoryStore
 from factotum.runtime.grpc_client import channel
 from tests.support.kafka import embedded_kafka, read_all
 from tests.support.memory import observation, outcome, start_service

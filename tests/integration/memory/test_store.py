@@ -20,7 +20,7 @@ from factotum.api.memory.v1.memory_pb2 import KIND_DOCUMENT, KIND_THOUGHT, Kind,
 from factotum.memory.errors import InvalidRequest, StoreUnavailable
 from factotum.memory.recall import Scope
 from factotum.memory.records import completed
-from factotum.memory.store import Entry, MemoryStore
+from factotum.memory.store.milvus import Entry, MemoryStore
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 TENANTS = ("acme", "globex", "a", "a-b")
@@ -177,12 +177,13 @@ async def test_the_killed_processs_engine_does_not_keep_the_file(tmp_path: Path)
 
 
 async def test_a_file_in_use_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("factotum.memory.lite.START_SECONDS", 0.5)
+    monkeypatch.setattr("factotum.memory.store.lite.START_SECONDS", 0.5)
     path = str(tmp_path / "memory.db")
     async with MemoryStore(path) as first:
         await first.connect()
         code = (
-            "import asyncio, sys\nfrom factotum.memory import lite\nfrom factotum.memory.store import MemoryStore\n"
+            "import asyncio, sys\nfrom factotum.memory.store import lite\n"
+            "from factotum.memory.store.milvus import MemoryStore\n"
             "lite.START_SECONDS = 0.5\nasyncio.run(MemoryStore(sys.argv[1]).connect())\n"
         )
         second = await asyncio.to_thread(

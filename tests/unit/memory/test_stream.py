@@ -20,7 +20,7 @@ from factotum.events.stream import Received
 from factotum.events.topics import DEAD_LETTER, OUTCOMES
 from factotum.memory import stream
 from factotum.memory.errors import StoreUnavailable
-from factotum.memory.store import Entry
+from factotum.memory.store.milvus import Entry
 from factotum.memory.stream import Ingest
 from tests.support.memory import ENDED, observation, outcome
 

@@ -20,10 +20,10 @@ from pymilvus.exceptions import MilvusException
 
 from factotum.api.memory.v1.memory_pb2 import Kind, Record
 from factotum.memory import records
+from factotum.memory.embedders.minilm import DIMENSION
 from factotum.memory.errors import StoreUnavailable
-from factotum.memory.lite import LiteServer
-from factotum.memory.minilm import DIMENSION
 from factotum.memory.recall import Scope
+from factotum.memory.store.lite import LiteServer
 
 COLLECTION = "memories"
 THREADS = 4

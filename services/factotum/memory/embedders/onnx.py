@@ -14,7 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from factotum.memory import minilm
+from factotum.memory.embedders import minilm
 
 # What the model was trained on; the rest of a longer text is not embedded.
 MAX_TOKENS = 256

@@ -1,0 +1,1 @@
+"""Where records are kept: one port, in Milvus and in memory."""

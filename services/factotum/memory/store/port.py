@@ -1,0 +1,105 @@
+"""What every store of records can do. `Store` has two implementations and one suite that runs on both."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from factotum.api.memory.v1.memory_pb2 import Record
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A completed record, its tenant, what is searched in its stead and the vector of that (of length one).
+
+    `searched` is the text with what surrounds it (who spoke, the headings above): it is embedded and its words are
+    indexed; the record's own text is what is given back.
+    """
+
+    tenant: str
+    record: Record
+    searched: str
+    vector: Vector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Which records may be looked at. The tenant's alone; every other part narrows further, empty ones do not.
+
+    `alive_at` leaves out what has expired then; `after` is included and `before` is not (of `created_at`).
+    """
+
+    tenant: str
+    kinds: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    run_id: str = ""
+    document: str = ""
+    after: datetime | None = None
+    before: datetime | None = None
+    alive_at: datetime | None = None
+    history: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A record found by a search, without its text: what ranking needs. `score` is a cosine or a BM25 score."""
+
+    id: str
+    kind: str
+    run_id: str
+    created_at: datetime
+    importance: float
+    sequence: str
+    position: int
+    speaker: str
+    content_sha256: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Consecutive positions of a sequence, both ends included."""
+
+    sequence: str
+    first: int
+    last: int
+
+
+class Store(Protocol):
+    """Keeps entries, finds them, lets them go. What one call has done, every later call sees.
+
+    Every method raises `StoreUnavailable` when the store did not do what it was asked; it may then have done a part.
+    """
+
+    async def upsert(self, entries: Sequence[Entry]) -> None:
+        """Keeps the entries; of those with the tenant and id of another, the last."""
+
+    async def search(
+        self, scope: Scope, vector: Vector, words: str, count: int
+    ) -> tuple[list[Candidate], list[Candidate]]:
+        """The `count` records of the scope nearest in meaning, and those nearest in words (BM25), best first."""
+
+    async def get(self, tenant: str, ids: Sequence[str]) -> dict[str, Record]:
+        """The records with these ids, as far as they stand, by id."""
+
+    async def stretches(self, scope: Scope, stretches: Sequence[Stretch]) -> list[Candidate]:
+        """The records of the scope at these places, in no order; their scores are 0."""
+
+    def records(self, scope: Scope) -> AsyncIterator[Record]:
+        """All records of the scope by id. What is kept or removed meanwhile may be among them or not."""
+
+    async def count(self, scope: Scope) -> dict[str, int]:
+        """How many records of the scope there are, by kind; kinds without any are left out."""
+
+    async def tenants(self) -> list[str]:
+        """The tenants with at least one record."""
+
+    async def delete(self, tenant: str, ids: Sequence[str]) -> int:
+        """Removes these records for good, from every index; returns how many there were. No call after it finds one."""

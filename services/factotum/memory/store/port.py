@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from factotum.api.memory.v1.memory_pb2 import Record
+from factotum.api.memory.v1.memory_pb2 import Receipt, Record
 
 Vector = NDArray[np.float32]
 
@@ -72,6 +73,13 @@ class Stretch:
     last: int
 
 
+class Burial(StrEnum):
+    """Why a record with this id must not be kept again."""
+
+    FORGOTTEN = "forgotten"
+    FOLDED = "folded"
+
+
 class Store(Protocol):
     """Keeps entries, finds them, lets them go. What one call has done, every later call sees.
 
@@ -103,3 +111,18 @@ class Store(Protocol):
 
     async def delete(self, tenant: str, ids: Sequence[str]) -> int:
         """Removes these records for good, from every index; returns how many there were. No call after it finds one."""
+
+    async def bury(self, tenant: str, ids: Sequence[str], why: Burial, now: datetime) -> None:
+        """Remembers that these ids must not be kept again, whether such records stand or not; not what they said.
+
+        `upsert` leaves out entries with an id that is buried.
+        """
+
+    async def buried(self, tenant: str, ids: Sequence[str]) -> dict[str, Burial]:
+        """Which of these ids are buried, and why."""
+
+    async def keep_receipt(self, tenant: str, receipt: Receipt) -> None:
+        """Keeps the receipt for good."""
+
+    async def receipts(self, tenant: str) -> list[Receipt]:
+        """The receipts of the tenant, newest first."""

@@ -173,9 +173,6 @@ class Sources:
                 self._put(stored, await self._maker.offer(stored))
             except (SourceInvalid, SystemTaken) as error:
                 self._left_out(stored, str(error))
-            # What a kind makes of bytes that an older version of it read may be anything; it is this source's fault.
-            except Exception as error:
-                self._left_out(stored, f"{type(error).__name__}: `factotum tools refresh {key[1]}` reads it anew")
 
     def _put(self, stored: Stored, offer: Offer) -> Listed:
         definition = stored.definition

@@ -91,7 +91,19 @@ class Maker:
         if (offer := self._offers.get(same)) is not None:
             return offer
         # A description of a thousand operations takes seconds, in which calls go on.
-        offer = await asyncio.to_thread(kind.offer, definition.system, config, stored.read)
+        try:
+            offer = await asyncio.to_thread(kind.offer, definition.system, config, stored.read)
+        except SourceInvalid:
+            raise
+        # What a kind makes of a stranger's bytes, or of those that an older version of it read, may be anything; it is
+        # this source's fault, and no caller's.
+        except Exception as error:
+            log.exception("fault in a kind of source", kind=definition.kind)
+            raise SourceInvalid(
+                f"no tools could be made of what was read ({type(error).__name__}). If there were some before, "
+                f"`factotum tools refresh {definition.system}` reads it anew; else allow fewer, which tells what is at "
+                "fault, and report it: the log of the tool executor has the rest"
+            ) from error
         _check(offer, definition.system)
         self._offers[same] = offer
         return offer

@@ -15,26 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Connection,
-    Engine,
-    Float,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    create_engine,
-    delete,
-    event,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Engine, create_engine, delete, event, insert, select, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
+
+from factotum.tool_executor.sources.tables import CHANGES, REFRESHES, REMOVED, SOURCES, TablesNewer, bring_up_to_date
 
 T = TypeVar("T")
 
@@ -43,23 +28,6 @@ Key = tuple[str, str]
 
 # How long another executor's transaction is waited for.
 LOCK_SECONDS = 5.0
-
-_metadata = MetaData()
-_SOURCES = Table(
-    "tool_sources",
-    _metadata,
-    Column("tenant", Text, primary_key=True),
-    Column("system", Text, primary_key=True),
-    Column("kind", Text, nullable=False),
-    Column("config_json", Text, nullable=False),
-    Column("document", LargeBinary, nullable=False),
-    Column("read_bytes", LargeBinary, nullable=False),
-    Column("read_at", Float, nullable=False),
-    Column("from_file", Boolean, nullable=False),
-    Column("version", Integer, nullable=False),
-)
-# One row: the version that the last change made.
-_VERSION = Table("tool_sources_version", _metadata, Column("version", Integer, nullable=False))
 
 
 class StoreUnavailable(Exception):
@@ -102,6 +70,19 @@ class Stored:
     version: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Python:
+    """What is kept of the systems whose tools are functions of Python, which nobody can give over the wire.
+
+    Attributes:
+        refreshes: how often their modules were to be looked for anew.
+        removed: those that a tenant does not have.
+    """
+
+    refreshes: int
+    removed: frozenset[Key]
+
+
 class SourceStore:
     """Use as an async context manager: entering makes the tables that are missing. What a method has returned is
     durable.
@@ -119,7 +100,7 @@ class SourceStore:
         """Raises `StoreUnavailable`."""
         try:
             self._engine = await self._submit(lambda: _opened(self._url))
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, TablesNewer) as error:
             self._thread.shutdown()
             raise self._unavailable(error) from error
         return self
@@ -134,15 +115,15 @@ class SourceStore:
 
     async def version(self) -> int:
         """Another number after every change; cheap to ask."""
-        return await self._run(lambda db: int(db.execute(select(_VERSION.c.version)).scalar_one()))
+        return await self._run(lambda db: int(db.execute(select(CHANGES.c.version)).scalar_one()))
 
     async def versions(self) -> dict[Key, int]:
         """Of each source, by tenant and system, the store's version when it was put."""
-        query = select(_SOURCES.c.tenant, _SOURCES.c.system, _SOURCES.c.version)
+        query = select(SOURCES.c.tenant, SOURCES.c.system, SOURCES.c.version)
         return await self._run(lambda db: {(row.tenant, row.system): row.version for row in db.execute(query)})
 
     async def from_file(self) -> list[Key]:
-        query = select(_SOURCES.c.tenant, _SOURCES.c.system).where(_SOURCES.c.from_file)
+        query = select(SOURCES.c.tenant, SOURCES.c.system).where(SOURCES.c.from_file)
         return await self._run(lambda db: [(row.tenant, row.system) for row in db.execute(query)])
 
     async def find(self, tenant: str, system: str) -> Stored | None:
@@ -155,6 +136,22 @@ class SourceStore:
     async def remove(self, tenant: str, system: str) -> bool:
         """False if there is none."""
         return await self._run(lambda db: _remove(db, tenant, system))
+
+    async def python(self) -> Python:
+        return await self._run(
+            lambda db: Python(
+                refreshes=int(db.execute(select(REFRESHES.c.number)).scalar_one()),
+                removed=frozenset((row.tenant, row.system) for row in db.execute(select(REMOVED))),
+            )
+        )
+
+    async def python_refreshed(self) -> None:
+        """Tells the other executors to look for modules of Python."""
+        await self._run(_python_refreshed)
+
+    async def python_removed(self, tenant: str, system: str, *, removed: bool) -> None:
+        """Notes that a tenant does not have a system of Python, or has it again."""
+        await self._run(lambda db: _python_removed(db, tenant, system, removed))
 
     async def _run(self, work: Callable[[Connection], T]) -> T:
         engine = self._engine
@@ -201,12 +198,7 @@ def _opened(url: str) -> Engine:
     if sqlite:
         _as_sqlite_should(engine)
     with engine.begin() as db:
-        if not sqlite:
-            # CREATE TABLE IF NOT EXISTS of two executors that start together would collide.
-            db.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('factotum.sources'))")
-        _metadata.create_all(db)
-        if db.execute(select(_VERSION.c.version)).first() is None:
-            db.execute(insert(_VERSION).values(version=0))
+        bring_up_to_date(db)
     return engine
 
 
@@ -225,12 +217,12 @@ def _as_sqlite_should(engine: Engine) -> None:
 
 def _next_version(db: Connection) -> int:
     # Waits for the other executor's transaction: from here on, changes come one after the other.
-    db.execute(update(_VERSION).values(version=_VERSION.c.version + 1))
-    return int(db.execute(select(_VERSION.c.version)).scalar_one())
+    db.execute(update(CHANGES).values(version=CHANGES.c.version + 1))
+    return int(db.execute(select(CHANGES.c.version)).scalar_one())
 
 
 def _find(db: Connection, tenant: str, system: str) -> Stored | None:
-    query = select(_SOURCES).where(_SOURCES.c.tenant == tenant, _SOURCES.c.system == system)
+    query = select(SOURCES).where(SOURCES.c.tenant == tenant, SOURCES.c.system == system)
     row = db.execute(query).one_or_none()
     if row is None:
         return None
@@ -240,9 +232,9 @@ def _find(db: Connection, tenant: str, system: str) -> Stored | None:
 
 def _put(db: Connection, stored: Stored) -> Stored:
     version, it = _next_version(db), stored.definition
-    db.execute(delete(_SOURCES).where(_SOURCES.c.tenant == it.tenant, _SOURCES.c.system == it.system))
+    db.execute(delete(SOURCES).where(SOURCES.c.tenant == it.tenant, SOURCES.c.system == it.system))
     db.execute(
-        insert(_SOURCES).values(
+        insert(SOURCES).values(
             tenant=it.tenant,
             system=it.system,
             kind=it.kind,
@@ -258,7 +250,19 @@ def _put(db: Connection, stored: Stored) -> Stored:
 
 
 def _remove(db: Connection, tenant: str, system: str) -> bool:
-    removed = db.execute(delete(_SOURCES).where(_SOURCES.c.tenant == tenant, _SOURCES.c.system == system)).rowcount
+    removed = db.execute(delete(SOURCES).where(SOURCES.c.tenant == tenant, SOURCES.c.system == system)).rowcount
     if removed:
         _next_version(db)
     return bool(removed)
+
+
+def _python_refreshed(db: Connection) -> None:
+    _next_version(db)
+    db.execute(update(REFRESHES).values(number=REFRESHES.c.number + 1))
+
+
+def _python_removed(db: Connection, tenant: str, system: str, removed: bool) -> None:
+    _next_version(db)
+    db.execute(delete(REMOVED).where(REMOVED.c.tenant == tenant, REMOVED.c.system == system))
+    if removed:
+        db.execute(insert(REMOVED).values(tenant=tenant, system=system))

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
-from factotum.tool_executor.sources.store import Definition, SourceStore, Stored, StoreUnavailable
+from factotum.tool_executor.sources.store import Definition, Python, SourceStore, Stored, StoreUnavailable
 from tests.support.postgres import Cluster, postgres
 
 NOW = datetime(2026, 11, 24, 9, 0, 0, 250_000, tzinfo=UTC)
@@ -25,12 +26,25 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Opening:
-    """Each store that it opens is on the same tables."""
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
-        return lambda: SourceStore(f"sqlite:///{tmp_path / 'deep' / 'sources.sqlite3'}")
-    url = request.getfixturevalue("cluster").url()
+        return f"sqlite:///{tmp_path / 'deep' / 'sources.sqlite3'}"
+    return str(request.getfixturevalue("cluster").url())
+
+
+@pytest.fixture
+def place(url: str) -> Opening:
+    """Each store that it opens is on the same tables."""
     return lambda: SourceStore(url)
+
+
+def done(url: str, *statements: str) -> None:
+    """Does what another program would have done to the tables."""
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as db:
+        for statement in statements:
+            db.execute(text(statement))
+    engine.dispose()
 
 
 @pytest.fixture
@@ -73,6 +87,42 @@ async def test_executors_that_change_at_once_lose_nothing(place: Opening) -> Non
         versions = await stores[0].versions()
         assert len(versions) == 15 and len({*versions.values()}) == 15
         assert await stores[1].version() == max(versions.values()) == 15
+
+
+async def test_tables_of_before_versions_were_noted_are_brought_up_to_date(place: Opening, url: str) -> None:
+    async with place() as store:
+        kept = await store.put(stored())
+    dropped = ("schema", "removed", "refreshes")
+    done(url, *(f"DROP TABLE tool_sources_{name}" for name in dropped))
+    async with AsyncExitStack() as stack:
+        one, other = await asyncio.gather(*(stack.enter_async_context(place()) for _ in range(2)))
+        assert await one.find("acme", "list") == kept and await one.version() == kept.version
+        await other.python_removed("acme", "dice", removed=True)
+        assert (await one.python()).removed == {("acme", "dice")}
+
+
+async def test_tables_of_a_later_version_are_left_alone(place: Opening, url: str) -> None:
+    async with place() as store:
+        kept = await store.put(stored())
+    done(url, "UPDATE tool_sources_schema SET version = version + 1")
+    with pytest.raises(StoreUnavailable, match=r"have version \d+, this program knows .*: start the version"):
+        await place().__aenter__()
+    done(url, "UPDATE tool_sources_schema SET version = version - 1")
+    async with place() as store:
+        assert await store.find("acme", "list") == kept
+
+
+async def test_what_a_tenant_does_not_have_of_python_is_kept(place: Opening) -> None:
+    async with place() as store:
+        before = await store.version()
+        await store.python_removed("acme", "dice", removed=True)
+        await store.python_removed("acme", "dice", removed=True)
+        await store.python_removed("globex", "dice", removed=True)
+        await store.python_removed("globex", "dice", removed=False)
+        await store.python_refreshed()
+        assert await store.version() > before
+    async with place() as store:
+        assert await store.python() == Python(refreshes=1, removed=frozenset({("acme", "dice")}))
 
 
 async def test_one_that_cannot_be_used_says_where_and_no_password(tmp_path: Path) -> None:

@@ -135,6 +135,21 @@ async def test_one_that_makes_no_tools_any_more_is_listed_with_its_fault(
         assert "refresh raising" in raising.fault and "hunter2" not in raising.fault
 
 
+async def test_a_fault_of_a_kind_while_tools_are_made_is_a_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offer(*_: object) -> object:
+        raise KeyError("hunter2")
+
+    async with executor(tmp_path) as it:
+        before = await it.sources.add(definition())
+        monkeypatch.setattr(it.kind, "offer", offer)
+        with pytest.raises(SourceInvalid, match=r"KeyError.*refresh list.*allow fewer") as refused:
+            await it.sources.add(definition(document=b"three"))
+        assert "hunter2" not in str(refused.value)
+        assert it.sources.listed("acme") == [before] and it.names() == ["list.one", "list.two"]
+
+
 async def test_a_connector_that_was_installed_since_goes_before_a_source(tmp_path: Path) -> None:
     async with executor(tmp_path) as it:
         await it.sources.add(definition(system="desk"))

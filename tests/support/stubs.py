@@ -97,6 +97,11 @@ class ToolsStub(_Scripted, tools_pb2_grpc.ToolExecutorServiceServicer):
 class MemoryStub(_Scripted, memory_pb2_grpc.MemoryServiceServicer):
     Remember = _unary("Remember")
     Recall = _unary("Recall")
+    ListRecords = _unary("ListRecords")
+    Forget = _unary("Forget")
+    ListReceipts = _unary("ListReceipts")
+    Consolidate = _unary("Consolidate")
+    Status = _unary("Status")
 
 
 class Stubs:

@@ -23,6 +23,7 @@ _TELEMETRY = {"FACTOTUM_TELEMETRY__OTLP_ENDPOINT": "http://{traces.http}"}
 _SECRETS = {"FACTOTUM_SECRETS__DIRECTORY": "{data}/secrets"}
 _LOGS = {"FACTOTUM_TELEMETRY__LOG_JSON": "true"}
 _PLANNER = {"FACTOTUM_PLANNER_ADDRESS": "{planner.grpc}"}
+_MEMORY = {"FACTOTUM_MEMORY_ADDRESS": "{memory.grpc}"}
 _TOOL_EXECUTOR = {"FACTOTUM_TOOL_EXECUTOR_ADDRESS": "{tool-executor.grpc}"}
 
 
@@ -198,6 +199,7 @@ WORKER = Part(
         **_TEMPORAL,
         **_TOOL_EXECUTOR,
         **_PLANNER,
+        **_MEMORY,
         "FACTOTUM_GRPC__PORT": "{worker.health.port}",
     },
     defaults=_LOGS,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
+from factotum.activities.consolidation import Consolidations
 from factotum.activities.evaluation import Evaluations
 from factotum.activities.events import RunEvents
 from factotum.activities.outcome import Outcomes
@@ -11,6 +13,7 @@ from factotum.activities.tool_call import ToolCalls
 from factotum.bounded.evaluator import BoundedEvaluator
 from factotum.events.producer import EventProducer
 from factotum.runs.connection import connect
+from factotum.runs.upkeep import schedule_consolidation
 from factotum.runtime import lifespan, telemetry
 from factotum.runtime.grpc_client import channel
 from factotum.runtime.grpc_server import GrpcServer
@@ -29,6 +32,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         producer,
         channel(settings.tool_executor_address) as tool_executor,
         channel(settings.planner_address) as planner,
+        channel(settings.memory_address) as memory,
         BoundedEvaluator() as evaluator,
     ):
         client = await connect(settings.temporal)
@@ -40,12 +44,18 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             outcomes=Outcomes(producer),
             events=RunEvents(producer, planner),
             evaluations=Evaluations(evaluator),
+            consolidations=Consolidations(memory),
             max_concurrent_activities=settings.max_concurrent_activities,
             sandboxed=False,
             version=version,
         )
         async with worker:
             await make_current(client, version)
+            await schedule_consolidation(
+                client,
+                task_queue=settings.temporal.task_queue,
+                every=timedelta(hours=settings.consolidation_hours),
+            )
             await health.start()
             await stop.wait()
             await health.stop()

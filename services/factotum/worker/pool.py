@@ -9,12 +9,14 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from factotum.activities.consolidation import Consolidations
 from factotum.activities.evaluation import Evaluations
 from factotum.activities.events import RunEvents
 from factotum.activities.outcome import Outcomes
 from factotum.activities.tool_call import HEARTBEAT_SECONDS, ToolCalls
 from factotum.workflows.recurrence import Recurrence
 from factotum.workflows.run import Run
+from factotum.workflows.upkeep import Consolidation
 
 # Pure, and too dear to import anew for every run.
 PASSED_THROUGH = (
@@ -38,7 +40,7 @@ PASSED_THROUGH = (
 # as many as the branches of a usual `fork`.
 MOST_BEGUN_AT_ONCE = 50
 
-WORKFLOWS: tuple[type, ...] = (Run, Recurrence)
+WORKFLOWS: tuple[type, ...] = (Run, Recurrence, Consolidation)
 
 
 def sandbox() -> SandboxedWorkflowRunner:
@@ -54,6 +56,7 @@ def make_worker(
     outcomes: Outcomes,
     events: RunEvents,
     evaluations: Evaluations,
+    consolidations: Consolidations | None = None,
     max_concurrent_activities: int,
     version: WorkerDeploymentVersion | None = None,
     max_cached_workflows: int = 1000,
@@ -62,6 +65,7 @@ def make_worker(
     """A worker, not yet running.
 
     Args:
+        consolidations: None: of a worker that keeps no memory in order.
         version: which runs stay with, and which gets none before it is current (see `versioning`); None: any
             task of the queue, for a server that knows one interpreter only.
         max_cached_workflows: runs that are kept in memory between their tasks; others are replayed from their
@@ -79,6 +83,7 @@ def make_worker(
             events.subscribe,
             events.unsubscribe,
             evaluations.evaluate,
+            *(() if consolidations is None else (consolidations.consolidate,)),
         ],
         workflow_runner=sandbox() if sandboxed else UnsandboxedWorkflowRunner(),
         max_cached_workflows=max_cached_workflows,

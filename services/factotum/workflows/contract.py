@@ -18,6 +18,7 @@ PUBLISH_EVENT = "publish-event"
 SUBSCRIBE = "subscribe-to-events"
 UNSUBSCRIBE = "unsubscribe-from-events"
 EVALUATE = "evaluate-expression"
+CONSOLIDATE_MEMORY = "consolidate-memory"
 # Type of the `ApplicationError` for every expression that fails, is too slow or too large.
 EXPRESSION_FAILED = "expression"
 
@@ -263,3 +264,10 @@ class Outcome(Contract):
     tasks: list[PersonTask] = []
     started_at: datetime
     ended_at: datetime
+
+
+class Consolidated(Contract):
+    """What a consolidation of the memory did: records folded into others, and records let go as expired."""
+
+    folded: int
+    expired: int

@@ -36,7 +36,7 @@ class MemoryServiceStub:
     Recall: _grpc.UnaryUnaryMultiCallable[_memory_pb2.RecallRequest, _memory_pb2.RecallResponse]
     """The records of one tenant that answer a query best, best first, each with why it was chosen."""
     ListRecords: _grpc.UnaryUnaryMultiCallable[_memory_pb2.ListRecordsRequest, _memory_pb2.ListRecordsResponse]
-    """The kept records of a tenant, oldest first, a page at a time."""
+    """The kept records of a tenant, newest first, a page at a time."""
     Export: _grpc.UnaryStreamMultiCallable[_memory_pb2.ExportRequest, _memory_pb2.ExportResponse]
     """Everything that is kept about some subjects, what was superseded or has expired included."""
     Forget: _grpc.UnaryUnaryMultiCallable[_memory_pb2.ForgetRequest, _memory_pb2.ForgetResponse]
@@ -64,7 +64,7 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     Recall: _aio.UnaryUnaryMultiCallable[_memory_pb2.RecallRequest, _memory_pb2.RecallResponse]  # type: ignore[assignment]
     """The records of one tenant that answer a query best, best first, each with why it was chosen."""
     ListRecords: _aio.UnaryUnaryMultiCallable[_memory_pb2.ListRecordsRequest, _memory_pb2.ListRecordsResponse]  # type: ignore[assignment]
-    """The kept records of a tenant, oldest first, a page at a time."""
+    """The kept records of a tenant, newest first, a page at a time."""
     Export: _aio.UnaryStreamMultiCallable[_memory_pb2.ExportRequest, _memory_pb2.ExportResponse]  # type: ignore[assignment]
     """Everything that is kept about some subjects, what was superseded or has expired included."""
     Forget: _aio.UnaryUnaryMultiCallable[_memory_pb2.ForgetRequest, _memory_pb2.ForgetResponse]  # type: ignore[assignment]
@@ -107,7 +107,7 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _memory_pb2.ListRecordsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_memory_pb2.ListRecordsResponse, _abc.Awaitable[_memory_pb2.ListRecordsResponse]]:
-        """The kept records of a tenant, oldest first, a page at a time."""
+        """The kept records of a tenant, newest first, a page at a time."""
 
     @_abc_1.abstractmethod
     def Export(

@@ -1,0 +1,37 @@
+"""The activity that keeps the memory in order."""
+
+from __future__ import annotations
+
+import grpc
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from factotum.api.memory.v1 import memory_pb2, memory_pb2_grpc
+from factotum.workflows.contract import CONSOLIDATE_MEMORY, Consolidated
+
+# Seconds that all tenants may take; a little below what the workflow allows for one try.
+ANSWER_SECONDS = 3500.0
+UNAVAILABLE = "memory_unavailable"
+
+
+class Consolidations:
+    """Asks the memory to fold what repeats itself, and to let the expired go.
+
+    Args:
+        memory: a channel to the memory.
+    """
+
+    def __init__(self, memory: grpc.aio.Channel) -> None:
+        self._memory = memory_pb2_grpc.MemoryServiceStub(memory)
+
+    @activity.defn(name=CONSOLIDATE_MEMORY)
+    async def consolidate(self) -> Consolidated:
+        """Of every tenant. To be done again after a kill: what was done is not done twice.
+
+        Raises an `ApplicationError`, which Temporal retries, while the memory is away.
+        """
+        try:
+            answer = await self._memory.Consolidate(memory_pb2.ConsolidateRequest(), timeout=ANSWER_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise ApplicationError(f"memory: {error.code().name} {error.details()}", type=UNAVAILABLE) from error
+        return Consolidated(folded=answer.folded, expired=answer.expired)

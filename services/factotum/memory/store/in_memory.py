@@ -1,0 +1,175 @@
+"""The double of a store: everything in this process, exactly computed, gone with it. For tests and small benches."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from factotum.api.memory.v1.memory_pb2 import Receipt, Record
+from factotum.memory import records
+from factotum.memory.store.port import Burial, Candidate, Entry, Scope, Stretch, Vector
+from factotum.memory.store.rows import candidate_of, microseconds, subject_form
+from factotum.memory.store.words import terms
+
+# BM25 (Robertson and Zaragoza 2009) with Milvus' defaults.
+K1 = 1.2
+B = 0.75
+
+
+@dataclass(frozen=True)
+class _Kept:
+    entry: Entry
+    terms: Counter[str]
+    length: int
+
+
+class InMemoryStore:
+    """`Store` without Milvus. Searches look at every record: meant for some ten thousand."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], _Kept] = {}
+        self._holders: Counter[str] = Counter()  # in how many records a term is
+        self._length = 0  # of all records, in terms
+        self._buried: dict[tuple[str, str], Burial] = {}
+        self._receipts: dict[str, dict[str, Receipt]] = {}
+
+    async def upsert(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            place = (records.checked_tenant(entry.tenant), entry.record.id)
+            if place in self._buried:
+                continue
+            self._remove(place)
+            # A caller's later change of its record is not one of ours.
+            record = Record()
+            record.CopyFrom(entry.record)
+            found = terms(entry.searched)
+            self._kept[place] = _Kept(
+                Entry(entry.tenant, record, entry.searched, entry.vector.copy()), Counter(found), len(found)
+            )
+            self._holders.update(set(found))
+            self._length += len(found)
+
+    async def search(
+        self, scope: Scope, vector: Vector, words: str, count: int
+    ) -> tuple[list[Candidate], list[Candidate]]:
+        found = list(self._within(scope))
+        asked = set(terms(words))
+        by_words = ((kept, score) for kept in found if (score := self._bm25(kept, asked)) > 0)
+        return (
+            _best(((kept, float(kept.entry.vector @ vector)) for kept in found), count),
+            _best(by_words, count),
+        )
+
+    async def get(self, tenant: str, ids: Sequence[str]) -> dict[str, Record]:
+        records.checked_tenant(tenant)
+        return {
+            identity: _copy(kept.entry.record)
+            for identity in dict.fromkeys(ids)
+            if (kept := self._kept.get((tenant, identity))) is not None
+        }
+
+    async def stretches(self, scope: Scope, stretches: Sequence[Stretch]) -> list[Candidate]:
+        def wanted(record: Record) -> bool:
+            return bool(record.place.sequence) and any(
+                record.place.sequence == stretch.sequence and stretch.first <= record.place.position <= stretch.last
+                for stretch in stretches
+            )
+
+        return [candidate_of(kept.entry.record, 0.0) for kept in self._within(scope) if wanted(kept.entry.record)]
+
+    async def records(self, scope: Scope) -> AsyncIterator[Record]:
+        for kept in sorted(self._within(scope), key=lambda kept: kept.entry.record.id):
+            yield _copy(kept.entry.record)
+
+    async def count(self, scope: Scope) -> dict[str, int]:
+        return dict(Counter(records.kind_name(kept.entry.record.kind) for kept in self._within(scope)))
+
+    async def tenants(self) -> list[str]:
+        return sorted({tenant for tenant, _ in self._kept})
+
+    async def delete(self, tenant: str, ids: Sequence[str]) -> int:
+        records.checked_tenant(tenant)
+        return sum(self._remove((tenant, identity)) for identity in dict.fromkeys(ids))
+
+    async def bury(self, tenant: str, ids: Sequence[str], why: Burial, now: datetime) -> None:
+        records.checked_tenant(tenant)
+        for identity in ids:
+            self._buried[tenant, identity] = why
+
+    async def buried(self, tenant: str, ids: Sequence[str]) -> dict[str, Burial]:
+        records.checked_tenant(tenant)
+        return {identity: self._buried[tenant, identity] for identity in ids if (tenant, identity) in self._buried}
+
+    async def keep_receipt(self, tenant: str, receipt: Receipt) -> None:
+        kept = Receipt()
+        kept.CopyFrom(receipt)
+        self._receipts.setdefault(records.checked_tenant(tenant), {})[receipt.id] = kept
+
+    async def receipts(self, tenant: str) -> list[Receipt]:
+        kept = self._receipts.get(records.checked_tenant(tenant), {}).values()
+        return sorted(kept, key=lambda receipt: receipt.forgotten_at.ToMicroseconds(), reverse=True)
+
+    def _remove(self, place: tuple[str, str]) -> bool:
+        kept = self._kept.pop(place, None)
+        if kept is None:
+            return False
+        self._holders.subtract(set(kept.terms))
+        self._length -= kept.length
+        return True
+
+    def _within(self, scope: Scope) -> Iterator[_Kept]:
+        fits = _fits(scope)
+        return (kept for kept in self._kept.values() if fits(kept.entry))
+
+    def _bm25(self, kept: _Kept, asked: set[str]) -> float:
+        """Milvus counts over all tenants, too: only the weights of terms depend on it, not what is found."""
+        size = 1 - B + B * kept.length * len(self._kept) / max(self._length, 1)
+        return sum(
+            math.log(1 + (len(self._kept) - self._holders[term] + 0.5) / (self._holders[term] + 0.5))
+            * kept.terms[term]
+            * (K1 + 1)
+            / (kept.terms[term] + K1 * size)
+            for term in asked & kept.terms.keys()
+        )
+
+
+def _fits(scope: Scope) -> Callable[[Entry], bool]:
+    """Raises `InvalidRequest` for what no tenant or run can be called."""
+    records.checked_tenant(scope.tenant)
+    records.checked_run_id(scope.run_id)
+    subjects = set(map(subject_form, scope.subjects))
+
+    def fits(entry: Entry) -> bool:
+        record = entry.record
+        happened = record.created_at.ToMicroseconds()
+        return (
+            entry.tenant == scope.tenant
+            and (not scope.kinds or records.kind_name(record.kind) in scope.kinds)
+            and (not subjects or not subjects.isdisjoint(map(subject_form, record.subjects)))
+            and (not scope.run_id or record.run_id == scope.run_id)
+            and (not scope.document or record.provenance.document == scope.document)
+            and (scope.after is None or happened >= microseconds(scope.after))
+            and (scope.before is None or happened < microseconds(scope.before))
+            and (
+                scope.alive_at is None
+                or not record.HasField("expires_at")
+                or record.expires_at.ToMicroseconds() > microseconds(scope.alive_at)
+            )
+            and (scope.history or not record.HasField("superseded_at"))
+        )
+
+    return fits
+
+
+def _best(scored: Iterable[tuple[_Kept, float]], count: int) -> list[Candidate]:
+    ordered = sorted(scored, key=lambda pair: -pair[1])
+    return [candidate_of(kept.entry.record, score) for kept, score in ordered[:count]]
+
+
+def _copy(record: Record) -> Record:
+    result = Record()
+    result.CopyFrom(record)
+    return result

@@ -1,0 +1,46 @@
+"""What stores have in common about records: their keys, and what a search gives back of one. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+from factotum.api.memory.v1.memory_pb2 import Record
+from factotum.memory import records
+from factotum.memory.store.port import Candidate
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def key_of(tenant: str, identity: str) -> str:
+    """Of a row: 64 hexadecimal digits. An id is the tenant's own: another tenant's record has another key."""
+    return hashlib.sha256(f"{records.checked_tenant(tenant)}\n{identity}".encode()).hexdigest()
+
+
+def subject_form(subject: str) -> str:
+    """How a subject is compared."""
+    return subject.strip().lower()
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970, as a record's times are kept and compared."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment(microseconds_: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds_)
+
+
+def candidate_of(record: Record, score: float) -> Candidate:
+    return Candidate(
+        id=record.id,
+        kind=records.kind_name(record.kind),
+        run_id=record.run_id,
+        created_at=moment(record.created_at.ToMicroseconds()),
+        importance=record.importance,
+        sequence=record.place.sequence,
+        position=record.place.position,
+        speaker=record.place.speaker,
+        content_sha256=record.content_sha256,
+        score=score,
+    )

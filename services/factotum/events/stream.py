@@ -18,12 +18,19 @@ from typing import Any
 
 import faust
 import structlog
+from opentelemetry import metrics
 
 from factotum.events.embedded import EmbeddedTransport
+from factotum.events.lag import UNKNOWN, LagReader
 from factotum.runtime.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
+lag_gauge = metrics.get_meter(__name__).create_gauge(
+    "factotum.events.lag", description="messages on Kafka that a consumer group has not handled yet; -1: not known"
+)
 
+# Seconds between two readings of the lag for the gauge.
+LAG_INTERVAL = 5.0
 # Seconds between commits; what was handled since the last one is delivered again after a crash.
 COMMIT_INTERVAL = 1.0
 # Seconds that one batch may take, waiting for what it needs included, before the group gives its
@@ -109,10 +116,34 @@ class Consumer:
         self._kafka = kafka
         self._batch_size = batch_size
         self._within = within_seconds
+        # By topic and partition, the offset after the last message that was handled here.
+        self._handled: dict[tuple[str, int], int] = {}
+        self._lag: LagReader | None = None
+
+    async def lag(self) -> int:
+        """Messages of the topics that the group has not handled yet; `lag.UNKNOWN` (-1) while Kafka does not answer
+        and while this consumer does not run."""
+        return UNKNOWN if self._lag is None else await self._lag.read(self._handled)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consumes until `stop` is set. While Kafka is away it tries again, for ever."""
         _quiet()
+        reader = self._lag = LagReader(self._kafka.bootstrap_servers, self._group, self._topics)
+        measuring = asyncio.ensure_future(self._measure())
+        try:
+            await self._consume(stop)
+        finally:
+            self._lag = None
+            measuring.cancel()
+            await asyncio.gather(measuring, return_exceptions=True)
+            await reader.close()
+
+    async def _measure(self) -> None:
+        while True:
+            lag_gauge.set(await self.lag(), {"group": self._group})
+            await asyncio.sleep(LAG_INTERVAL)
+
+    async def _consume(self, stop: asyncio.Event) -> None:
         wait, longest = RESTART_SECONDS
         loop = asyncio.get_running_loop()
         while not stop.is_set():
@@ -169,6 +200,8 @@ class Consumer:
                     await asyncio.Future()  # take no further batch; the app is being stopped
                 for event in events:
                     await stream.ack(event)
+                    message = event.message
+                    self._handled[message.topic, message.partition] = message.offset + 1
                 yield
 
         topic = app.topic(*self._topics, key_type=bytes, value_type=bytes)

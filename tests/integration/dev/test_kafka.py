@@ -17,6 +17,7 @@ import pytest
 
 from factotum.dev import kafka_jars, ports
 from factotum.events import topics
+from factotum.events.lag import LagReader
 from factotum.events.producer import EventProducer
 from tests.support.kafka import read_all
 from tests.support.machine import needs
@@ -75,6 +76,9 @@ async def test_the_real_kafka_keeps_events_even_when_it_is_killed(tmp_path: Path
         for topic in topics.ALL:
             assert read_all(address, topic) == []
         await send(address, b"one")
+        reader = LagReader(address, "nobody", topics.ALL)
+        assert await reader.read({}) == 1
+        await reader.close()
         (broker,) = psutil.Process(process.pid).children()
         assert Path(broker.exe()).name == "java"
         process.kill()

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from factotum.events.lag import UNKNOWN, LagReader
 from factotum.events.producer import EventProducer
 from factotum.events.stream import Consumer, Received
 from factotum.events.topics import OBSERVATIONS, OUTCOMES
@@ -31,7 +32,7 @@ async def publish(kafka: str, values: Sequence[str], topic: str = OBSERVATIONS) 
 
 
 @asynccontextmanager
-async def consuming(kafka: str, handle: Handle, batch_size: int = 10) -> AsyncIterator[None]:
+async def consuming(kafka: str, handle: Handle, batch_size: int = 10) -> AsyncIterator[Consumer]:
     stop = asyncio.Event()
     settings = KafkaSettings(bootstrap_servers=kafka, embedded=True)
     consumer = Consumer(
@@ -39,7 +40,7 @@ async def consuming(kafka: str, handle: Handle, batch_size: int = 10) -> AsyncIt
     )
     running = asyncio.ensure_future(consumer.run(stop))
     try:
-        yield
+        yield consumer
     finally:
         stop.set()
         await asyncio.wait_for(running, 20)
@@ -114,5 +115,41 @@ async def test_a_kafka_that_is_away_is_waited_for() -> None:
     async def handle(batch: Sequence[Received]) -> None:
         raise AssertionError("nothing to handle")
 
-    async with consuming("127.0.0.1:9", handle):
+    async with consuming("127.0.0.1:9", handle) as consumer:
         await asyncio.sleep(2)
+        assert await consumer.lag() == UNKNOWN
+
+
+async def test_the_lag_is_what_was_not_handled_yet(kafka: str) -> None:
+    go, handled = asyncio.Event(), 0
+
+    async def handle(batch: Sequence[Received]) -> None:
+        nonlocal handled
+        await go.wait()
+        handled += len(batch)
+
+    await publish(kafka, [str(number) for number in range(20)])
+    await publish(kafka, ["a", "b", "c"], OUTCOMES)
+    async with consuming(kafka, handle) as consumer:
+        async with asyncio.timeout(10):
+            while (lag := await consumer.lag()) == UNKNOWN:  # it has not begun to run
+                await asyncio.sleep(0.01)
+        assert lag == 23
+        go.set()
+        await until(lambda: handled == 23)
+        # At once: what was handled is committed only a second later.
+        async with asyncio.timeout(0.5):
+            while await consumer.lag():
+                await asyncio.sleep(0)
+        go.clear()
+        await publish(kafka, ["d", "e"])
+        assert await consumer.lag() == 2
+        go.set()
+        await until(lambda: handled == 25)
+        await asyncio.sleep(1.5)  # longer than the commit interval
+    assert await consumer.lag() == UNKNOWN
+    reader = LagReader(kafka, "test", (OBSERVATIONS, OUTCOMES))  # knows only what was committed
+    assert await reader.read({}) == 0
+    await publish(kafka, ["f"])
+    assert await reader.read({}) == 1
+    await reader.close()

@@ -11,3 +11,7 @@ class NotAMemory(ValueError):
 
 class StoreUnavailable(Exception):
     """The store did not do what it was asked, or may have done a part: ask again later."""
+
+
+class EmbedderMismatch(Exception):
+    """The store's vectors were made by another embedder: `factotum memory reindex`, or the settings of before."""

@@ -68,6 +68,12 @@ def explain(
     procedure: Annotated[
         str, typer.Option("--procedure", metavar="NAME", help="namespace/name of what makes the call.")
     ] = "",
+    secrets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--secret", metavar="NAME", help="A secret that its document gives it, and no others; repeatable."
+        ),
+    ] = None,
     as_json: JsonOption = False,
     data: DataOption = DEFAULT_DATA,
     tenant: TenantOption = DEFAULT_TENANT,
@@ -88,6 +94,7 @@ def explain(
         arguments_json=read_arguments(arguments) if arguments else "",
         procedure=procedure,
         user=user,
+        secrets=pb.PlannedSecrets(names=secrets) if secrets else None,
     )
 
     async def ask() -> pb.AuthorizeResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 import grpc
 
@@ -76,6 +77,7 @@ def question(tenant: str, user: str, calls: Sequence[Asked]) -> tools_pb2.Author
                 arguments_json="" if asked.call.arguments is None else json.dumps(asked.call.arguments),
                 unknown=asked.call.unknown,
                 procedure=asked.procedure,
+                secrets=tools_pb2.PlannedSecrets(**asdict(asked.call.secrets)),
             )
             for asked in calls
         ],

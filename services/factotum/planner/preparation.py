@@ -168,7 +168,7 @@ def prepared(resolved: Resolved, catalog: Catalog) -> Prepared:
 def own_calls(source: Source) -> list[Asked]:
     """Those of the document itself."""
     document = source.document
-    return [Asked(call.pointer, "", document.full_name, call) for call in planned_calls(document)]
+    return [Asked(call.pointer, "", document.full_name, call) for call in planned_calls(source)]
 
 
 def _calls(resolved: Resolved) -> Iterator[Asked]:
@@ -176,7 +176,7 @@ def _calls(resolved: Resolved) -> Iterator[Asked]:
     yield from own_calls(resolved.source)
     for origin, needed in resolved.procedures:
         name = needed.document.full_name
-        for call in planned_calls(needed.document):
+        for call in planned_calls(needed):
             yield Asked(origin, f"{name} {needed.document.document.version}: {call.pointer}: ", name, call)
 
 

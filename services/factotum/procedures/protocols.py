@@ -22,6 +22,12 @@ PUBLISH = "asyncapi.publish"
 RECEIVE = "asyncapi.receive"
 PROCESSES = {"shell": "process.shell", "script": "process.script", "container": "process.container"}
 
+# Of what a protocol or a process is given: what belongs to the caller's data, in which nothing is a URI template and no
+# policy is named.
+DATA = frozenset(
+    {"arguments", "body", "environment", "headers", "message", "parameters", "query", "subscription", "variables"}
+)
+
 _TOOL = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 
 

@@ -28,17 +28,34 @@ Json = Any
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedSecrets:
+    """The secrets of its document that a call is given.
+
+    Attributes:
+        names: those that its arguments name for certain.
+        others: they may name more of them.
+        hidden: JSON pointers into the arguments, of texts in which one stands for certain.
+    """
+
+    names: frozenset[str] = frozenset()
+    others: bool = False
+    hidden: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """A call that is not made.
 
     Attributes:
         arguments_json: as far as they are known; empty: they are not known at all.
         unknown: JSON pointers into them, of what is only known when the call is made.
+        secrets: None: nothing is known of them.
     """
 
     tool: str
     arguments_json: str = ""
     unknown: tuple[str, ...] = ()
+    secrets: PlannedSecrets | None = None
 
 
 class Authorising:
@@ -53,13 +70,12 @@ class Authorising:
     async def judge(self, principal: Principal, planned: Planned) -> Judgement:
         """Raises `UnknownTool`; `CallRefused` for arguments that the tool does not take."""
         tool = self._catalog.tool(principal.tenant, planned.tool)
-        if not planned.arguments_json:
-            return self._of_tool(principal, tool, None)
-        if planned.unknown:
-            return self._of_tool(principal, tool, _in_part(tool, planned))
-        given = Given(_taken(tool, planned.arguments_json), others=True, made=False)
+        given = self._given(principal, tool, planned)
+        if not planned.arguments_json or planned.unknown:
+            return self._of_tool(principal, tool, given)
         source = self._catalog.origin(principal.tenant, tool.spec.system)
-        if not conceivable(tool, principal, permits=self._permits, source=source):
+        before = self._without_arguments(principal, planned.secrets)
+        if not conceivable(tool, principal, permits=self._permits, source=source, given=before):
             return self._of_tool(principal, tool, given, narrowed=True)
         origin = Origin(procedure=principal.procedure, user=principal.user)
         call = Call(principal.tenant, tool, planned.arguments_json, "", origin, self._now())
@@ -70,12 +86,32 @@ class Authorising:
         left to the call itself."""
         try:
             tool = self._catalog.tool(principal.tenant, planned.tool)
-            given = _in_part(tool, planned) if planned.unknown else None
-            if planned.arguments_json and not planned.unknown:
-                given = Given(_taken(tool, planned.arguments_json), others=True, made=False)
+            given = self._given(principal, tool, planned)
         except (UnknownTool, CallRefused) as error:
             return Judgement(Verdict.DEPENDS, (), str(error))
         return self._of_tool(principal, tool, given)
+
+    def _given(self, principal: Principal, tool: AnyTool, planned: Planned) -> Given | None:
+        """What is known of the call; None: nothing. Raises `CallRefused`."""
+        told = self._without_arguments(principal, planned.secrets)
+        if not planned.arguments_json:
+            return told
+        told = told or Given(others=True, made=False)
+        if planned.unknown:
+            return replace(told, arguments=_in_part(tool, planned), complete=False)
+        return replace(told, arguments=_taken(tool, planned.arguments_json), complete=True)
+
+    def _without_arguments(self, principal: Principal, secrets: PlannedSecrets | None) -> Given | None:
+        if secrets is None:
+            return None
+        return Given(
+            complete=False,
+            hidden=frozenset(pointer.removeprefix("/") for pointer in secrets.hidden),
+            secrets=secrets.names,
+            others=secrets.others,
+            reserved=secrets.names & self._catalog.secrets(principal.tenant),
+            made=False,
+        )
 
     def _of_tool(
         self, principal: Principal, tool: AnyTool, given: Given | None, *, narrowed: bool = False
@@ -106,7 +142,7 @@ def _taken(tool: AnyTool, arguments_json: str) -> Json:
         raise CallRefused(f"the arguments of {tool.spec.name} cannot be told to the policies") from None
 
 
-def _in_part(tool: AnyTool, planned: Planned) -> Given:
+def _in_part(tool: AnyTool, planned: Planned) -> dict[str, Json]:
     """What stands in the arguments for good: each field by itself, as the tool is given it."""
     unknown = frozenset(pointer.removeprefix("/") for pointer in planned.unknown)
     try:
@@ -128,4 +164,4 @@ def _in_part(tool: AnyTool, planned: Planned) -> Given:
             known[key] = adapter.dump_python(value, mode="json", by_alias=True)
         except (ValidationError, PydanticSerializationError):
             continue
-    return Given(known, complete=False, others=True, made=False)
+    return known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from factotum.api.tools.v1 import tools_pb2 as pb
-from factotum.tool_executor.authorising import Authorising, Planned
+from factotum.tool_executor.authorising import Authorising, Planned, PlannedSecrets
 from factotum.tool_executor.calls import Origin
 from factotum.tool_executor.execution import check_origin, check_tenant
 from factotum.tool_executor.grpc_status import TRANSLATED, Context, abort
@@ -20,7 +20,8 @@ class PolicyCalls:
     async def Authorize(self, request: pb.AuthorizeRequest, context: Context) -> pb.AuthorizeResponse:
         try:
             principal = _principal(request.tenant, request.user, request.procedure)
-            judgement = await self._authorising.judge(principal, Planned(request.tool, request.arguments_json))
+            planned = Planned(request.tool, request.arguments_json, secrets=_secrets(request))
+            judgement = await self._authorising.judge(principal, planned)
         except TRANSLATED as error:
             await abort(context, error)
         return _message(judgement)
@@ -30,7 +31,7 @@ class PolicyCalls:
             judgements = [
                 self._authorising.judge_plan(
                     _principal(request.tenant, request.user, call.procedure),
-                    Planned(call.tool, call.arguments_json, tuple(call.unknown)),
+                    Planned(call.tool, call.arguments_json, tuple(call.unknown), _secrets(call)),
                 )
                 for call in request.calls
             ]
@@ -44,6 +45,13 @@ def _principal(tenant: str, user: str, procedure: str) -> Principal:
     check_tenant(tenant)
     check_origin(Origin(user=user, procedure=procedure))
     return Principal(tenant, user, procedure)
+
+
+def _secrets(request: pb.AuthorizeRequest | pb.PlannedCall) -> PlannedSecrets | None:
+    if not request.HasField("secrets"):
+        return None
+    told = request.secrets
+    return PlannedSecrets(frozenset(told.names), told.others, tuple(told.hidden))
 
 
 def _message(judgement: Judgement) -> pb.AuthorizeResponse:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from factotum.procedures.protocols import DATA
 from factotum.procedures.shapes import Authentication
 from factotum.workflows import problem
 from factotum.workflows.problem import Problem
@@ -16,10 +17,6 @@ Json = Any
 
 # Where the language has a URI: these keys, wherever they stand in the arguments of a protocol.
 _URIS = frozenset({"endpoint", "uri", "server"})
-# What belongs to the caller's data, in which nothing is a template.
-_DATA = frozenset(
-    {"arguments", "body", "environment", "headers", "message", "parameters", "query", "subscription", "variables"}
-)
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 
 
@@ -29,7 +26,7 @@ def prepared(
     """The arguments with every URI template expanded and every `{use: name}` replaced. Raises `Problem`."""
     found: dict[str, Json] = {}
     for key, inner in with_.items():
-        if key in _DATA:
+        if key in DATA:
             found[key] = inner
         elif key in _URIS and isinstance(inner, str):
             found[key] = expanded(inner, value, pointer)
@@ -94,4 +91,4 @@ def _first_policy(value: Json) -> dict[str, Json] | None:
         return None
     if isinstance(policy := value.get("authentication"), dict) and policy:
         return policy
-    return next((found for key, inner in value.items() if key not in _DATA and (found := _first_policy(inner))), None)
+    return next((found for key, inner in value.items() if key not in DATA and (found := _first_policy(inner))), None)

@@ -5,14 +5,11 @@ Source of their form: `SecretMarks` in protos/factotum/api/tools/v1/tools.proto.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
 from typing import Any
 
-Json = Any
+from factotum.procedures.secret_paths import secret_paths
 
-_PATH = re.compile(r"""\$secrets((?:\.[A-Za-z_]\w*|\.?\["[^"\\]+"\]|\."[^"\\]+")+)""")
-_KEY = re.compile(r"""\.?\["([^"\\]+)"\]|\."([^"\\]+)"|\.([A-Za-z_]\w*)""")
+Json = Any
 
 
 def mark(nonce: str, path: tuple[str, ...]) -> str:
@@ -26,7 +23,7 @@ def marks(document: Json, names: tuple[str, ...], nonce: str) -> dict[str, Json]
     Where a secret is used both whole and by its keys, the keys count.
     """
     found: dict[str, Json] = {}
-    paths = sorted({*((name,) for name in names), *_paths(document)}, key=len)
+    paths = sorted({*((name,) for name in names), *secret_paths(document)}, key=len)
     for path in paths:
         if path[0] not in names:
             continue
@@ -37,16 +34,3 @@ def marks(document: Json, names: tuple[str, ...], nonce: str) -> dict[str, Json]
             inner = inner[key]
         inner.setdefault(path[-1], mark(nonce, path))
     return found
-
-
-def _paths(value: Json) -> Iterator[tuple[str, ...]]:
-    if isinstance(value, str):
-        if "$secrets" in value:
-            for path in _PATH.findall(value):
-                yield tuple("".join(keys) for keys in _KEY.findall(path))
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _paths(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _paths(inner)

@@ -35,6 +35,17 @@ def test_the_verdict_is_the_status(
     assert json.loads(as_json.stdout) == {"verdict": word, "policies": ["p"], "explanation": "because"}
 
 
+def test_the_secrets_that_a_document_gives_are_asked_about(runner: CliRunner, parts: Stubs) -> None:
+    parts.tools.answers["Authorize"] = pb.AuthorizeResponse(verdict=pb.VERDICT_ALLOWED)
+    for options, secrets in (
+        ([], None),
+        (["--secret", "desk", "--secret", "other"], pb.PlannedSecrets(names=["desk", "other"])),
+    ):
+        parts.tools.requests.clear()
+        assert runner.invoke(app, ["policy", "explain", "mail.send", *options]).exit_code == 0
+        assert parts.tools.requests == [pb.AuthorizeRequest(tenant="acme", tool="mail.send", secrets=secrets)]
+
+
 def test_a_run_is_started_for_a_person(runner: CliRunner, parts: Stubs) -> None:
     plan = planner_pb2.Plan(run_id="acme.x.1", procedure="hr/x", procedure_version="1.0.0")
     parts.planner.answers["StartRun"] = planner_pb2.StartRunResponse(plan=plan, started=True)

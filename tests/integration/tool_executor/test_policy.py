@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from pathlib import Path
@@ -11,6 +12,9 @@ import grpc
 import pytest
 
 from factotum.api.tools.v1 import tools_pb2 as pb
+from factotum.planner.permission import denials, question
+from factotum.planner.preparation import own_calls
+from factotum.procedures.parse import parse
 from tests.support.executor_process import ROOT, ExecutorProcess
 
 ALLOWED, DENIED, DEPENDS = pb.VERDICT_ALLOWED, pb.VERDICT_DENIED, pb.VERDICT_DEPENDS
@@ -47,6 +51,44 @@ async def test_what_the_starter_says_and_what_cannot_be_asked(executor: Executor
     refusal = (await executor.execute("drop")).error
     assert refusal.kind == pb.ERROR_KIND_NOT_PERMITTED and "starter.own-systems" in refusal.message
     assert executor.world.effects == []
+
+
+PLAN = """document: {dsl: '1.0.3', namespace: hr, name: plan, version: '1.0.0'}
+use: {secrets: [fake-token, desk]}
+do:
+  - own: {call: fake.create, with: {name: a, token: '${ $secrets.desk }'}}
+  - open: {call: fake.create, with: {name: b, token: '${ .token }'}}
+  - settings: {call: fake.create, with: {name: c, token: 'Bearer ${ $secrets["fake-token"] }'}}
+"""
+
+
+async def test_a_plan_with_a_secret_that_its_call_may_not_have_is_refused_before_it_begins(
+    executor: ExecutorProcess,
+) -> None:
+    source = parse(PLAN)
+    calls = own_calls(source)
+    answers = (await executor.stub.AuthorizePlan(question("acme", "", calls))).calls
+    assert [answer.verdict for answer in answers] == [ALLOWED, ALLOWED, DENIED]
+    (fault,) = denials(source, calls, answers)
+    assert (fault.pointer, fault.line) == ("/do/2/settings", 6)
+    # As the step would be.
+    request = pb.ExecuteRequest(
+        tenant="acme",
+        tool="fake.create",
+        arguments_json=json.dumps({"name": "c", "token": "Bearer \u27e6n0nce:fake-token\u27e7"}),
+        idempotency_key="k",
+        origin=pb.Origin(procedure="hr/plan"),
+        secrets=pb.SecretMarks(nonce="n0nce", names=["fake-token", "desk"]),
+    )
+    refused = (await executor.stub.Execute(request)).observation.error
+    assert fault.message == refused.message
+    assert executor.world.effects == []
+    by_hand = pb.AuthorizeRequest(
+        tenant="acme", tool="fake.create", procedure="hr/plan", secrets=pb.PlannedSecrets(names=["fake-token"])
+    )
+    assert (await executor.stub.Authorize(by_hand)).explanation == refused.message
+    by_hand.secrets.names[:] = ["desk"]
+    assert (await executor.stub.Authorize(by_hand)).verdict == ALLOWED
 
 
 async def test_policies_that_cannot_be_used_keep_it_from_starting(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from factotum.api.tools.v1 import tools_pb2
 from factotum.events.envelope import Event
 from factotum.events.reserved import ACTS_FOR
 from factotum.planner.errors import CatalogUnavailable
@@ -56,7 +57,7 @@ def document(text: str, name: str = "p") -> Source:
 
 
 def test_the_calls_of_a_document_as_far_as_they_are_written() -> None:
-    assert list(planned_calls(document(HELPER + PLAN).document)) == [
+    assert list(planned_calls(document(HELPER + PLAN))) == [
         PlannedCall("/use/functions/helper", "mail.send", {"text": "${ .x }"}, ("/text",)),
         PlannedCall(
             "/do/0/tell",
@@ -73,7 +74,7 @@ def test_the_calls_of_a_document_as_far_as_they_are_written() -> None:
 
 def test_in_loose_mode_any_text_may_be_an_expression() -> None:
     text = "evaluate: {mode: loose}\ndo:\n  - a: {call: mail.send, with: {text: .who}}\n"
-    assert list(planned_calls(document(text).document)) == [PlannedCall("/do/0/a", "mail.send")]
+    assert list(planned_calls(document(text))) == [PlannedCall("/do/0/a", "mail.send")]
 
 
 class Bench:
@@ -105,6 +106,21 @@ async def test_one_question_tells_all_calls_and_whom_they_are_for(bench: Bench) 
     first, *_, last = asked.calls
     assert (first.tool, list(first.unknown)) == ("mail.send", ["/to", "/cc/1"])
     assert (last.tool, last.arguments_json) == ("process.shell", "")
+
+
+async def test_one_question_tells_which_secrets_each_call_is_given(bench: Bench) -> None:
+    text = """use: {secrets: [desk, other]}
+do:
+  - a: {call: mail.send, with: {text: 'Bearer ${ $secrets.desk }'}}
+  - b: {call: mail.send, with: {text: desk}, metadata: {compensate: {call: mail.undo, with: {id: '${ .id }'}}}}
+"""
+    await bench.permitted.prepare("acme", document(text), acting_for="ada")
+    asked = [call.secrets for call in bench.executor.asked[0].calls]
+    assert asked == [
+        tools_pb2.PlannedSecrets(names=["desk"], others=True, hidden=["/text"]),
+        tools_pb2.PlannedSecrets(names=["desk"]),
+        tools_pb2.PlannedSecrets(others=True),
+    ]
 
 
 async def test_a_denied_call_is_a_fault_at_its_step_with_the_explanation(bench: Bench) -> None:

@@ -13,7 +13,7 @@ from factotum.runtime import clock
 from factotum.sdk.context import ToolContext
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.sdk.tool import Connector
-from factotum.tool_executor.authorising import Authorising, Planned
+from factotum.tool_executor.authorising import Authorising, Planned, PlannedSecrets
 from factotum.tool_executor.calls import Answer, Approval, Origin, SecretMarks
 from factotum.tool_executor.errors import CallRefused
 from factotum.tool_executor.ledger import State
@@ -290,3 +290,77 @@ def test_a_plan_is_not_denied_for_secrets_that_its_calls_may_yet_be_given(tmp_pa
         '@id("d") permit(principal, action, resource) when { context.secrets.contains("desk") };', tmp_path
     )
     assert asked.judge_plan(ACME, planned).verdict is Verdict.DEPENDS
+
+
+WITH_DESK = '(principal, action, resource) when { context.secrets.contains("desk") };'
+DESK = f'@id("d") permit{WITH_DESK}'
+BUT_DESK = f'@id("all") permit(principal, action, resource); @id("f") forbid{WITH_DESK}'
+SENT, PART = '{"method": "put"}', '{"method": "put", "Note": "${ $secrets.desk }"}'
+
+
+def told(*names: str, others: bool = False, hidden: tuple[str, ...] = ()) -> PlannedSecrets:
+    return PlannedSecrets(frozenset(names), others, hidden)
+
+
+@pytest.mark.parametrize("arguments", ["", SENT, PART])
+@pytest.mark.parametrize(
+    ("policies", "secrets", "verdict"),
+    [
+        (DESK, told("desk"), Verdict.ALLOWED),
+        (DESK, told("other"), Verdict.DENIED),
+        (DESK, told(), Verdict.DENIED),
+        (DESK, told("other", others=True), Verdict.DEPENDS),
+        (DESK, told("desk", others=True), Verdict.DEPENDS),
+        (BUT_DESK, told("desk"), Verdict.DENIED),
+        (BUT_DESK, told("other"), Verdict.ALLOWED),
+        (BUT_DESK, told(others=True), Verdict.DEPENDS),
+    ],
+)
+def test_what_is_known_of_the_secrets_of_a_plan_decides(
+    tmp_path: Path, arguments: str, policies: str, secrets: PlannedSecrets, verdict: Verdict
+) -> None:
+    planned = Planned("net.request", arguments, ("/Note",) if arguments == PART else (), secrets)
+    assert authorising(policies, tmp_path).judge_plan(ACME, planned).verdict is verdict
+
+
+class Holding(BaseModel):
+    token: str = "secret://desk"
+
+
+@pytest.mark.parametrize("arguments", ["", SENT, PART])
+async def test_a_plan_is_denied_the_secret_of_settings_that_no_policy_names(tmp_path: Path, arguments: str) -> None:
+    holder = Connector("holder", settings=Holding)
+    catalog = catalog_of(narrow, holder, settings={("acme", "net"): Nothing(), ("acme", "holder"): Holding()})
+
+    def asked(policies: str) -> Authorising:
+        return Authorising(catalog=catalog, contexts=contexts_of(catalog), permits=permits_of(policies), now=clock.now)
+
+    anything = '@id("all") permit(principal, action, resource);'
+    unknown = ("/Note",) if arguments == PART else ()
+    for secrets in (told("desk"), told("desk", others=True)):
+        denied = asked(anything).judge_plan(ACME, Planned("net.request", arguments, unknown, secrets))
+        assert (
+            denied.verdict is Verdict.DENIED
+            and "the secret desk, which settings of acme refer to" in denied.explanation
+        )
+    for secrets in (told("other"), told(others=True), None):
+        open_ = asked(anything).judge_plan(ACME, Planned("net.request", arguments, unknown, secrets))
+        assert open_.verdict is Verdict.ALLOWED
+    named = Planned("net.request", arguments, unknown, told("desk"))
+    assert asked(DESK).judge_plan(ACME, named).verdict is Verdict.ALLOWED
+    looked.clear()
+    assert (await asked(anything).judge(ACME, named)).verdict is Verdict.DENIED
+    assert looked == []
+
+
+@pytest.mark.parametrize(
+    ("hidden", "verdict"), [((), Verdict.DEPENDS), (("/Note",), Verdict.DENIED), (("/other",), Verdict.DEPENDS)]
+)
+def test_a_secret_in_a_plan_where_a_policy_looks_is_refused_there(
+    tmp_path: Path, hidden: tuple[str, ...], verdict: Verdict
+) -> None:
+    text = '@id("n") permit(principal, action, resource) when { context.arguments.texts.hasTag("Note") };'
+    planned = Planned("net.request", PART, ("/Note",), told("desk", hidden=hidden))
+    made = authorising(text, tmp_path).judge_plan(ACME, planned)
+    assert made.verdict is verdict
+    assert verdict is Verdict.DEPENDS or "'Note', in which a secret stands" in made.explanation

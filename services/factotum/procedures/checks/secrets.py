@@ -40,7 +40,7 @@ def misuses(program: Node, declared: Iterable[str]) -> Iterator[tuple[str, str]]
 
 def _misuses(node: Node, declared: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """The faults of a node whose value is passed on."""
-    if (path := _path(node)) is not None:
+    if (path := path_of(node)) is not None:
         if not path:
             yield "`$secrets` must name a secret", nearest.among("", declared, "Write `$secrets.name`")
         elif path[0] not in declared:
@@ -89,12 +89,12 @@ def _computed(node: Node) -> Iterator[tuple[str, str]]:
         yield "a secret's value is not known here, so nothing can be computed from it", _PASSED_ON
 
 
-def _path(node: Node) -> tuple[str, ...] | None:
+def path_of(node: Node) -> tuple[str, ...] | None:
     """The names behind `$secrets`; None for what is no such path."""
     match node:
         case Variable(name="secrets"):
             return ()
-        case Index(target=target, key=Text(text=key, inserted=())) if (above := _path(target)) is not None:
+        case Index(target=target, key=Text(text=key, inserted=())) if (above := path_of(target)) is not None:
             return (*above, key)
         case _:
             return None

@@ -1036,6 +1036,40 @@ class RefreshSourceResponse(_message.Message):
 Global___RefreshSourceResponse: _TypeAlias = RefreshSourceResponse  # noqa: Y015
 
 @_typing.final
+class PlannedSecrets(_message.Message):
+    """The secrets of a document that a call is given, as far as they are known before it is made."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    OTHERS_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELD_NUMBER: _builtins.int
+    others: _builtins.bool
+    """They may name more of those that the document declares."""
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Those that its arguments name for certain."""
+
+    @_builtins.property
+    def hidden(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """JSON pointers into the arguments, of texts in which one stands for certain: only the tool will know their values."""
+
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+        others: _builtins.bool = ...,
+        hidden: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hidden", b"hidden", "names", b"names", "others", b"others"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlannedSecrets: _TypeAlias = PlannedSecrets  # noqa: Y015
+
+@_typing.final
 class AuthorizeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1044,6 +1078,7 @@ class AuthorizeRequest(_message.Message):
     ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
     PROCEDURE_FIELD_NUMBER: _builtins.int
     USER_FIELD_NUMBER: _builtins.int
+    SECRETS_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     tool: _builtins.str
     arguments_json: _builtins.str
@@ -1051,6 +1086,10 @@ class AuthorizeRequest(_message.Message):
     procedure: _builtins.str
     """namespace/name of the procedure and the person that it acts for; both may be empty."""
     user: _builtins.str
+    @_builtins.property
+    def secrets(self) -> Global___PlannedSecrets:
+        """Unset: nothing is known of them."""
+
     def __init__(
         self,
         *,
@@ -1059,10 +1098,11 @@ class AuthorizeRequest(_message.Message):
         arguments_json: _builtins.str = ...,
         procedure: _builtins.str = ...,
         user: _builtins.str = ...,
+        secrets: Global___PlannedSecrets | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["secrets", b"secrets"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "procedure", b"procedure", "tenant", b"tenant", "tool", b"tool", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "procedure", b"procedure", "secrets", b"secrets", "tenant", b"tenant", "tool", b"tool", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1076,6 +1116,7 @@ class PlannedCall(_message.Message):
     ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
     UNKNOWN_FIELD_NUMBER: _builtins.int
     PROCEDURE_FIELD_NUMBER: _builtins.int
+    SECRETS_FIELD_NUMBER: _builtins.int
     tool: _builtins.str
     arguments_json: _builtins.str
     """As far as they are known; empty: they are not known at all."""
@@ -1085,6 +1126,10 @@ class PlannedCall(_message.Message):
     def unknown(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """JSON pointers into the arguments, of what is only known when the call is made, whatever stands there."""
 
+    @_builtins.property
+    def secrets(self) -> Global___PlannedSecrets:
+        """Unset: nothing is known of them."""
+
     def __init__(
         self,
         *,
@@ -1092,10 +1137,11 @@ class PlannedCall(_message.Message):
         arguments_json: _builtins.str = ...,
         unknown: _abc.Iterable[_builtins.str] | None = ...,
         procedure: _builtins.str = ...,
+        secrets: Global___PlannedSecrets | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["secrets", b"secrets"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "procedure", b"procedure", "tool", b"tool", "unknown", b"unknown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "procedure", b"procedure", "secrets", b"secrets", "tool", b"tool", "unknown", b"unknown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

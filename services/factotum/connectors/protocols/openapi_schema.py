@@ -69,6 +69,8 @@ _NAMED = ("properties",)
 _NAMED_MODERN = ("patternProperties", "dependentSchemas")
 _NAMES = ("patternProperties", "additionalProperties", "unevaluatedProperties", "propertyNames")
 _UNSUPPORTED = ("$dynamicRef", "$recursiveRef", "$id", "$anchor")
+# Definitions that are gathered for one schema alone; see `Schemas.definitions`.
+MOST_OWN = 200
 
 
 class Schemas:
@@ -86,7 +88,11 @@ class Schemas:
         self._hidden = "readOnly" if sent else "writeOnly"
         self._names: dict[str, str] = {}
         self._references: dict[str, str] = {}
-        self._named: dict[str, tuple[Schema | bool, frozenset[str]]] = {}
+        # Each with what it refers to, in order.
+        self._named: dict[str, tuple[Schema | bool, list[str]]] = {}
+        self._shared: Schema = {}
+        # Of those that reach more than `MOST_OWN`.
+        self._reaching_much: set[str] = set()
         self._expansion = Expansion(self._defined)
 
     def converted(self, schema: Any) -> tuple[Schema | bool, frozenset[str]]:
@@ -106,15 +112,34 @@ class Schemas:
         return made, references
 
     def definitions(self, references: Iterable[str]) -> Schema:
-        """What stands under `$defs`: all that is reached from these references. Raises `SchemaInvalid`."""
+        """What stands under `$defs`: all that is reached from these references. Raises `SchemaInvalid`.
+
+        Where that is more than `MOST_OWN` it is one object for all that reach so much, with what any of them reaches,
+        and it grows with them: a document whose schemas refer to each other has as many references to gather as
+        operations times schemas.
+        """
+        wanted = sorted(references)
+        found = self._reached(wanted, without={}, most=MOST_OWN)
+        if found is not None:
+            return found
+        if len(wanted) == 1:
+            self._reaching_much.update(wanted)
+        self._shared.update(self._reached(wanted, without=self._shared) or {})
+        return self._shared
+
+    def _reached(self, references: list[str], *, without: Schema, most: int | None = None) -> Schema | None:
+        """Those that are reached and not among the others, which reach nothing further; None for more than `most`."""
         found: Schema = {}
-        waiting = sorted(references)
+        waiting = [*references]
         while waiting:
             reference = waiting.pop()
             name = self._name(reference)
-            if name not in found:
-                found[name], further = self._definition(reference)
-                waiting.extend(sorted(further))
+            if name in found or name in without:
+                continue
+            if most is not None and (len(found) == most or reference in self._reaching_much):
+                return None
+            found[name], further = self._definition(reference)
+            waiting.extend(further)
         return found
 
     def closed(self, schema: Any) -> Schema:
@@ -124,10 +149,11 @@ class Schemas:
             made = {} if made else {"not": {}}
         return {**made, "$defs": self.definitions(references)} if references else made
 
-    def _definition(self, reference: str) -> tuple[Schema | bool, frozenset[str]]:
+    def _definition(self, reference: str) -> tuple[Schema | bool, list[str]]:
         if reference not in self._named:
             try:
-                self._named[reference] = self.converted(target(self._document, reference))
+                made, references = self.converted(target(self._document, reference))
+                self._named[reference] = made, sorted(references)
             except SchemaInvalid as error:
                 raise SchemaInvalid(f"{reference}: {error}") from None
         return self._named[reference]

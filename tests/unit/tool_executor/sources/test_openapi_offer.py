@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from copy import deepcopy
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from factotum.connectors.protocols import openapi_schema
 from factotum.sdk.spec import Effect, Idempotency
+from factotum.tool_executor.schema_model import schema_model
 from factotum.tool_executor.sources.openapi.config import OpenapiConfig
 from factotum.tool_executor.sources.openapi.selection import snake
 from factotum.tool_executor.sources.openapi.source import OpenapiSource
@@ -274,3 +277,102 @@ async def test_a_document_is_json_or_yaml_of_version_3() -> None:
     ]:
         with pytest.raises(SourceInvalid, match=words):
             await source.read(OpenapiConfig(), text, SURROUNDINGS)
+
+
+def circle(size: int, **changed: Any) -> dict[str, Any]:
+    """As many operations as schemas, each of which leads to all the others and to a leaf of its own."""
+    to = [{"$ref": f"#/components/schemas/S{number}"} for number in range(size)]
+    schemas: dict[str, Any] = {
+        f"S{number}": {
+            "properties": {
+                "id": {"type": "string"},
+                "next": to[(number + 1) % size],
+                "other": to[(7 * number + 3) % size],
+                "leaf": {"$ref": f"#/components/schemas/L{number}"},
+            },
+            "required": ["id", "next"],
+        }
+        for number in range(size)
+    }
+    schemas |= {f"L{number}": {"type": "integer", "maximum": number} for number in range(size)} | changed
+    paths = {
+        f"/s{number}": {
+            "post": {
+                "operationId": f"s{number}",
+                "requestBody": {"content": {"application/json": {"schema": to[number]}}},
+                "responses": {"200": {"description": "", "content": {"application/json": {"schema": to[number]}}}},
+            }
+        }
+        for number in range(size)
+    }
+    paths["/leaf"] = {
+        "get": {
+            "operationId": "leaf",
+            "responses": {
+                "200": {
+                    "description": "",
+                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/L0"}}},
+                }
+            },
+        }
+    }
+    return {"openapi": "3.1.0", "info": {"version": "1.2"}, "paths": paths, "components": {"schemas": schemas}}
+
+
+def steps(size: int) -> int:
+    """How many functions are called to make the tools of such a document."""
+    document, calls = circle(size), 0
+
+    def count(_: object, event: str, __: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        offered(document, **HERE)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_twice_as_many_operations_that_lead_to_each_other_take_twice_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openapi_schema, "MOST_OWN", 10)
+    steps(10)  # what is done once, such as compiling expressions
+    few, many = steps(100), steps(200)
+    assert many < 2.2 * few, (few, many)
+
+
+def test_operations_that_lead_to_much_share_it_and_the_others_have_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openapi_schema, "MOST_OWN", 10)
+    found = specs(offered(circle(20), **HERE))
+    assert found["s0"].input_schema["$defs"] is found["s7"].input_schema["$defs"]
+    assert len(found["s0"].input_schema["$defs"]) == 40 and list(found["leaf"].output_schema["$defs"]) == ["L0"]
+    arguments = schema_model("S19", found["s19"].input_schema)
+    good: dict[str, Any] = {"id": "a", "next": {"id": "b", "next": {"id": "c", "next": {}, "leaf": 1}}}
+    del good["next"]["next"]["next"]
+    with pytest.raises(ValidationError, match="needs"):
+        arguments.model_validate({"body": good})
+    with pytest.raises(ValidationError, match=r"body.*leaf"):
+        arguments.model_validate({"body": {"leaf": 20}})
+
+
+def test_the_version_tells_of_a_change_wherever_it_is_reached() -> None:
+    def versions(**changed: Any) -> dict[str, str]:
+        return {name: spec.version for name, spec in specs(offered(circle(20, **changed), **HERE)).items()}
+
+    before = versions()
+    assert versions() == before and len({*before.values()}) == 21
+    # Every operation sends it, none is certain to be answered with it.
+    leaf = versions(L5={"type": "integer", "maximum": 99})
+    assert {name for name in before if leaf[name] != before[name]} == {f"s{number}" for number in range(20)}
+    own = versions(L0={"type": "integer", "maximum": 99})
+    assert all(own[name] != before[name] for name in before)
+    assert versions(L99={"type": "string"}) == before
+
+
+def test_definitions_that_cannot_be_used_are_those_operations_fault_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openapi_schema, "MOST_OWN", 3)
+    bad = circle(8, L2={"type": "nothing"})
+    with pytest.raises(SourceInvalid, match=r"s0: .*L2.*; s7: [^;]*L2"):
+        offered(bad, **HERE)
+    assert specs(offered(bad, **HERE, operations=["leaf"])).keys() == {"leaf"}

@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from factotum.sdk.spec import Effect
+from factotum.tool_executor.sources.openapi import reaching
 
 # Read by people only; no plan depends on them.
 _REMARKS = frozenset({"title", "description", "default", "deprecated", "readOnly", "writeOnly", "format"})
@@ -22,33 +24,44 @@ _NUMBERS = re.compile(r"\d+(?:\.\d+)*")
 _RANGE = 10**8
 
 
+_Key = tuple[int, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Definition:
+    """What was read of a definition. The schema is kept with it: its identity is another's once it is gone."""
+
+    said: str
+    references: frozenset[str]
+    schema: Any
+
+
 class Fingerprints:
     """Of schemas whose `$defs` are shared: each definition is looked at once, known by its identity."""
 
     def __init__(self) -> None:
-        self._definitions: dict[tuple[int, bool], tuple[str, frozenset[str], Any]] = {}
+        self._definitions: dict[_Key, _Definition] = {}
+        self._reached: dict[_Key, str] = {}
 
     def of(self, schema: dict[str, Any], *, certain_only: bool) -> str:
         definitions = schema.get("$defs", {})
-        top = {name: value for name, value in schema.items() if name != "$defs"}
-        own, waiting = _read(top, certain_only)
-        seen: dict[str, str] = {}
-        left = sorted(waiting)
-        while left:
-            name = left.pop()
-            if name not in seen and name in definitions:
-                seen[name], further = self._definition(definitions[name], certain_only)
-                left.extend(further)
-        lines = [own, *(f"{name} {digest}" for name, digest in sorted(seen.items()))]
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        own, references = _read({name: value for name, value in schema.items() if name != "$defs"}, certain_only)
 
-    def _definition(self, schema: Any, certain_only: bool) -> tuple[str, frozenset[str]]:
-        key = (id(schema), certain_only)
-        if key not in self._definitions:
-            # The schema is kept with what was read of it: its identity is another's once it is gone.
-            self._definitions[key] = (*_read(schema, certain_only), schema)
-        digest, references, _ = self._definitions[key]
-        return digest, references
+        def known(name: str) -> _Key:
+            key = (id(definitions[name]), certain_only)
+            if key not in self._definitions:
+                digest, further = _read(definitions[name], certain_only)
+                self._definitions[key] = _Definition(f"{name} {digest}", further, definitions[name])
+            return key
+
+        def further(key: _Key) -> list[_Key]:
+            return [known(name) for name in sorted(self._definitions[key].references) if name in definitions]
+
+        roots = [known(name) for name in sorted(references) if name in definitions]
+        for root in roots:
+            reaching.mark(root, self._reached, further=further, told=lambda key: self._definitions[key].said)
+        lines = [own, *sorted({self._reached[root] for root in roots})]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def version(*, document: str, input_fingerprint: str, output_fingerprint: str, effect: Effect) -> str:

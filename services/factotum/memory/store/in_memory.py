@@ -151,6 +151,7 @@ def _fits(scope: Scope) -> Callable[[Entry], bool]:
             and (not subjects or not subjects.isdisjoint(map(subject_form, record.subjects)))
             and (not scope.run_id or record.run_id == scope.run_id)
             and (not scope.document or record.provenance.document == scope.document)
+            and (not scope.contents or record.content_sha256 in scope.contents)
             and (scope.after is None or happened >= microseconds(scope.after))
             and (scope.before is None or happened < microseconds(scope.before))
             and (

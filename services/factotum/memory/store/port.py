@@ -34,7 +34,7 @@ class Entry:
 class Scope:
     """Which records may be looked at. The tenant's alone; every other part narrows further, empty ones do not.
 
-    `alive_at` leaves out what has expired then; `after` is included and `before` is not (of `created_at`).
+    `contents` are values of `content_sha256`. `alive_at` leaves out what has expired then; `after` is included and `before` is not (of `created_at`).
     """
 
     tenant: str
@@ -42,6 +42,7 @@ class Scope:
     subjects: tuple[str, ...] = ()
     run_id: str = ""
     document: str = ""
+    contents: tuple[str, ...] = ()
     after: datetime | None = None
     before: datetime | None = None
     alive_at: datetime | None = None

@@ -103,6 +103,10 @@ class MemoryStub(_Scripted, memory_pb2_grpc.MemoryServiceServicer):
     Consolidate = _unary("Consolidate")
     Status = _unary("Status")
 
+    async def Export(self, request: Message, context: Any) -> Any:
+        for answer in await self._answer("Export", request, context):
+            yield answer
+
 
 class Stubs:
     """The three, and the environment in which a command finds them."""

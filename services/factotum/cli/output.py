@@ -91,12 +91,18 @@ def to_json(message: Message) -> dict[str, Any]:
         if name.endswith(_JSON_SUFFIX) and field.type == FieldDescriptor.TYPE_STRING:
             name = name.removesuffix(_JSON_SUFFIX)
             value = json.loads(value) if value else None
+        elif value is not None and _is_map(field):
+            value = dict(value)
         elif value is not None and field.is_repeated:
             value = [_value(field, item) for item in value]
         elif value is not None:
             value = _value(field, value)
         found[name] = value
     return found
+
+
+def _is_map(field: Any) -> bool:
+    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
 
 
 def _value(field: Any, value: Any) -> Any:

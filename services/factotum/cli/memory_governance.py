@@ -1,0 +1,177 @@
+"""`factotum memory export|forget|receipts|consolidate|status`: what is kept, and whether it stays."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from factotum.cli.errors import BadInput
+from factotum.cli.memory_records import EXCERPT, WHOLE_SECONDS, SubjectsOption
+from factotum.cli.options import DEFAULT_DATA, DEFAULT_TENANT, DataOption, JsonOption, TenantOption
+
+if TYPE_CHECKING:
+    from factotum.api.memory.v1 import memory_pb2 as pb
+
+SHOWN_FOLDINGS = 20
+
+
+def export(
+    subjects: SubjectsOption = None,
+    data: DataOption = DEFAULT_DATA,
+    tenant: TenantOption = DEFAULT_TENANT,
+) -> None:
+    """Print everything that is kept about a person, one JSON record a line: what `forget` would remove."""
+    from factotum.api.memory.v1 import memory_pb2 as pb
+    from factotum.cli import output
+    from factotum.cli.connection import Connection, run
+
+    request = pb.ExportRequest(tenant=tenant, subjects=_named(subjects))
+
+    async def ask() -> int:
+        count = 0
+        async with Connection(data, tenant, os.environ).memory() as memory:
+            async for answer in memory.Export(request, timeout=WHOLE_SECONDS):
+                output.print_json_line(output.to_json(answer.record))
+                count += 1
+        return count
+
+    output.note(f"{run(ask())} records")
+
+
+def forget(
+    subjects: SubjectsOption = None,
+    ids: Annotated[list[str] | None, typer.Option("--id", metavar="ID", help="A record; may be repeated.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+    data: DataOption = DEFAULT_DATA,
+    tenant: TenantOption = DEFAULT_TENANT,
+) -> None:
+    """Remove every record of a person, and what was made from them, from every index; it cannot be undone.
+
+    It is searched for again afterwards, and a receipt without personal data stays. JSON: Receipt.
+    """
+    from factotum.api.memory.v1 import memory_pb2 as pb
+    from factotum.cli import output
+    from factotum.cli.connection import Connection, run
+
+    if bool(subjects) == bool(ids):
+        raise BadInput("say whom with --subject, or which records with --id, and not both")
+
+    async def ask(dry: bool) -> pb.Receipt:
+        request = pb.ForgetRequest(tenant=tenant, subjects=subjects or [], ids=ids or [], dry_run=dry)
+        async with Connection(data, tenant, os.environ).memory() as memory:
+            return (await memory.Forget(request, timeout=WHOLE_SECONDS)).receipt
+
+    if not (dry_run or yes):
+        found = output.to_json(run(ask(True)))
+        output.note(f"to be forgotten: {_counted(found['removed'])}; `--dry-run` and `memory export` show more")
+        typer.confirm("Forget them for good?", abort=True, err=True)
+    receipt = output.to_json(run(ask(dry_run)))
+    if as_json:
+        output.print_json(receipt)
+    elif dry_run:
+        output.say(f"would be forgotten: {_counted(receipt['removed'])}, {receipt['derived']} of them made from others")
+    else:
+        output.say(f"forgotten: {_counted(receipt['removed'])}, {receipt['derived']} of them made from others")
+        output.say(f"{receipt['searches']} searches afterwards found nothing; receipt {receipt['id']}")
+
+
+def receipts(
+    as_json: JsonOption = False, data: DataOption = DEFAULT_DATA, tenant: TenantOption = DEFAULT_TENANT
+) -> None:
+    """List the receipts of what was forgotten, newest first. JSON: `{receipts: [Receipt]}`."""
+    from factotum.api.memory.v1 import memory_pb2 as pb
+    from factotum.cli import output
+    from factotum.cli.connection import REQUEST_SECONDS, Connection, run
+
+    async def ask() -> pb.ListReceiptsResponse:
+        async with Connection(data, tenant, os.environ).memory() as memory:
+            return await memory.ListReceipts(pb.ListReceiptsRequest(tenant=tenant), timeout=REQUEST_SECONDS)
+
+    answer = output.to_json(run(ask()))
+    if as_json:
+        output.print_json(answer)
+        return
+    table = output.table("receipt", "when", "records", "made from others", "searches", whole=("receipt",))
+    for receipt in answer["receipts"]:
+        table.add_row(
+            output.cell(receipt["id"]),
+            output.local_time(receipt["forgotten_at"]),
+            _counted(receipt["removed"]),
+            str(receipt["derived"]),
+            str(receipt["searches"]),
+        )
+    output.console().print(table)
+
+
+def consolidate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    as_json: JsonOption = False,
+    data: DataOption = DEFAULT_DATA,
+    tenant: TenantOption = DEFAULT_TENANT,
+) -> None:
+    """Fold observations that repeat themselves, let the expired go. JSON: ConsolidateResponse.
+
+    A Temporal schedule, `factotum-consolidation`, does it for all tenants.
+    """
+    from factotum.api.memory.v1 import memory_pb2 as pb
+    from factotum.cli import output
+    from factotum.cli.connection import Connection, run
+
+    async def ask() -> pb.ConsolidateResponse:
+        request = pb.ConsolidateRequest(tenant=tenant, dry_run=dry_run)
+        async with Connection(data, tenant, os.environ).memory() as memory:
+            return await memory.Consolidate(request, timeout=WHOLE_SECONDS)
+
+    answer = output.to_json(run(ask()))
+    if as_json:
+        output.print_json(answer)
+        return
+    table = output.table("rule", "from", "becomes")
+    for folding in answer["foldings"][:SHOWN_FOLDINGS]:
+        into = folding["into"]
+        what = f"{into['kind']}: {output.excerpt(into['text'], EXCERPT)}"
+        table.add_row(folding["rule"], str(len(into["provenance"]["folded_from"])), output.cell(what))
+    if answer["foldings"]:
+        output.console().print(table)
+    would = "would be " if dry_run else ""
+    output.say(f"{answer['folded']} records {would}folded, {answer['expired']} expired {would}let go")
+
+
+def status(as_json: JsonOption = False, data: DataOption = DEFAULT_DATA, tenant: TenantOption = DEFAULT_TENANT) -> None:
+    """Show how much is kept, how far ingest is behind, and what was refused. JSON: StatusResponse."""
+    from factotum.api.memory.v1 import memory_pb2 as pb
+    from factotum.cli import output
+    from factotum.cli.connection import REQUEST_SECONDS, Connection, run
+
+    async def ask() -> pb.StatusResponse:
+        async with Connection(data, tenant, os.environ).memory() as memory:
+            return await memory.Status(pb.StatusRequest(tenant=tenant), timeout=REQUEST_SECONDS)
+
+    answer = output.to_json(run(ask()))
+    if as_json:
+        output.print_json(answer)
+        return
+    table = output.table("kind", "records")
+    for kind, count in sorted(answer["records"].items()):
+        table.add_row(kind, str(count))
+    output.console().print(table)
+    behind = "not known" if answer["lag"] < 0 else f"{answer['lag']} messages"
+    output.say(f"behind Kafka: {behind}")
+    output.say(f"refused since the start: {_counted(answer['refused'])}")
+    output.say(f"embedder {answer['embedder']}, schema {answer['schema_version']}")
+    if not answer["settled"]:
+        output.note("a migration or a reindex is under way")
+
+
+def _named(subjects: list[str] | None) -> list[str]:
+    if not subjects:
+        raise BadInput("say whom with --subject")
+    return subjects
+
+
+def _counted(by_name: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(by_name.items())) or "nothing"

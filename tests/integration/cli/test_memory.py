@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+import grpc
+import pytest
+from typer.testing import CliRunner
+
+from factotum.api.memory.v1 import memory_pb2 as pb
+from factotum.cli.main import app
+from tests.support.stubs import Stubs
+
+RECORD = pb.Record(id="r1", kind=pb.KIND_PREFERENCE, text="Ada wants UTC", subjects=["ada@acme.example"])
+RECEIPT = pb.Receipt(id="receipt-1", removed={"observation": 3, "episode": 1}, derived=1, searches=9)
+
+
+@pytest.fixture
+def forgets(parts: Stubs) -> Stubs:
+    parts.memory.answers["Forget"] = pb.ForgetResponse(receipt=RECEIPT)
+    return parts
+
+
+def test_search_narrows_and_says_why(runner: CliRunner, parts: Stubs) -> None:
+    why = pb.Why(meaning_rank=2, meaning_score=0.71, words_rank=1, words_score=8.4, relevance=0.8, recency=0.1)
+    beside = pb.Why(neighbour_of="r1")
+    parts.memory.answers["Recall"] = pb.RecallResponse(
+        recollections=[
+            pb.Recollection(record=RECORD, score=0.9, why=why),
+            pb.Recollection(record=pb.Record(id="r2", kind=pb.KIND_DOCUMENT), why=beside),
+        ]
+    )
+    result = runner.invoke(
+        app,
+        [
+            *("memory", "search", "zone of ada", "--subject", "ada@acme.example", "--after", "2026-11-01T00:00:00"),
+            *("--budget", "500", "--history", "--why"),
+        ],
+    )
+    assert "meaning #2 (0.71), words #1 (8.40); relevance 0.800 + recency 0.100" in result.stdout
+    assert "beside r1" in result.stdout
+    expected = pb.RecallRequest(
+        tenant="acme", query="zone of ada", limit=10, subjects=["ada@acme.example"], budget_tokens=500, history=True
+    )
+    expected.after.FromDatetime(datetime.fromisoformat("2026-11-01T00:00:00").astimezone())
+    assert parts.memory.requests == [expected]
+
+
+def test_list(runner: CliRunner, parts: Stubs) -> None:
+    parts.memory.answers["ListRecords"] = pb.ListRecordsResponse(records=[RECORD], next_page_token="t")
+    result = runner.invoke(app, ["memory", "list", "--kind", "preference", "--history"])
+    assert "Ada wants UTC" in result.stdout and "ada@acme.example" in result.stdout
+    assert "there are more" in result.stderr
+    assert parts.memory.requests == [
+        pb.ListRecordsRequest(tenant="acme", kinds=[pb.KIND_PREFERENCE], history=True, limit=50)
+    ]
+
+
+def test_export_prints_a_record_a_line(runner: CliRunner, parts: Stubs) -> None:
+    answers = [pb.ExportResponse(record=RECORD), pb.ExportResponse(record=pb.Record(id="r2"))]
+    parts.memory.answers["Export"] = [answers]
+    result = runner.invoke(app, ["memory", "export", "--subject", "ada@acme.example"])
+    assert [json.loads(line)["id"] for line in result.stdout.splitlines()] == ["r1", "r2"]
+    assert "2 records" in result.stderr
+
+
+def test_forget_asks_first_and_shows_the_receipt(runner: CliRunner, forgets: Stubs) -> None:
+    arguments = ["memory", "forget", "--subject", "ada@acme.example"]
+    refused = runner.invoke(app, arguments, input="n\n")
+    assert refused.exit_code == 1
+    assert [request.dry_run for request in forgets.memory.requests] == [True]
+    result = runner.invoke(app, arguments, input="y\n")
+    assert "1 episode, 3 observation" in result.stdout
+    assert "9 searches afterwards found nothing; receipt receipt-1" in result.stdout
+    assert [request.dry_run for request in forgets.memory.requests] == [True, True, False]
+
+
+def test_forget_does_not_ask_where_it_is_told_so(runner: CliRunner, forgets: Stubs) -> None:
+    result = runner.invoke(app, ["memory", "forget", "--id", "r1", "--id", "r2", "--yes", "--json"])
+    assert json.loads(result.stdout)["removed"] == {"observation": 3, "episode": 1}
+    assert forgets.memory.requests == [pb.ForgetRequest(tenant="acme", ids=["r1", "r2"])]
+
+
+def test_a_dry_run_forgets_nothing(runner: CliRunner, forgets: Stubs) -> None:
+    result = runner.invoke(app, ["memory", "forget", "--subject", "ada@acme.example", "--dry-run"])
+    assert "would be forgotten" in result.stdout
+    assert [request.dry_run for request in forgets.memory.requests] == [True]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--subject", "ada@acme.example", "--id", "r1"]])
+def test_forget_wants_to_know_what(runner: CliRunner, forgets: Stubs, arguments: list[str]) -> None:
+    result = runner.invoke(app, ["memory", "forget", *arguments])
+    assert result.exit_code == 2 and "--subject" in result.stderr
+    assert forgets.memory.requests == []
+
+
+def test_what_the_memory_refuses_is_told(runner: CliRunner, parts: Stubs) -> None:
+    parts.memory.answers["Forget"] = (grpc.StatusCode.INVALID_ARGUMENT, "subjects: 'ab' names too much")
+    result = runner.invoke(app, ["memory", "forget", "--subject", "ab", "--yes"])
+    assert result.exit_code == 2 and "names too much" in result.stderr
+
+
+def test_receipts(runner: CliRunner, parts: Stubs) -> None:
+    parts.memory.answers["ListReceipts"] = pb.ListReceiptsResponse(receipts=[RECEIPT])
+    assert "receipt-1" in runner.invoke(app, ["memory", "receipts"]).stdout
+
+
+def test_consolidate_shows_what_becomes_of_what(runner: CliRunner, parts: Stubs) -> None:
+    into = pb.Record(id="e1", kind=pb.KIND_EPISODE, text="mail.send failed 5 times")
+    into.provenance.folded_from.extend("abcde")
+    folding = pb.Folding(tenant="acme", into=into, rule="repeated")
+    parts.memory.answers["Consolidate"] = pb.ConsolidateResponse(foldings=[folding], folded=5, expired=2, dry_run=True)
+    result = runner.invoke(app, ["memory", "consolidate", "--dry-run"])
+    assert "episode: mail.send failed 5 times" in result.stdout
+    assert "5 records would be folded, 2 expired would be let go" in result.stdout
+    assert parts.memory.requests == [pb.ConsolidateRequest(tenant="acme", dry_run=True)]
+
+
+def test_status(runner: CliRunner, parts: Stubs) -> None:
+    parts.memory.answers["Status"] = pb.StatusResponse(
+        records={"episode": 12}, embedder="minilm/int8", schema_version=2, lag=-1, refused={"noise": 4}
+    )
+    result = runner.invoke(app, ["memory", "status"])
+    for expected in ("episode", "12", "not known", "4 noise", "minilm/int8"):
+        assert expected in result.stdout
+    assert "under way" in result.stderr
+    assert json.loads(runner.invoke(app, ["memory", "status", "--json"]).stdout)["refused"] == {"noise": 4}

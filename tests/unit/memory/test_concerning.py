@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+
+from factotum.api.memory.v1.memory_pb2 import Place, Provenance, Record
+from factotum.memory.concerning import Concerns, checked_identifiers
+from factotum.memory.errors import InvalidRequest
+
+ADA = "ada@acme.example"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Record(subjects=["ada@acme.example"]),
+        Record(subjects=["ADA@acme.example"]),
+        Record(text="A mail went to Ada@Acme.example."),
+        Record(text="To: <ada@acme.example>, Bob"),
+        Record(text="mailto:ada@acme.example"),
+        Record(attributes_json='{"arguments": {"to": ["ada@acme.example"]}}'),
+        Record(attributes_json='{"ada@acme.example": 1}'),
+        Record(origin="ada@acme.example"),
+        Record(id="welcome/ada@acme.example"),
+        Record(topic="mail of ada@acme.example"),
+        Record(place=Place(speaker="ada@acme.example")),
+        Record(place=Place(sequence="chat/ada@acme.example")),
+        Record(provenance=Provenance(person="ada@acme.example")),
+        Record(provenance=Provenance(document="file:///hr/ada@acme.example")),
+        Record(text="ａｄａ@acme.example in wide letters"),
+    ],
+)
+def test_a_record_that_names_the_person_anywhere_concerns_it(record: Record) -> None:
+    assert Concerns(checked_identifiers([ADA]))(record)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cada@acme.example",
+        "x.ada@acme.example",
+        "ada+x@acme.example",
+        "ada@acme.example.org",
+        "ada@acme.examples",
+        "bob@acme.example",
+        "ada@acme",
+    ],
+)
+def test_another_address_does_not(text: str) -> None:
+    record = Record(text=f"A mail went to {text} at once", subjects=[text])
+    assert not Concerns(checked_identifiers([ADA]))(record)
+
+
+def test_a_number_is_not_found_within_another() -> None:
+    concerned = Concerns(checked_identifiers(["E-1042", "1042"]))
+    assert concerned(Record(text="employee 1042, again"))
+    assert concerned(Record(attributes_json='{"employee": 1042}'))
+    assert not concerned(Record(text="employee 10423 and 91042 and 1042.5 and 7.1042"))
+
+
+def test_one_of_several_names_is_enough() -> None:
+    concerned = Concerns(checked_identifiers(["ada@acme.example", "Ada  Lovelace"]))
+    assert concerned(Record(text="A laptop for Ada Lovelace"))
+    assert concerned(Record(text="A laptop for ADA\nLOVELACE"))
+
+
+@pytest.mark.parametrize("given", [[], ["ab"], [" "], ["x" * 257], [f"person-{n}" for n in range(33)]])
+def test_what_singles_nobody_out_is_refused(given: list[str]) -> None:
+    with pytest.raises(InvalidRequest, match="subjects"):
+        checked_identifiers(given)
+
+
+def test_what_a_regular_expression_would_take_for_its_own_is_text() -> None:
+    assert not Concerns(checked_identifiers([".*x"]))(Record(text="anything x"))
+    assert Concerns(checked_identifiers(["a(b|c)"]))(Record(text="see a(b|c) there"))

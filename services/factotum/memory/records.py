@@ -1,4 +1,4 @@
-"""What a record must be to be kept, and how it is named."""
+"""What a record must be to be kept, and how it is named. Pure."""
 
 from __future__ import annotations
 
@@ -6,25 +6,40 @@ import hashlib
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
-from factotum.api.memory.v1.memory_pb2 import Kind, Record
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from factotum.api.memory.v1.memory_pb2 import TRUST_SYSTEM, Kind, Place, Provenance, Record, Trust
 from factotum.events.envelope import TENANT_PATTERN
+from factotum.memory.attributes import canonical
 from factotum.memory.errors import InvalidRequest
+from factotum.memory.kinds import RULES
 
 MAX_TEXT_BYTES = 8192
 MAX_ID_CHARACTERS = 128
 MAX_ORIGIN_CHARACTERS = 1024
-MAX_ATTRIBUTES_BYTES = 32 * 1024
-MAX_ATTRIBUTES_DEPTH = 16
+MAX_SUBJECTS = 32
+MAX_SUBJECT_CHARACTERS = 256
+MAX_TOPIC_CHARACTERS = 256
+MAX_SEQUENCE_CHARACTERS = 512
+MAX_SPEAKER_CHARACTERS = 128
+MAX_STEP_CHARACTERS = 1024
+MAX_DOCUMENT_CHARACTERS = 1024
+MAX_SECTION_CHARACTERS = 1024
+MAX_PERSON_CHARACTERS = 256
+MAX_FOLDED = 1000
+# Of everything that a provenance holds: Milvus takes JSON of at most 64 KiB.
+MAX_PROVENANCE_BYTES = 48 * 1024
 
 # Every kind but KIND_UNSPECIFIED, by the name it is stored under.
 KINDS: dict[int, str] = {number: name.removeprefix("KIND_").lower() for name, number in Kind.items() if number}
 
 # Wide enough for every run id that is made, too narrow to write a filter in.
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,255}")
+_VERSION = re.compile(r"[0-9a-f]{64}")
 _TENANT = re.compile(TENANT_PATTERN)
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 # google.protobuf.Timestamp: the years 1 to 9999.
@@ -59,8 +74,32 @@ def checked_text(text: str, name: str) -> str:
     if not text.strip():
         raise InvalidRequest(f"{name}: must not be blank")
     if (size := len(text.encode())) > MAX_TEXT_BYTES:
-        raise InvalidRequest(f"{name}: {size} bytes are more than {MAX_TEXT_BYTES}")
+        raise InvalidRequest(f"{name}: {size} bytes are more than {MAX_TEXT_BYTES}: divide it")
     return text
+
+
+def checked_subjects(subjects: Iterable[str]) -> tuple[str, ...]:
+    """The subjects as they are kept and compared: in lower case, each once, in their order. Raises `InvalidRequest`."""
+    kept: dict[str, None] = {}
+    for index, subject in enumerate(subjects):
+        name, identifier = f"subjects[{index}]", subject.strip().lower()
+        if not identifier:
+            raise InvalidRequest(f"{name}: is blank: leave it out")
+        _check_label(identifier, name, MAX_SUBJECT_CHARACTERS)
+        kept[identifier] = None
+    if len(kept) > MAX_SUBJECTS:
+        raise InvalidRequest(f"subjects: {len(kept)} are more than {MAX_SUBJECTS}: name those that it is about")
+    return tuple(kept)
+
+
+def normal(text: str) -> str:
+    """The text without the differences that nobody means: case, composed characters, runs of blanks."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def content_sha256(text: str) -> str:
+    """Hexadecimal; the same for texts that are the same but for case, composed characters and blanks."""
+    return hashlib.sha256(normal(text).encode()).hexdigest()
 
 
 def derived_id(*parts: str) -> str:
@@ -69,28 +108,92 @@ def derived_id(*parts: str) -> str:
 
 
 def completed(tenant: str, record: Record, now: datetime) -> Record:
-    """The record as it will be kept: with an id, a time and its attributes in one form.
+    """The record as it will be kept: what its caller left out is filled in, what has several forms is in one.
 
-    A record that brings no id gets one derived from tenant, kind and text, so that the same text
-    is kept once. Raises `InvalidRequest`.
+    Without an id, the id is derived from tenant, kind and place, or, where it has no place, from tenant, kind,
+    subjects, topic and text: the same said again is kept once. Completing what is complete changes nothing.
+    Raises `InvalidRequest`, which names the field.
     """
-    result = Record()
-    result.CopyFrom(record)
     checked_tenant(tenant)
     kind = kind_name(record.kind)
     checked_text(record.text, "text")
     checked_run_id(record.run_id)
     _check_label(record.id, "id", MAX_ID_CHARACTERS)
     _check_label(record.origin, "origin", MAX_ORIGIN_CHARACTERS)
-    result.attributes_json = _canonical(record.attributes_json)
+    _check_label(record.topic, "topic", MAX_TOPIC_CHARACTERS)
+    if record.trust not in Trust.values():
+        raise InvalidRequest(f"trust: {record.trust} is not one of {', '.join(Trust.keys()[1:])}")
+    if not 0 <= record.importance <= 1 or math.isnan(record.importance):
+        raise InvalidRequest("importance: must be between 0 and 1; 0: as the rule of its kind says")
+    _check_place(record.place)
+    _check_provenance(record.provenance)
+
+    result = Record()
+    result.CopyFrom(record)
+    result.attributes_json = canonical(record.attributes_json)
+    result.subjects[:] = checked_subjects(record.subjects)
+    result.topic = normal(record.topic)[:MAX_TOPIC_CHARACTERS]
+    result.trust = record.trust or TRUST_SYSTEM
+    result.importance = record.importance or RULES[kind].importance
+    result.content_sha256 = content_sha256(record.text)
+    for part in ("place", "provenance"):
+        if not getattr(record, part).ByteSize():
+            result.ClearField(part)
+    result.ClearField("superseded_at")
+    _set_times(result, kind, now)
     if not record.id:
-        result.id = derived_id(tenant, kind, record.text)
-    if not record.HasField("created_at"):
-        result.created_at.FromDatetime(now)
-    moment = result.created_at
-    if not (_FIRST_SECOND <= moment.seconds <= _LAST_SECOND and 0 <= moment.nanos < 1_000_000_000):
-        raise InvalidRequest("created_at: not within the years 1 to 9999")
+        result.id = _identity(tenant, kind, result)
     return result
+
+
+def _identity(tenant: str, kind: str, record: Record) -> str:
+    if record.place.sequence:
+        return derived_id(tenant, kind, record.place.sequence, str(record.place.position))
+    return derived_id(tenant, kind, *sorted(record.subjects), record.topic, record.text)
+
+
+def _set_times(record: Record, kind: str, now: datetime) -> None:
+    if not record.HasField("created_at"):
+        record.created_at.FromDatetime(now)
+    _check_time(record.created_at, "created_at")
+    lifetime = RULES[kind].lifetime
+    if record.HasField("expires_at"):
+        _check_time(record.expires_at, "expires_at")
+    elif lifetime is not None:
+        end = min(record.created_at.seconds + int(lifetime.total_seconds()), _LAST_SECOND)
+        record.expires_at.seconds, record.expires_at.nanos = end, record.created_at.nanos
+
+
+def _check_time(moment: Timestamp, name: str) -> None:
+    """Also makes whole microseconds of it: no store keeps more."""
+    if not (_FIRST_SECOND <= moment.seconds <= _LAST_SECOND and 0 <= moment.nanos < 1_000_000_000):
+        raise InvalidRequest(f"{name}: not within the years 1 to 9999")
+    moment.nanos -= moment.nanos % 1000
+
+
+def _check_place(place: Place) -> None:
+    _check_label(place.sequence, "place.sequence", MAX_SEQUENCE_CHARACTERS)
+    _check_label(place.speaker, "place.speaker", MAX_SPEAKER_CHARACTERS)
+    if place.position and not place.sequence:
+        raise InvalidRequest("place.sequence: must say in which sequence the position is")
+
+
+def _check_provenance(provenance: Provenance) -> None:
+    _check_label(provenance.step, "provenance.step", MAX_STEP_CHARACTERS)
+    _check_label(provenance.document, "provenance.document", MAX_DOCUMENT_CHARACTERS)
+    _check_label(provenance.section, "provenance.section", MAX_SECTION_CHARACTERS)
+    _check_label(provenance.person, "provenance.person", MAX_PERSON_CHARACTERS)
+    version = provenance.document_version
+    if version and not provenance.document:
+        raise InvalidRequest("provenance.document: must say of which document this is the version")
+    if version and not _VERSION.fullmatch(version):
+        raise InvalidRequest("provenance.document_version: must be a sha256 in 64 hexadecimal digits, lower case")
+    if len(provenance.folded_from) > MAX_FOLDED:
+        raise InvalidRequest(f"provenance.folded_from: at most {MAX_FOLDED} ids")
+    for index, identity in enumerate(provenance.folded_from):
+        _check_label(identity, f"provenance.folded_from[{index}]", MAX_ID_CHARACTERS)
+    if (size := provenance.ByteSize()) > MAX_PROVENANCE_BYTES:
+        raise InvalidRequest(f"provenance: {size} bytes are more than {MAX_PROVENANCE_BYTES}")
 
 
 def _check_label(value: str, name: str, longest: int) -> None:
@@ -98,37 +201,3 @@ def _check_label(value: str, name: str, longest: int) -> None:
         raise InvalidRequest(f"{name}: at most {longest} characters")
     if _CONTROL.search(value):
         raise InvalidRequest(f"{name}: must not hold control characters")
-
-
-def _canonical(attributes_json: str) -> str:
-    """The JSON object without blanks. Raises `InvalidRequest` where it could not be given back as it came."""
-    if not attributes_json:
-        return "{}"
-    try:
-        value = json.loads(attributes_json)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequest(f"attributes_json: not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise InvalidRequest("attributes_json: must be an object")
-    _check_storable([value], MAX_ATTRIBUTES_DEPTH)
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    if len(text.encode()) > MAX_ATTRIBUTES_BYTES:
-        raise InvalidRequest(f"attributes_json: more than {MAX_ATTRIBUTES_BYTES} bytes")
-    return text
-
-
-def _check_storable(values: Iterable[Any], depth: int) -> None:
-    """Refuses what Milvus' JSON cannot hold: non-finite and huge numbers, lone surrogates, bottomless nesting."""
-    if depth < 0:
-        raise InvalidRequest(f"attributes_json: nested deeper than {MAX_ATTRIBUTES_DEPTH}")
-    for value in values:
-        if isinstance(value, dict):
-            _check_storable([*value, *value.values()], depth - 1)
-        elif isinstance(value, list):
-            _check_storable(value, depth - 1)
-        elif isinstance(value, float) and not math.isfinite(value):
-            raise InvalidRequest("attributes_json: a number is not finite")
-        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise InvalidRequest("attributes_json: an integer does not fit into 64 bits")
-        elif isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
-            raise InvalidRequest("attributes_json: a string holds half of a surrogate pair")

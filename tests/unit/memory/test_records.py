@@ -1,13 +1,27 @@
 """Which records are refused, and how the others are completed."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from factotum.api.memory.v1.memory_pb2 import KIND_DOCUMENT, KIND_THOUGHT, Record
+from factotum.api.memory.v1.memory_pb2 import (
+    KIND_DOCUMENT,
+    KIND_EPISODE,
+    KIND_OBSERVATION,
+    KIND_PREFERENCE,
+    KIND_THOUGHT,
+    TRUST_PERSON,
+    TRUST_SYSTEM,
+    Place,
+    Provenance,
+    Record,
+)
 from factotum.memory.errors import InvalidRequest
-from factotum.memory.records import completed
+from factotum.memory.kinds import RULES
+from factotum.memory.records import completed, content_sha256
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 NAN = '{"x": NaN}'
@@ -37,9 +51,86 @@ def test_what_the_caller_gave_is_kept() -> None:
     assert (kept.id, kept.created_at, kept.attributes_json) == ("mine", given.created_at, '{"a":[1,"é"]}')
 
 
+def test_what_was_left_out_follows_the_rule_of_the_kind() -> None:
+    kept = completed("acme", record(kind=KIND_OBSERVATION), NOW)
+    assert kept.expires_at.ToDatetime(tzinfo=UTC) == NOW + timedelta(days=30)
+    assert (kept.trust, kept.importance) == (TRUST_SYSTEM, RULES["observation"].importance)
+    assert not (kept.HasField("place") or kept.HasField("provenance") or kept.HasField("superseded_at"))
+    assert not completed("acme", record(kind=KIND_DOCUMENT), NOW).HasField("expires_at")
+    given = record(trust=TRUST_PERSON, importance=0.01, expires_at={"seconds": 5}, superseded_at={"seconds": 5})
+    kept = completed("acme", given, NOW)
+    assert (kept.trust, kept.importance, kept.expires_at.seconds) == (TRUST_PERSON, 0.01, 5)
+    assert not kept.HasField("superseded_at"), "not taken from a caller"
+
+
+def test_the_end_of_time_is_no_error() -> None:
+    kept = completed("acme", record(kind=KIND_EPISODE, created_at={"seconds": 253_402_300_799}), NOW)
+    assert kept.expires_at.ToDatetime().year == 9999
+
+
+def test_subjects_are_in_lower_case_and_each_once() -> None:
+    kept = completed("acme", record(subjects=[" Ada@Acme.Example ", "123", "ada@acme.example"]), NOW)
+    assert list(kept.subjects) == ["ada@acme.example", "123"]
+
+
+def test_times_are_whole_microseconds() -> None:
+    kept = completed("acme", record(created_at={"seconds": 7, "nanos": 1_999}, expires_at={"nanos": 1}), NOW)
+    assert (kept.created_at.nanos, kept.expires_at.nanos) == (1000, 0)
+
+
+def test_the_id_follows_the_place_or_subjects_topic_and_text() -> None:
+    def identity(**changes: Any) -> str:
+        return completed("acme", record(**changes), NOW).id
+
+    assert identity(subjects=["a", "b"]) == identity(subjects=["B", "a"]) != identity(subjects=["a"])
+    assert identity(kind=KIND_PREFERENCE, topic="mail", text="yes") != identity(
+        kind=KIND_PREFERENCE, topic="sms", text="yes"
+    )
+    turn = identity(place=Place(sequence="talk", position=3))
+    assert turn == identity(place=Place(sequence="talk", position=3), text="corrected")
+    assert turn != identity(place=Place(sequence="talk", position=4))
+    assert turn != identity(place=Place(sequence="walk", position=3))
+
+
+def test_the_hash_does_not_see_case_composed_characters_and_blanks() -> None:
+    assert content_sha256("Caf\u00e9  closes\n at 5 ") == content_sha256("cafe\u0301 CLOSES at 5")
+    assert content_sha256("closes at 5") != content_sha256("closes at 6")
+
+
+@given(
+    text=st.text(min_size=1, max_size=50).filter(str.strip),
+    subjects=st.lists(st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=20).filter(str.strip)),
+    topic=st.text(st.characters(exclude_categories=["C"]), max_size=20),
+)
+def test_what_is_complete_is_not_changed(text: str, subjects: list[str], topic: str) -> None:
+    once = completed("acme", record(kind=KIND_PREFERENCE, text=text, subjects=subjects[:32], topic=topic), NOW)
+    assert completed("acme", once, NOW + timedelta(days=1)) == once
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
+        ({"trust": 9}, "trust: 9"),
+        ({"importance": 1.01}, "importance"),
+        ({"importance": -0.1}, "importance"),
+        ({"importance": float("nan")}, "importance"),
+        ({"subjects": ["a", " "]}, r"subjects\[1\]"),
+        ({"subjects": ["x" * 257]}, "256"),
+        ({"subjects": ["a\nb"]}, "control"),
+        ({"subjects": [str(n) for n in range(33)]}, "33 are more than 32"),
+        ({"topic": "x" * 257}, "topic"),
+        ({"expires_at": {"seconds": 10**12}}, "expires_at"),
+        ({"place": {"position": 1}}, "place.sequence"),
+        ({"place": {"sequence": "x" * 513}}, "place.sequence"),
+        ({"place": {"sequence": "x", "speaker": "x" * 129}}, "place.speaker"),
+        ({"provenance": {"document_version": "a" * 64}}, "provenance.document"),
+        ({"provenance": {"document": "file:a", "document_version": "v1"}}, "provenance.document_version"),
+        ({"provenance": {"section": "x" * 1025}}, "provenance.section"),
+        ({"provenance": {"person": "x" * 257}}, "provenance.person"),
+        ({"provenance": {"step": "x" * 1025}}, "provenance.step"),
+        ({"provenance": {"folded_from": ["x"] * 1001}}, "folded_from"),
+        ({"provenance": {"folded_from": ["x", "x" * 129]}}, r"folded_from\[1\]"),
+        ({"provenance": {"folded_from": ["x" * 128] * 400}}, "provenance: "),
         ({"kind": 0}, "kind"),
         ({"kind": 99}, "kind"),
         ({"text": " \n"}, "text"),

@@ -34,7 +34,8 @@ class Entry:
 class Scope:
     """Which records may be looked at. The tenant's alone; every other part narrows further, empty ones do not.
 
-    `contents` are values of `content_sha256`. `alive_at` leaves out what has expired then; `after` is included and `before` is not (of `created_at`).
+    `contents` are values of `content_sha256`. `alive_at` leaves out what has expired then; `after` is included and
+    `before` is not (of `created_at`).
     """
 
     tenant: str

@@ -159,7 +159,7 @@ class Record(_message.Message):
     CONTENT_SHA256_FIELD_NUMBER: _builtins.int
     SUPERSEDED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """At most 128 characters; empty: derived from tenant, kind, subjects and text, or from tenant, kind and place."""
+    """At most 128 characters; empty: derived from tenant, kind, subjects, topic and text, or from tenant, kind and place."""
     kind: Global___Kind.ValueType
     text: _builtins.str
     """What is embedded and searched; at most 8192 bytes of UTF-8, longer text is refused."""
@@ -176,7 +176,7 @@ class Record(_message.Message):
     topic: _builtins.str
     """What a preference is about, e.g. "language": of one subject and topic the newest wins. At most 256 characters."""
     content_sha256: _builtins.str
-    """Given back, not taken: sha256 of the text, hexadecimal."""
+    """Given back, not taken: sha256 of the text, hexadecimal; case, composed characters and runs of blanks do not count."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When what it tells happened."""

@@ -10,7 +10,8 @@ fails, and nothing has run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -88,6 +89,22 @@ class Ended(processes.Ended):
     refused: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Launch:
+    """What starts a command in its sandbox, as `factotum.sdk.processes.started` takes it: outside, with no variables.
+
+    Attributes:
+        files: descriptors that it inherits.
+        look: told the process id of what was started, now and then, says why to stop it; empty: let it run.
+        kill: ends all that runs inside.
+    """
+
+    argv: Sequence[str]
+    files: Sequence[int]
+    look: Callable[[int], str]
+    kill: Callable[[], None]
+
+
 class Sandbox(Protocol):
     """Where one call's commands run. Each has a folder of its own that is gone when it has ended."""
 
@@ -103,6 +120,21 @@ class Sandbox(Protocol):
         given.
         """
 
+    def launched(
+        self, command: Command, limits: Limits, *, folders: Sequence[str] = ()
+    ) -> AbstractAsyncContextManager[Launch]:
+        """How to start a command that lasts, such as a server that is spoken to over its pipes. Who starts it ends it
+        within the block; when that is left, or at the latest when the call ends, nothing of it runs any more.
+
+        Of the command, `stdin` and `wanted` are for who starts it to do without; of the limits, `seconds` and
+        `output_kib` are for them to keep.
+
+        Args:
+            folders: of the machine, that it may read.
+
+        Raises as `run` does.
+        """
+
 
 class Undeclared:
     """The sandbox of a tool that declares none."""
@@ -111,6 +143,11 @@ class Undeclared:
         raise _undeclared()
 
     async def run(self, command: Command, limits: Limits) -> Ended:
+        raise _undeclared()
+
+    def launched(
+        self, command: Command, limits: Limits, *, folders: Sequence[str] = ()
+    ) -> AbstractAsyncContextManager[Launch]:
         raise _undeclared()
 
 

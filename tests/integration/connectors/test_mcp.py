@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -12,13 +15,18 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from factotum.connectors.protocols.mcp import McpCall, McpSettings, call
 from factotum.sdk.errors import Ambiguous, Failed, NotPermitted, ToolError, Unavailable
+from factotum.sdk.sandbox import Undeclared
 from factotum.sdk.spec import Effect, Idempotency
+from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
+from tests.support import mcp_program
+from tests.support.machine import needs
 from tests.support.mcp_server import mcp_server
 from tests.support.scripted_http import Answer, scripted_http
 from tests.support.served_app import served_app
 from tests.support.tool_calls import closed_port, tool_context
 
-PROGRAM = {"command": sys.executable, "arguments": ["-m", "tests.support.mcp_server"]}
+FOLDER = Path(mcp_program.__file__).parent
+PROGRAM: dict[str, Any] = {"command": "python3", "arguments": [str(FOLDER / "mcp_program.py")]}
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -132,11 +140,49 @@ async def test_what_is_no_mcp_server(answer: Answer, kind: type[ToolError]) -> N
     assert not caught.value.effect_possible, "the session was not opened"
 
 
-async def test_a_process_is_a_server_too() -> None:
+async def use_program(tool: str, allowed: dict[str, Any] | None = None, **arguments: Any) -> Any:
+    """What a server that is started here answers."""
     stdio = {"stdio": {**PROGRAM, "environment": {"UNIT": "kelvin"}}}
-    allowed = {"commands": [{**PROGRAM, "environment": ["UNIT"]}], "timeout": 20}
-    result = await ask(stdio, "tools/call", allowed, parameters={"name": "told", "arguments": {}})
-    assert result["structuredContent"]["unit"] == "kelvin"
+    one = {**PROGRAM, "environment": ["UNIT"], "folders": [str(FOLDER)], **(allowed or {})}
+    parameters = {"name": tool, "arguments": arguments}
+    asked = await ask(stdio, "tools/call", {"commands": [one], "timeout": 20}, parameters=parameters)
+    return asked["content"][0]["text"]
+
+
+async def test_a_process_is_a_server_too_and_has_its_variables_alone() -> None:
+    needs("bwrap", "setpriv", what="an MCP server that is started here")
+    assert await use_program("variable", name="UNIT") == "kelvin"
+    assert await use_program("variable", name="PYTHONPATH") == ""
+    assert await use_program("read", path=str(FOLDER / "mcp_program.py")) == (FOLDER / "mcp_program.py").read_text()
+
+
+async def test_a_process_reads_and_reaches_nothing_else(tmp_path: Path, url: str) -> None:
+    needs("bwrap", "setpriv", what="an MCP server that is started here")
+    secret = Path(__file__).with_name("test_mcp.py")
+    with pytest.raises(Failed, match="No such file"):
+        await use_program("read", path=str(secret))
+    with pytest.raises(Failed, match=r"refused|unreachable"):
+        await use_program("reach", port=urlsplit(url).port)
+
+
+async def test_a_process_is_stopped_when_it_passes_a_limit() -> None:
+    needs("bwrap", "setpriv", what="an MCP server that is started here")
+    with pytest.raises(Failed, match="it held more than 40 MiB"):
+        await use_program("hold", {"limits": {"memory_mib": 40}}, mib=200)
+
+
+async def test_without_a_sandbox_no_process_is_started(tmp_path: Path) -> None:
+    settings = McpSettings.model_validate({"commands": [{**PROGRAM, "folders": [str(FOLDER)]}]})
+    asked = McpCall.model_validate({"method": "tools/list", "transport": {"stdio": PROGRAM}})
+    (tmp_path / "python3").symlink_to(sys.executable)
+    for sandbox, words in (
+        (Bubblewrap(search=str(tmp_path)), "bwrap.* is missing: install bubblewrap"),
+        (Undeclared(), "declare it"),
+    ):
+        with pytest.raises(ToolError, match=words) as caught:
+            await call.function(asked, replace(tool_context(settings), sandbox=sandbox))
+        assert not caught.value.effect_possible
+    assert call.spec.sandbox
 
 
 async def test_only_allowed_commands_are_started() -> None:
@@ -152,7 +198,7 @@ async def test_only_allowed_commands_are_started() -> None:
 
 
 async def test_a_command_that_is_not_there() -> None:
-    with pytest.raises(Failed, match="cannot be started") as caught:
+    with pytest.raises(Failed, match=r"/no/such is not on .*: install it") as caught:
         await ask({"stdio": {"command": "/no/such"}}, "tools/list", {"commands": [{"command": "/no/such"}]})
     assert not caught.value.effect_possible
 

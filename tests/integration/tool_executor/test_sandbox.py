@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from factotum.sdk import processes
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Failed, InvalidArgument, NotPermitted
 from factotum.sdk.sandbox import SCRIPTS, Command, Ended, Limits, Sandbox
@@ -173,7 +174,7 @@ async def test_a_group_holds_the_command() -> None:
 
 
 kept: list[Sandbox] = []
-left: list[asyncio.Task[Ended]] = []
+left: list[asyncio.Task[Any]] = []
 connector = Connector("test", settings=Empty)
 
 
@@ -190,6 +191,22 @@ async def careless(arguments: Empty, context: ToolContext[Empty]) -> Empty:
     kept.append(context.sandbox)
     left.append(asyncio.create_task(context.sandbox.run(Command(["sleep", f"4713.{os.getpid()}"]), Limits())))
     while not running(f"sleep 4713.{os.getpid()}", program="sleep"):
+        await asyncio.sleep(0.02)
+    return Empty()
+
+
+async def last(sandbox: Sandbox) -> None:
+    async with sandbox.launched(Command(["sleep", f"4715.{os.getpid()}"]), Limits()) as launch:
+        process = await processes.started(launch.argv, environment={}, fed=True, files=launch.files)
+        await process.wait()
+
+
+@connector.tool(effect=Effect.NONE, sandbox=True)
+async def lasting(arguments: Empty, context: ToolContext[Empty]) -> Empty:
+    """Leave a server running, and keep the sandbox."""
+    kept.append(context.sandbox)
+    left.append(asyncio.create_task(last(context.sandbox)))
+    while not running(f"sleep 4715.{os.getpid()}", program="sleep"):
         await asyncio.sleep(0.02)
     return Empty()
 
@@ -216,6 +233,15 @@ async def test_what_a_tool_leaves_running_ends_with_its_call(executor: Executor)
         await left.pop()
     with pytest.raises(NotPermitted, match="has ended"):
         await kept.pop().run(Command(["true"]), Limits())
+
+
+async def test_a_server_that_a_tool_leaves_ends_with_its_call(executor: Executor) -> None:
+    assert (await call(executor, "lasting")).error is None
+    assert not running(f"sleep 4715.{os.getpid()}")
+    with pytest.raises(asyncio.CancelledError):
+        await left.pop()
+    with pytest.raises(NotPermitted, match="has ended"):
+        await last(kept.pop())
 
 
 async def test_a_command_that_is_cancelled_while_it_is_started_leaves_nothing() -> None:

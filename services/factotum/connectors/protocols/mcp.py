@@ -6,7 +6,8 @@ permit nothing here. Which tools only read, the tenant's settings say.
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
@@ -30,7 +31,9 @@ from factotum.connectors.protocols.egress import Egress, EgressSettings, egress
 from factotum.connectors.protocols.exchange import checked_headers
 from factotum.connectors.protocols.external_resource import Endpoint, endpoint, nothing_begun
 from factotum.connectors.protocols.mcp_session import KEY, Version, failure, opened, words
-from factotum.connectors.protocols.mcp_wire import Wire, over_http, over_stdio
+from factotum.connectors.protocols.mcp_stdio import SERVER_LIMITS, over_process
+from factotum.connectors.protocols.mcp_wire import Wire, over_http
+from factotum.sdk import sandbox
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Ambiguous, Failed, NotPermitted, ToolError, Unavailable
 from factotum.sdk.spec import Effect, Idempotency
@@ -65,18 +68,22 @@ Duration = Annotated[
 
 
 class Command(BaseModel):
-    """A server that may be started: with just these arguments, and with variables of these names."""
+    """A server that may be started: with just these arguments, and with variables of these names. In its sandbox it
+    reads the machine's programs and `folders`, reaches `hosts` by HTTP through a proxy, and nothing else."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     command: str = Field(min_length=1)
     arguments: list[str] = []
     environment: list[str] = []
+    folders: list[Annotated[str, Field(pattern=r"^/[^/]")]] = Field(
+        default=[], description="Of the machine, that it may read, such as the one it is installed in."
+    )
+    hosts: list[str] = Field(default=[], description="host, host:port or *.domain of whom it may reach.")
+    limits: sandbox.Limits = SERVER_LIMITS
 
 
 class McpSettings(EgressSettings):
-    """`commands` run as this process does, with all that it may read: nothing but what an operator trusts."""
-
     commands: list[Command] = Field(default=[], description="Servers that may be started by `stdio`.")
     reads: list[str] = Field(default=[], description="Names of tools that only read: they may be called again.")
 
@@ -138,7 +145,9 @@ class McpOutput(RootModel[dict[str, Any]]):
 connector = Connector("mcp", settings=McpSettings)
 
 
-@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.RECONCILE, timeout_seconds=_MOST_SECONDS + 60.0)
+@connector.tool(
+    effect=Effect.EXECUTE, idempotency=Idempotency.RECONCILE, timeout_seconds=_MOST_SECONDS + 60.0, sandbox=True
+)
 async def call(arguments: McpCall, context: ToolContext[McpSettings]) -> McpOutput:
     """Call a method of an MCP server.
 
@@ -180,7 +189,7 @@ async def _transport(
         for allowed in settings.commands:
             same = (allowed.command, allowed.arguments) == (stdio.command, stdio.arguments)
             if same and stdio.environment.keys() <= set(allowed.environment):
-                return over_stdio(stdio.command, stdio.arguments, stdio.environment)
+                return _in_sandbox(allowed, stdio.environment, context, wire)
         raise NotPermitted(
             f"the MCP server {stdio.command!r} may not be started: add it, with these arguments and the names of its "
             f"variables, to tenants.{context.tenant}.mcp.commands of the connectors file"
@@ -197,6 +206,23 @@ async def _transport(
         limit=settings.max_bytes,
         now=context.now,
     )
+
+
+@asynccontextmanager
+async def _in_sandbox(
+    allowed: Command, environment: dict[str, str], context: ToolContext[McpSettings], wire: Wire
+) -> AsyncIterator[TransportStreams]:
+    # Programs of node reserve far more than they use.
+    command = sandbox.Command(
+        [allowed.command, *allowed.arguments], environment=environment, hosts=allowed.hosts, bound_address_space=False
+    )
+    async with (
+        context.sandbox.launched(command, allowed.limits, folders=allowed.folders) as launch,
+        over_process(
+            launch.argv, {}, wire=wire, limit=context.settings.max_bytes, files=launch.files, look=launch.look
+        ) as streams,
+    ):
+        yield streams
 
 
 async def _outcome(
@@ -223,8 +249,8 @@ async def _outcome(
                 failed: ToolError = wire.error or failure(_shown(arguments), error)
             except ValidationError as error:
                 failed = wire.error or Failed(f"{_shown(arguments)} answers what the protocol does not know: {error}")
-    except OSError as error:
-        failed = Failed(f"{_shown(arguments)} cannot be started: {error}")
+    except ToolError as error:  # of the sandbox, in which the server was to be started
+        failed = error
     except ExceptionGroup as error:
         # The library's tasks: what they met is noted, or is a fault of theirs.
         failed = wire.error or Unavailable(f"{_shown(arguments)} broke off: {error.exceptions[0]}")

@@ -1,17 +1,13 @@
-"""The way to an MCP server: streamable HTTP under the tenant's allow-list, or a command that the tenant allows."""
+"""The way to an MCP server over streamable HTTP, under the tenant's allow-list."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from pathlib import Path
-from typing import TextIO
 
 import httpx2
 from mcp.client._transport import TransportStreams
-from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from pydantic_core import from_json
 
@@ -123,21 +119,3 @@ async def over_http(
         streamable_http_client(url, http_client=client, max_sse_event_size=limit) as streams,
     ):
         yield streams
-
-
-@asynccontextmanager
-async def over_stdio(
-    command: str, arguments: list[str], environment: Mapping[str, str]
-) -> AsyncIterator[TransportStreams]:
-    """Streams to and from a process that ends with the block, and all that it started.
-
-    It gets HOME, PATH, USER and the like of this process, and no other variable of it. Raises `OSError`.
-    """
-    parameters = StdioServerParameters(command=command, args=arguments, env=dict(environment))
-    with _nowhere() as nowhere:
-        async with stdio_client(parameters, errlog=nowhere) as streams:
-            yield streams
-
-
-def _nowhere() -> TextIO:
-    return Path(os.devnull).open("w", encoding="utf-8")

@@ -6,25 +6,26 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from factotum.sdk import processes
 from factotum.sdk.errors import Failed, InvalidArgument
 from factotum.sdk.processes import SEARCH
-from factotum.sdk.sandbox import MIB, SCRIPTS, WORK, Command, Ended, Limits
+from factotum.sdk.sandbox import MIB, SCRIPTS, WORK, Command, Ended, Launch, Limits
 from factotum.tool_executor.sandbox import inside, sockets
 from factotum.tool_executor.sandbox.collected import Collected
 from factotum.tool_executor.sandbox.given import given as given_files
 from factotum.tool_executor.sandbox.given import in_memory, inner
-from factotum.tool_executor.sandbox.groups import Group, Groups
+from factotum.tool_executor.sandbox.groups import Groups
 from factotum.tool_executor.sandbox.network import PORT, Network
 from factotum.tool_executor.sandbox.options import NOBODY, SHARED, options
 from factotum.tool_executor.sandbox.seccomp import filters
-from factotum.tool_executor.sandbox.usage import filled, kill_first, lives, usage
+from factotum.tool_executor.sandbox.started import Started, status
+from factotum.tool_executor.sandbox.usage import filled, lives, usage
 
 # execve(2): of one argument or variable, in bytes; the sandbox's own words come off it
 _LONGEST = 128 * 1024 - 64
@@ -72,28 +73,20 @@ class Bubblewrap:
 
     @asynccontextmanager
     async def launched(self, command: Command, limits: Limits, *, folders: Sequence[str] = ()) -> AsyncIterator[Launch]:
-        """How to start a command that outlives a call, such as a server. Who starts it ends it within the block, which
-        ends when nothing of it runs any more; of the limits, `seconds` and `output_kib` are for them to keep.
-
-        Args:
-            folders: of the machine, that it may read.
-
-        Raises as `run` does.
-        """
         argv = [self.program(command.argv[0]), *command.argv[1:]]
         async with AsyncExitStack() as opened:
             network = await opened.enter_async_context(Network(command.hosts)) if command.hosts else None
-            with self._launch(argv, command, limits, network, None, folders) as launch:
+            with self._started(argv, command, limits, network=network, folders=folders) as started:
                 try:
-                    yield launch
+                    yield Launch(started.argv, started.files, started.look, started.kill)
                 finally:
-                    launch.kill()
-                    await _emptied(launch.status.read().get("child-pid"))
+                    started.kill()
+                    await _emptied(started.status.read().get("child-pid"))
 
     async def _run(
         self, argv: list[str], command: Command, limits: Limits, network: Network | None, collected: Collected | None
     ) -> tuple[processes.Ended, Sequence[str]]:
-        with self._launch(argv, command, limits, network, collected, ()) as launch:
+        with self._started(argv, command, limits, network=network, collected=collected) as launch:
             try:
                 ended = await processes.run(
                     launch.argv,
@@ -115,70 +108,39 @@ class Bubblewrap:
             return ended, () if network is None else tuple(network.refused)
 
     @contextmanager
-    def _launch(
+    def _started(
         self,
         argv: list[str],
         command: Command,
         limits: Limits,
+        *,
         network: Network | None,
-        collected: Collected | None,
-        folders: Sequence[str],
-    ) -> Iterator[Launch]:
-        scripts, environment = dict(command.scripts), dict(command.environment)
-        handed: dict[str, object] = {}
-        inherited: list[int] = []
-        if network is not None:
-            handed |= {"network": network.theirs.fileno(), "port": PORT}
-            environment |= network.environment
-            inherited.append(network.theirs.fileno())
-        if collected is not None:
-            handed |= {"files": collected.theirs, "wanted": list(command.wanted)}
-            inherited.append(collected.theirs)
+        collected: Collected | None = None,
+        folders: Sequence[str] = (),
+    ) -> Iterator[Started]:
+        handed, inherited = _handed(command, network, collected)
         with ExitStack() as opened:
-            before: list[str] = []
-            if handed:
-                before = [self.program("python3"), "-I", "-S", f"{SCRIPTS}/{_INSIDE}", json.dumps(handed)]
-                scripts[_INSIDE] = _inside()
+            before = self._helper(handed)
             group = opened.enter_context(self._groups.made(limits))
-            in_scripts = given_files(opened, scripts)
-            in_files = given_files(opened, command.files, at_most=limits.disk_bytes)
-            filters_at = in_memory(opened, filters())
-            words = list(
-                options(
-                    environment=environment,
-                    disk_bytes=limits.disk_bytes,
-                    shared_bytes=limits.memory_mib * MIB,
-                    scripts=in_scripts,
-                    files=in_files,
-                    filters=filters_at,
-                    trust=network is not None,
-                    folders=folders,
-                )
-            )
+            words, held = _described(opened, command, limits, network, folders, helped=bool(handed))
             _check([*words, *argv])
-            told, tell = os.pipe()
-            opened.callback(os.close, told)
-            opened.callback(os.close, tell)
-            status = _Status(told)
+            told, tell = status(opened)
             given = in_memory(opened, "\0".join(["--json-status-fd", str(tell), *words]).encode("utf-8", "replace"))
-            inherited += [given, tell, filters_at, *in_scripts.values(), *in_files.values()]
 
             def look(pid: int) -> str:
                 if collected is not None and collected.overflowed:
                     return _left_too_much(limits)
-                return _too_much(pid, status.read().get("child-pid"), limits)
+                return _too_much(pid, told.read().get("child-pid"), limits)
 
-            started = [
-                *group.entering,
-                *self._around(command, limits),
-                "--args",
-                str(given),
-                "--",
-                *self._bounds(limits),
-                *before,
-                *argv,
-            ]
-            yield Launch(started, inherited, look, status, group)
+            outside = [*group.entering, *self._around(command, limits), "--args", str(given), "--"]
+            inner = [*self._bounds(limits), *before, *argv]
+            yield Started([*outside, *inner], [*inherited, given, tell, *held], look, told, group)
+
+    def _helper(self, handed: Mapping[str, object]) -> list[str]:
+        """What the command is started by inside, where something is handed in or out."""
+        if not handed:
+            return []
+        return [self.program("python3"), "-I", "-S", f"{SCRIPTS}/{_INSIDE}", json.dumps(handed)]
 
     def _around(self, command: Command, limits: Limits) -> list[str]:
         """What the sandbox is started by. Root becomes nobody: of root's processes the kernel bounds no number."""
@@ -206,6 +168,47 @@ class Bubblewrap:
     def _bounds(self, limits: Limits) -> list[str]:
         # Counted by the kernel for each user namespace, so it is set in the sandbox's own: no other one counts.
         return [self.program("prlimit"), f"--nproc={limits.processes}", f"--sigpending={_MOST_SIGNALS}", "--"]
+
+
+def _handed(
+    command: Command, network: Network | None, collected: Collected | None
+) -> tuple[dict[str, object], list[int]]:
+    """What `inside` is told, and the descriptors that this names."""
+    handed: dict[str, object] = {}
+    inherited: list[int] = []
+    if network is not None:
+        handed |= {"network": network.theirs.fileno(), "port": PORT}
+        inherited.append(network.theirs.fileno())
+    if collected is not None:
+        handed |= {"files": collected.theirs, "wanted": list(command.wanted)}
+        inherited.append(collected.theirs)
+    return handed, inherited
+
+
+def _described(
+    opened: ExitStack,
+    command: Command,
+    limits: Limits,
+    network: Network | None,
+    folders: Sequence[str],
+    *,
+    helped: bool,
+) -> tuple[list[str], list[int]]:
+    """The options of the sandbox, and the descriptors that they name. Raises `InvalidArgument`."""
+    scripts = given_files(opened, {**command.scripts, **({_INSIDE: _inside()} if helped else {})})
+    files = given_files(opened, command.files, at_most=limits.disk_bytes)
+    filters_at = in_memory(opened, filters())
+    words = options(
+        environment={**command.environment, **(network.environment if network is not None else {})},
+        disk_bytes=limits.disk_bytes,
+        shared_bytes=limits.memory_mib * MIB,
+        scripts=scripts,
+        files=files,
+        filters=filters_at,
+        trust=network is not None,
+        folders=folders,
+    )
+    return list(words), [filters_at, *scripts.values(), *files.values()]
 
 
 def _check(words: list[str]) -> None:
@@ -239,48 +242,6 @@ def _left_too_much(limits: Limits) -> str:
 
 def _held_too_much(limits: Limits) -> str:
     return f"held more than {limits.memory_mib} MiB"
-
-
-class _Status:
-    """What bubblewrap tells: `child-pid`, the first process of the sandbox, and, only if the command came to run and
-    ended, its `exit-code`."""
-
-    def __init__(self, told: int) -> None:
-        os.set_blocking(told, False)
-        self._told = told
-        self._text = b""
-
-    def read(self) -> dict[str, int]:
-        with suppress(BlockingIOError):
-            while part := os.read(self._told, 65_536):
-                self._text += part
-        lines = self._text[: self._text.rfind(b"\n") + 1].splitlines()
-        return {name: value for line in lines for name, value in json.loads(line).items() if isinstance(value, int)}
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """What a sandbox is started by, outside, with no variables.
-
-    Attributes:
-        files: the descriptors that it inherits.
-        look: told the process id of what was started, says why to stop it; empty: let it run.
-        status: what became of it.
-        group: the control group that it is in.
-    """
-
-    argv: Sequence[str]
-    files: Sequence[int]
-    look: Callable[[int], str]
-    status: _Status
-    group: Group
-
-    def kill(self) -> None:
-        """Ends all that runs inside, at any moment. bubblewrap's own end does that only when both of its processes have
-        come so far: the first one inside leaves the group before it asks to be ended with its starter. It does neither
-        before its number was told."""
-        if (first := self.status.read().get("child-pid")) is not None:
-            kill_first(first)
 
 
 @cache

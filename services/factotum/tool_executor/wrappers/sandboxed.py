@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Generic, TypeVar
 
 from factotum.sdk.errors import NotPermitted
-from factotum.sdk.sandbox import Command, Ended, Limits, Sandbox
+from factotum.sdk.sandbox import Command, Ended, Launch, Limits, Sandbox
 from factotum.tool_executor.calls import Handler, Prepared
 
 T = TypeVar("T")
@@ -38,14 +40,15 @@ class _OfCall:
         self._sandbox = sandbox
         self._tool = tool
         self._running: set[asyncio.Task[Ended]] = set()
+        # With the task that is in the block.
+        self._lasting: dict[Launch, asyncio.Task[object] | None] = {}
         self._closed = False
 
     def program(self, *names: str) -> str:
         return self._sandbox.program(*names)
 
     async def run(self, command: Command, limits: Limits) -> Ended:
-        if self._closed:
-            raise NotPermitted(f"the call of {self._tool} has ended: it runs no more commands")
+        self._check_open()
         running = asyncio.create_task(self._sandbox.run(command, limits))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
@@ -57,8 +60,31 @@ class _OfCall:
                 running.cancel()
                 await asyncio.wait({running})
 
+    @asynccontextmanager
+    async def launched(self, command: Command, limits: Limits, *, folders: Sequence[str] = ()) -> AsyncIterator[Launch]:
+        self._check_open()
+        async with self._sandbox.launched(command, limits, folders=folders) as launch:
+            self._check_open()
+            self._lasting[launch] = asyncio.current_task()
+            try:
+                yield launch
+            finally:
+                del self._lasting[launch]
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise NotPermitted(f"the call of {self._tool} has ended: it runs no more commands")
+
     async def close(self) -> None:
         self._closed = True
+        # What the tool left in tasks of its own: their blocks would not end by themselves.
+        left = {task for task in self._lasting.values() if task is not None}
+        for task in left:
+            task.cancel()
+        for launch in self._lasting:
+            launch.kill()
+        if left:
+            await asyncio.wait(left)
         for running in self._running:
             running.cancel()
         if self._running:

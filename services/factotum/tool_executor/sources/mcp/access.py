@@ -24,6 +24,7 @@ from factotum.connectors.protocols.authentication import Authentication, http_au
 from factotum.connectors.protocols.egress import Egress
 from factotum.connectors.protocols.exchange import checked_headers
 from factotum.connectors.protocols.mcp_session import failure, opened
+from factotum.connectors.protocols.mcp_stdio import over_process
 from factotum.connectors.protocols.mcp_wire import Wire, over_http
 from factotum.runtime.secrets.names import SCHEME
 from factotum.sdk.context import ToolContext
@@ -34,7 +35,6 @@ from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from factotum.tool_executor.sources.mcp.config import McpConfig, Program, Remote
 from factotum.tool_executor.sources.mcp.machine import Machine
 from factotum.tool_executor.sources.mcp.sessions import Live
-from factotum.tool_executor.sources.mcp.stdio import over_process
 
 CLIENT = types.Implementation(name="factotum", version="1.0.0")
 _MOST_PAGES = 200

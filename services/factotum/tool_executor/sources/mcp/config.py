@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from factotum.connectors.protocols.authentication import Authentication
 from factotum.connectors.protocols.egress import EgressSettings
 from factotum.connectors.protocols.mcp_session import Version
+from factotum.connectors.protocols.mcp_stdio import SERVER_LIMITS
 from factotum.runtime.secrets.names import SCHEME
 from factotum.sdk.sandbox import WORK, Limits
 from factotum.sdk.spec import Compensation, Effect, Idempotency, RateLimit
@@ -72,7 +73,7 @@ class Program(Part):
     hosts: list[Annotated[str, AfterValidator(check_host)]] = Field(
         default=[], description="host, host:port or *.domain of whom it may reach."
     )
-    limits: Limits = Limits(cpu_seconds=600, memory_mib=1024)
+    limits: Limits = SERVER_LIMITS
     unsandboxed: bool = Field(
         default=False, description="It runs as the tool executor does, and may read and reach all that this may."
     )

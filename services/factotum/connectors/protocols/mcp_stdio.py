@@ -17,6 +17,10 @@ from mcp.shared.message import SessionMessage
 from factotum.connectors.protocols.mcp_wire import Wire
 from factotum.sdk.errors import Failed, Unavailable
 from factotum.sdk.processes import Captured, started
+from factotum.sdk.sandbox import Limits
+
+# Of a server that serves as long as its session lasts.
+SERVER_LIMITS = Limits(cpu_seconds=600, memory_mib=1024)
 
 # Seconds: a server is told by the end of its input that it is not needed any more, then by a signal.
 _BY_ITSELF = 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -53,12 +54,15 @@ class GrpcServer:
             ("grpc.so_reuseport", 0),
             ("grpc.http2.min_ping_interval_without_data_ms", int(SMALLEST_KEEPALIVE_SECONDS * 1000)),
         ]
-        server = grpc.aio.server(interceptors=[Traced()], options=options)
+        methods = Traced()
+        # It takes what services add to a server, and nothing else of one.
+        adding = cast(grpc.aio.Server, methods)
         for register in self._registrations:
-            register(server)
+            register(adding)
         self._health = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        reflection.enable_server_reflection([*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, adding)
+        reflection.enable_server_reflection([*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME], adding)
+        server = grpc.aio.server(handlers=[methods], options=options)
         self.port = server.add_insecure_port(f"{self._settings.host}:{self._settings.port}")
         await server.start()
         self._server = server

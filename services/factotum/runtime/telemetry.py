@@ -18,37 +18,41 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from factotum.runtime import logs
 from factotum.runtime.secrets.mask import Known
 from factotum.runtime.settings import TelemetrySettings
-from factotum.runtime.spans import MaskedExporter
+from factotum.runtime.spans import MaskedExporter, Uncollected
 
 # Attributes of our spans; the collector of the local stack finds a run's trace by the first.
 RUN_ID = "factotum.run_id"
 TENANT = "factotum.tenant"
 
 
-def setup(service: str, settings: TelemetrySettings, known: Known | None = None) -> TracerProvider:
+def setup(service: str, settings: TelemetrySettings, known: Known | None = None) -> TracerProvider | Uncollected:
     """Sets up logs, traces and metrics of this process. Call once, in `main.py`, before anything is traced.
 
-    Spans are exported in batches, every half second, if an endpoint is configured; the returned
-    provider's `shutdown()` flushes them.
+    Spans are exported in batches, every half second, if an endpoint is configured, and not made otherwise; the
+    returned provider's `shutdown()` flushes them.
 
     Args:
         known: secrets that neither a line of the logs nor a span shows.
     """
     logs.setup(service, settings, None if known is None else known.value)
     resource = Resource.create({"service.name": service, "service.namespace": "factotum"})
-    provider = TracerProvider(resource=resource)
     endpoint = settings.otlp_endpoint.rstrip("/")
-    if endpoint:
-        exporter: SpanExporter = OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces", timeout=5)
-        if known is not None:
-            exporter = MaskedExporter(exporter, known)
-        provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=500))
+    provider = _exporting(endpoint, resource, known) if endpoint else Uncollected()
     trace.set_tracer_provider(provider)
     if endpoint and settings.otlp_metrics:
         reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=f"{endpoint}/v1/metrics", timeout=5))
         metrics.set_meter_provider(MeterProvider([reader], resource=resource))
     # A stranger may continue a trace; his baggage would travel on to every process and message.
     propagate.set_global_textmap(TraceContextTextMapPropagator())
+    return provider
+
+
+def _exporting(endpoint: str, resource: Resource, known: Known | None) -> TracerProvider:
+    exporter: SpanExporter = OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces", timeout=5)
+    if known is not None:
+        exporter = MaskedExporter(exporter, known)
+    provider = TracerProvider(resource=resource)
+    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=500))
     return provider
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -35,6 +36,11 @@ class Servicer(memory_pb2_grpc.MemoryServiceServicer):
             raise LookupError("of ours")
         return pb.RecallResponse()
 
+    async def Reindex(self, request: pb.ReindexRequest, context: Any) -> AsyncIterator[pb.ReindexProgress]:
+        yield pb.ReindexProgress()
+        Servicer.seen = telemetry.traceparent()
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "because")
+
 
 @pytest.fixture
 async def spans(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[InMemorySpanExporter]:
@@ -44,7 +50,8 @@ async def spans(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[InMemorySpanEx
     yield exporter
 
 
-async def called(spans: InMemorySpanExporter, query: str, *metadata: tuple[str, str]) -> ReadableSpan:
+@asynccontextmanager
+async def served() -> AsyncIterator[Any]:
     servicer = Servicer()
     server = GrpcServer(
         GrpcSettings(port=0),
@@ -54,13 +61,17 @@ async def called(spans: InMemorySpanExporter, query: str, *metadata: tuple[str, 
     await server.start()
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-            stub = memory_pb2_grpc.MemoryServiceStub(channel)
-            try:
-                await stub.Recall(pb.RecallRequest(query=query), metadata=metadata)
-            except grpc.aio.AioRpcError as error:
-                assert error.code() is (grpc.StatusCode.UNKNOWN if query == "fault" else grpc.StatusCode[query])
+            yield memory_pb2_grpc.MemoryServiceStub(channel)
     finally:
         await server.stop()
+
+
+async def called(spans: InMemorySpanExporter, query: str, *metadata: tuple[str, str]) -> ReadableSpan:
+    async with served() as stub:
+        try:
+            await stub.Recall(pb.RecallRequest(query=query), metadata=metadata)
+        except grpc.aio.AioRpcError as error:
+            assert error.code() is (grpc.StatusCode.UNKNOWN if query == "fault" else grpc.StatusCode[query])
     (span,) = spans.get_finished_spans()
     return span
 
@@ -96,3 +107,14 @@ async def test_it_says_how_it_ended(spans: InMemorySpanExporter, query: str, num
     span = await called(spans, query)
     assert (span.attributes or {})["rpc.grpc.status_code"] == number and span.status.status_code is status
     assert [event.name for event in span.events] == (["exception"] if query == "fault" else [])
+
+
+async def test_a_stream_is_a_span_too(spans: InMemorySpanExporter) -> None:
+    async with served() as stub:
+        answers = stub.Reindex(pb.ReindexRequest(), metadata=(("traceparent", PARENT),))
+        assert await answers.read() == pb.ReindexProgress()
+        with pytest.raises(grpc.aio.AioRpcError):
+            await answers.read()
+    (span,) = spans.get_finished_spans()
+    assert Servicer.seen == f"00-{PARENT.split('-')[1]}-{span.context.span_id:016x}-01"
+    assert (span.attributes or {})["rpc.grpc.status_code"] == 14 and span.status.status_code is StatusCode.ERROR

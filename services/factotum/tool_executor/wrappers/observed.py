@@ -9,6 +9,7 @@ from datetime import datetime
 from opentelemetry import trace
 from opentelemetry.trace import Status, StatusCode
 
+from factotum.runtime import spans
 from factotum.runtime.telemetry import RUN_ID, TENANT
 from factotum.sdk.errors import ToolError
 from factotum.tool_executor.calls import Answer, Call
@@ -51,7 +52,7 @@ class Observed:
             TENANT: call.tenant,
             RUN_ID: call.origin.run_id,
         }
-        with tracer.start_as_current_span(f"execute_tool {name}", attributes=attributes) as span:
+        with spans.current(tracer, f"execute_tool {name}", attributes=attributes) as span:
             try:
                 answer = await self._inner(call)
             except ToolError as error:

@@ -24,11 +24,12 @@ LEASE_SECONDS = 1.0
 
 
 class ExecutorProcess:
-    """`python -m factotum.tool_executor.main` with its state in one folder.
+    """A tool executor with its state in one folder.
 
     Args:
         connector: a module of a connector in place of the fake one, and its settings by its system.
         environment: beside what is set here.
+        program: the module that is run.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class ExecutorProcess:
         *,
         connector: tuple[str, Mapping[str, Any]] | None = None,
         environment: Mapping[str, str] | None = None,
+        program: str = "factotum.tool_executor.main",
     ) -> None:
         self.folder = folder
         self.bootstrap_servers = bootstrap_servers
@@ -50,6 +52,7 @@ class ExecutorProcess:
         self.stub = tools_pb2_grpc.ToolExecutorServiceStub(self.channel)
         self._module, settings = connector or ("tests.support.tools", {"fake": {"world": str(folder)}})
         self._environment = dict(environment or {})
+        self._program = program
         tenants = {"acme": settings, "globex": settings}
         (folder / "connectors.yaml").write_text(json.dumps({"tenants": tenants}))
 
@@ -67,7 +70,7 @@ class ExecutorProcess:
         }
         with (self.folder / "log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "factotum.tool_executor.main"),
+                *(sys.executable, "-m", self._program),
                 env={
                     "PATH": os.environ["PATH"],
                     "PYTHONPATH": f"{ROOT / 'services'}:{ROOT}",

@@ -60,6 +60,12 @@ def checked_run_id(run_id: str) -> str:
     return run_id
 
 
+def checked_id(identity: str) -> str:
+    """The id of a record, or "" for none. Raises `InvalidRequest`."""
+    _check_label(identity, "id", MAX_ID_CHARACTERS)
+    return identity
+
+
 def kind_name(kind: int) -> str:
     """Raises `InvalidRequest` for KIND_UNSPECIFIED and for a number that no kind has."""
     if kind not in KINDS:
@@ -118,7 +124,7 @@ def completed(tenant: str, record: Record, now: datetime) -> Record:
     kind = kind_name(record.kind)
     checked_text(record.text, "text")
     checked_run_id(record.run_id)
-    _check_label(record.id, "id", MAX_ID_CHARACTERS)
+    checked_id(record.id)
     _check_label(record.origin, "origin", MAX_ORIGIN_CHARACTERS)
     _check_label(record.topic, "topic", MAX_TOPIC_CHARACTERS)
     if record.trust not in Trust.values():

@@ -1,0 +1,51 @@
+"""What was recalled a short time ago: it must not come back as something new."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from factotum.memory.records import normal
+
+MOST_TENANTS = 128
+MOST_TEXTS = 1024
+
+# What lists put before a text that they quote: bullets, numbers, quotation marks.
+_LEADING = re.compile(r"^(?:[\s>*•·–-]|\d{1,3}[.)]\s)+")  # noqa: RUF001
+
+
+class GivenOut:
+    """The last `MOST_TEXTS` texts given to each of the last `MOST_TENANTS` tenants, by their hashes.
+
+    It belongs to this process: another one does not know what this one gave out.
+    """
+
+    def __init__(self) -> None:
+        self._tenants: OrderedDict[str, OrderedDict[bytes, None]] = OrderedDict()
+
+    def note(self, tenant: str, texts: Iterable[str]) -> None:
+        given = self._tenants.setdefault(tenant, OrderedDict())
+        self._tenants.move_to_end(tenant)
+        for text in texts:
+            given[_hash(text)] = None
+            given.move_to_end(_hash(text))
+        while len(given) > MOST_TEXTS:
+            given.popitem(last=False)
+        while len(self._tenants) > MOST_TENANTS:
+            self._tenants.popitem(last=False)
+
+    def holds(self, tenant: str, text: str) -> bool:
+        """Whether the text is one that was given out, or is made of nothing but such, line by line."""
+        given = self._tenants.get(tenant)
+        if not given:
+            return False
+        if _hash(text) in given:
+            return True
+        lines = [line for raw in text.splitlines() if (line := _LEADING.sub("", raw).strip())]
+        return bool(lines) and all(_hash(line) in given for line in lines)
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(normal(text.strip().strip("\"'“”«»")).encode()).digest()

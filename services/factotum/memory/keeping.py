@@ -1,0 +1,156 @@
+"""The one way in: a record is completed, filtered, given its place among the others, embedded and kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from datetime import datetime, timedelta
+
+from factotum.api.memory.v1.memory_pb2 import KIND_PREFERENCE, Kept, Record
+from factotum.memory.embedders.port import Embedder
+from factotum.memory.errors import InvalidRequest
+from factotum.memory.filtering import Refusal, refusal, said
+from factotum.memory.given_out import GivenOut
+from factotum.memory.preferences import is_settled
+from factotum.memory.recently_forgotten import RecentlyForgotten
+from factotum.memory.records import completed, kind_name
+from factotum.memory.refusals import Refusals
+from factotum.memory.searched import searched
+from factotum.memory.standing import Standing, stands_so
+from factotum.memory.store.port import Burial, Entry, Scope, Store
+
+# Values of one kind in one filter of the store.
+MOST_IN_A_FILTER = 100
+OLDER = "older"
+
+
+class Keeping:
+    """Keeps records, for both faces.
+
+    What stands already as it comes is neither embedded nor written again, so that a batch that comes twice changes
+    nothing. Batches with preferences are kept one after the other, since each looks at those before it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder,
+        *,
+        given_out: GivenOut,
+        forgotten: RecentlyForgotten,
+        refusals: Refusals,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._given_out = given_out
+        self._forgotten = forgotten
+        self._refusals = refusals
+        self._now = now
+        self._settling = asyncio.Lock()
+
+    async def keep(self, coming: Sequence[tuple[str, Record]]) -> list[tuple[str, Kept]]:
+        """The id of each record, given with its tenant, and what became of it. What is kept can be found at once.
+
+        Raises `InvalidRequest`, which names the record and the field, before anything is kept, and
+        `StoreUnavailable`, when a part may have been kept: the same may then be given again.
+        """
+        now = self._now()
+        records = [
+            # Of two preferences in one request, the later is the newer.
+            _completed(tenant, record, now + timedelta(microseconds=index), index)
+            for index, (tenant, record) in enumerate(coming)
+        ]
+        settles = any(record.kind == KIND_PREFERENCE for record in records)
+        async with self._settling if settles else nullcontext():
+            fates = await self._decide_and_write(coming, records, now)
+        for (tenant, _), record, fate in zip(coming, records, fates, strict=True):
+            if fate.result == Kept.RESULT_REFUSED:
+                self._refusals.note(tenant, record, Refusal(fate.reason))
+        return [(record.id, fate) for record, fate in zip(records, fates, strict=True)]
+
+    async def _decide_and_write(
+        self, coming: Sequence[tuple[str, Record]], records: Sequence[Record], now: datetime
+    ) -> list[Kept]:
+        by_tenant: dict[str, list[int]] = {}
+        for index, (tenant, _) in enumerate(coming):
+            by_tenant.setdefault(tenant, []).append(index)
+        fates: dict[int, Kept] = {}
+        written: list[tuple[str, Record]] = []
+        for tenant, indices in by_tenant.items():
+            standing = await self._standing(tenant, [records[index] for index in indices], now)
+            for index in indices:
+                fates[index] = self._decide(tenant, coming[index][1], records[index], standing, now)
+            written += ((tenant, record) for record in standing.written.values())
+        if written:
+            await self._write(written)
+        return [fates[index] for index in range(len(records))]
+
+    async def _standing(self, tenant: str, coming: Sequence[Record], now: datetime) -> Standing:
+        ids = list(dict.fromkeys(record.id for record in coming))
+        buried, standing = await asyncio.gather(self._store.buried(tenant, ids), self._store.get(tenant, ids))
+        found: dict[str, Record] = {}
+        new = [record for record in coming if record.id not in standing and record.id not in buried]
+        for scope in _scopes(tenant, new, [record for record in coming if is_settled(record)], now):
+            async for record in self._store.records(scope):
+                found[record.id] = record
+        return Standing({**found, **standing}.values(), buried)
+
+    def _decide(self, tenant: str, given: Record, record: Record, standing: Standing, now: datetime) -> Kept:
+        if (burial := standing.buried.get(record.id)) is not None:
+            # What was folded is told by what it was folded into.
+            return _refused(Refusal.FORGOTTEN if burial == Burial.FORGOTTEN else Refusal.KNOWN)
+        there = standing.get(record.id)
+        if there is not None and stands_so(given, record, there):
+            if is_settled(there):
+                # A process may have been killed before it had marked those in whose place it stands.
+                standing.settle(there)
+            return Kept(result=Kept.RESULT_UNCHANGED)
+        if self._forgotten.concerns(tenant, record):
+            return _refused(Refusal.FORGOTTEN)
+        if reason := refusal(record, now=now, given_out=lambda text: self._given_out.holds(tenant, text)):
+            return _refused(reason)
+        if standing.knows(record):
+            return _refused(Refusal.KNOWN)
+        if is_settled(record):
+            return Kept(result=Kept.RESULT_KEPT, reason=OLDER if standing.settle(record) else "")
+        standing.keep(record)
+        return Kept(result=Kept.RESULT_KEPT)
+
+    async def _write(self, written: Sequence[tuple[str, Record]]) -> None:
+        texts = [searched(record) for _, record in written]
+        vectors = await self._embedder.embed(texts)
+        await self._store.upsert(
+            [
+                Entry(tenant, record, text, vector)
+                for (tenant, record), text, vector in zip(written, texts, vectors, strict=True)
+            ]
+        )
+
+
+def _completed(tenant: str, record: Record, now: datetime, index: int) -> Record:
+    try:
+        return completed(tenant, record, now)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"records[{index}].{error}") from error
+
+
+def _scopes(tenant: str, new: Sequence[Record], preferences: Sequence[Record], now: datetime) -> Iterator[Scope]:
+    """Where the records stand that say what new ones say, and those of the subjects of preferences."""
+    contents = list(dict.fromkeys(record.content_sha256 for record in new if said(record) is not None))
+    kinds = tuple(dict.fromkeys(kind_name(record.kind) for record in new if said(record) is not None))
+    for start in range(0, len(contents), MOST_IN_A_FILTER):
+        some = tuple(contents[start : start + MOST_IN_A_FILTER])
+        yield Scope(tenant=tenant, kinds=kinds, contents=some, alive_at=now)
+    if not preferences:
+        return
+    everybodys = any(not record.subjects for record in preferences)
+    subjects = [] if everybodys else list(dict.fromkeys(s for record in preferences for s in record.subjects))
+    for start in range(0, len(subjects) or 1, MOST_IN_A_FILTER):
+        about = tuple(subjects[start : start + MOST_IN_A_FILTER])
+        yield Scope(tenant=tenant, kinds=("preference",), subjects=about, history=True)
+
+
+def _refused(reason: Refusal) -> Kept:
+    return Kept(result=Kept.RESULT_REFUSED, reason=reason.value)

@@ -1,0 +1,57 @@
+"""Of one subject and topic the newest preference stands; the older ones stay as history. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from factotum.api.memory.v1.memory_pb2 import KIND_PREFERENCE, Record
+
+
+def is_settled(record: Record) -> bool:
+    """Whether it is a preference that another can take the place of: one about some topic."""
+    return record.kind == KIND_PREFERENCE and bool(record.topic)
+
+
+def settle(coming: Record, standing: Iterable[Record]) -> tuple[Record, list[Record]]:
+    """The preference as it is to be kept, and those that stand and change because it comes.
+
+    The newest by `created_at` stands, of those of one moment the one with the greatest id: in which order they come
+    makes no difference. Whoever is superseded is so since the next newer one. Those without subjects are everybody's.
+    """
+    rivals = [record for record in standing if record.id != coming.id and _same_matter(record, coming)]
+    newer = [record for record in rivals if _age(record) > _age(coming)]
+    kept = _copy(coming)
+    kept.ClearField("superseded_at")
+    if newer:
+        kept.superseded_at.CopyFrom(min(newer, key=_age).created_at)
+    changed = []
+    for record in rivals:
+        if _age(record) < _age(coming) and not _superseded_before(record, coming):
+            older = _copy(record)
+            older.superseded_at.CopyFrom(coming.created_at)
+            changed.append(older)
+    return kept, changed
+
+
+def _superseded_before(record: Record, coming: Record) -> bool:
+    return (
+        record.HasField("superseded_at") and record.superseded_at.ToMicroseconds() <= coming.created_at.ToMicroseconds()
+    )
+
+
+def _age(record: Record) -> tuple[int, str]:
+    return record.created_at.ToMicroseconds(), record.id
+
+
+def _same_matter(one: Record, other: Record) -> bool:
+    if not (is_settled(one) and one.topic == other.topic):
+        return False
+    if not one.subjects or not other.subjects:
+        return not one.subjects and not other.subjects
+    return not set(one.subjects).isdisjoint(other.subjects)
+
+
+def _copy(record: Record) -> Record:
+    result = Record()
+    result.CopyFrom(record)
+    return result

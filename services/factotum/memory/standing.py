@@ -1,0 +1,83 @@
+"""What stands while a batch is decided on: the records of the store that matter to it, and those before in it. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from factotum.api.memory.v1.memory_pb2 import Record
+from factotum.memory.filtering import said
+from factotum.memory.preferences import settle
+from factotum.memory.store.port import Burial
+
+
+class Standing:
+    """Of one tenant. `written` are the records that are to be written, by id, the last of each."""
+
+    def __init__(self, records: Iterable[Record], buried: Mapping[str, Burial]) -> None:
+        self.buried = buried
+        self.written: dict[str, Record] = {}
+        self._records: dict[str, Record] = {}
+        self._said: dict[tuple[Any, ...], list[Record]] = {}
+        for record in records:
+            self._put(record)
+
+    def get(self, identity: str) -> Record | None:
+        return self._records.get(identity)
+
+    def keep(self, record: Record) -> None:
+        self.written[record.id] = record
+        self._put(record)
+
+    def settle(self, preference: Record) -> bool:
+        """Keeps the preference and marks those in whose place it stands; says whether a newer one stands in its own."""
+        kept, changed = settle(preference, self._records.values())
+        for record in (*changed, kept):
+            if record != self._records.get(record.id):
+                self.keep(record)
+        return kept.HasField("superseded_at")
+
+    def knows(self, record: Record) -> bool:
+        """Whether another record says the same, by a word of at least its weight."""
+        what = said(record)
+        if what is None:
+            return False
+        return any(
+            # The smaller the number of a trust, the more it weighs: person, system, model.
+            other.id != record.id and other.trust <= record.trust and not other.HasField("superseded_at")
+            for other in self._said.get(what, ())
+            if self._records[other.id] is other
+        )
+
+    def _put(self, record: Record) -> None:
+        self._records[record.id] = record
+        if (what := said(record)) is not None:
+            self._said.setdefault(what, []).append(record)
+
+
+def stands_so(given: Record, completed: Record, standing: Record) -> bool:
+    """Whether a record stands already as it comes.
+
+    A caller who names no time (`given`) says that it holds now: it stands if it was not superseded.
+    """
+    coming, there = _comparable(completed), _comparable(standing)
+    if not given.HasField("created_at"):
+        if standing.HasField("superseded_at"):
+            return False
+        coming.created_at.CopyFrom(there.created_at)
+        if not given.HasField("expires_at"):
+            coming.ClearField("expires_at")
+            there.ClearField("expires_at")
+    return coming == there
+
+
+def _comparable(record: Record) -> Record:
+    """Without what is not the caller's, in a form that no store's round trip changes."""
+    result = Record()
+    result.CopyFrom(record)
+    result.ClearField("superseded_at")
+    result.attributes_json = json.dumps(json.loads(record.attributes_json), sort_keys=True)
+    # Milvus keeps a float of 32 bits.
+    result.importance = round(record.importance, 5)
+    return result

@@ -1,0 +1,226 @@
+"""What becomes of records that are to be kept, on the store in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from factotum.api.memory.v1.memory_pb2 import (
+    KIND_DOCUMENT,
+    KIND_OBSERVATION,
+    KIND_PREFERENCE,
+    KIND_THOUGHT,
+    TRUST_MODEL,
+    TRUST_PERSON,
+    Kept,
+    Place,
+    Record,
+)
+from factotum.memory.errors import InvalidRequest
+from factotum.memory.given_out import GivenOut
+from factotum.memory.keeping import Keeping
+from factotum.memory.recently_forgotten import RecentlyForgotten
+from factotum.memory.refusals import Refusals
+from factotum.memory.store.in_memory import InMemoryStore
+from factotum.memory.store.port import Burial, Entry, Scope
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+LUNCH = "The cafeteria serves lunch between noon and two."
+
+
+class Embedder:
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.texts += texts
+        return np.full((len(texts), 4), 0.5, np.float32)
+
+
+class Store(InMemoryStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[str] = []
+
+    async def upsert(self, entries: Sequence[Entry]) -> None:
+        self.written += [entry.record.id for entry in entries]
+        await asyncio.sleep(0)  # others may come in between, as with a real store
+        await super().upsert(entries)
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.store, self.given_out, self.forgotten = Store(), GivenOut(), RecentlyForgotten()
+        self.refusals, self.now = Refusals(), NOW
+        self.embedder: Any = Embedder()
+        self.keeping = Keeping(
+            self.store,
+            self.embedder,
+            given_out=self.given_out,
+            forgotten=self.forgotten,
+            refusals=self.refusals,
+            now=lambda: self.now,
+        )
+
+    async def keep(self, *records: Record, tenant: str = "acme") -> list[str]:
+        """What became of each, as `kept`, `unchanged` or the reason."""
+        answers = await self.keeping.keep([(tenant, record) for record in records])
+        return [fate.reason or Kept.Result.Name(fate.result).removeprefix("RESULT_").lower() for _, fate in answers]
+
+    async def all(self, tenant: str = "acme") -> dict[str, Record]:
+        return {record.id: record async for record in self.store.records(Scope(tenant=tenant, history=True))}
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def document(text: str = LUNCH, **fields: Any) -> Record:
+    return Record(kind=KIND_DOCUMENT, text=text, **fields)
+
+
+def observation(identity: str = "o1", text: str = "mail.send. Answered: nothing.") -> Record:
+    return Record(id=identity, kind=KIND_OBSERVATION, text=text, created_at={"seconds": int(NOW.timestamp())})
+
+
+def preference(text: str, day: int | None = None, **fields: Any) -> Record:
+    record = Record(**{"kind": KIND_PREFERENCE, "text": text, "subjects": ["Ada"], "topic": "drink", **fields})
+    if day is not None:
+        record.created_at.FromDatetime(NOW + timedelta(days=day))
+    return record
+
+
+async def test_what_comes_again_is_neither_embedded_nor_written_again(bench: Bench) -> None:
+    batch = [observation("o1"), document(), preference("tea", 1)]
+    assert await bench.keep(*batch) == ["kept"] * 3
+    before, texts, written = await bench.all(), list(bench.embedder.texts), list(bench.store.written)
+    bench.now += timedelta(days=1)
+    assert await bench.keep(*reversed(batch), *batch) == ["unchanged"] * 6
+    assert await bench.all() == before
+    assert (bench.embedder.texts, bench.store.written) == (texts, written)
+    assert not bench.refusals.of("acme")
+
+
+async def test_within_one_batch_the_last_of_an_id_stands(bench: Bench) -> None:
+    assert await bench.keep(document("first", id="a"), document("second", id="a")) == ["kept", "kept"]
+    assert [record.text for record in (await bench.all()).values()] == ["second"]
+    assert bench.store.written == ["a"]
+
+
+async def test_a_chunk_with_the_same_words_and_another_version_is_written(bench: Bench) -> None:
+    chunk = document(id="c", provenance={"document": "file:a", "document_version": "a" * 64})
+    assert await bench.keep(chunk) == ["kept"]
+    chunk.provenance.document_version = "b" * 64
+    assert await bench.keep(chunk) == ["kept"]
+    assert (await bench.all())["c"].provenance.document_version == "b" * 64
+
+
+async def test_a_refused_replacement_leaves_what_stands(bench: Bench) -> None:
+    await bench.keep(document(id="a"))
+    assert await bench.keep(document("--", id="a")) == ["too_short"]
+    assert (await bench.all())["a"].text == LUNCH
+
+
+async def test_what_is_known_is_not_kept_twice(bench: Bench) -> None:
+    assert await bench.keep(document(id="a"), document(LUNCH.upper(), id="b")) == ["kept", "known"]
+    assert await bench.keep(document(id="c")) == ["known"]
+    assert await bench.keep(document(id="c", subjects=["ada"])) == ["kept"]
+    assert await bench.keep(document(id="c"), tenant="globex") == ["kept"]
+    assert set(await bench.all()) == {"a", "c"}
+    assert bench.refusals.of("acme") == {"known": 2}
+    assert bench.refusals.of("globex") == {}
+
+
+async def test_the_same_words_at_two_places_and_of_two_events_are_two_records(bench: Bench) -> None:
+    turns = [document("Yes, thanks!", place=Place(sequence="talk", position=n)) for n in range(2)]
+    assert await bench.keep(*turns, observation("o1"), observation("o2")) == ["kept"] * 4
+    assert await bench.keep(observation("o3")) == ["kept"]
+
+
+async def test_a_person_confirms_what_a_model_said_but_not_the_other_way_round(bench: Bench) -> None:
+    assert await bench.keep(document(id="a", trust=TRUST_MODEL), document(id="b", trust=TRUST_PERSON)) == [
+        "kept",
+        "kept",
+    ]
+    assert await bench.keep(document(id="c", trust=TRUST_MODEL)) == ["known"]
+
+
+async def test_what_has_expired_is_not_known(bench: Bench) -> None:
+    end = {"seconds": int(NOW.timestamp()) + 60}
+    await bench.keep(document(id="a", expires_at=end))
+    bench.now += timedelta(minutes=2)
+    assert await bench.keep(document(id="b")) == ["kept"]
+
+
+async def test_what_was_recalled_does_not_come_back(bench: Bench) -> None:
+    await bench.keep(document(id="a"))
+    bench.given_out.note("acme", [LUNCH])
+    thoughts = [Record(kind=KIND_THOUGHT, text=text) for text in (LUNCH, f"- {LUNCH}", f"{LUNCH} So I go at one.")]
+    assert await bench.keep(*thoughts) == ["recalled", "recalled", "kept"]
+    assert await bench.keep(document(LUNCH, trust=TRUST_MODEL, subjects=["ada"])) == ["recalled"]
+    assert await bench.keep(document(id="a")) == ["unchanged"]
+    assert await bench.keep(thoughts[0], tenant="globex") == ["kept"]
+
+
+async def test_what_was_forgotten_or_folded_does_not_come_back(bench: Bench) -> None:
+    await bench.store.bury("acme", ["o1"], Burial.FORGOTTEN, NOW)
+    await bench.store.bury("acme", ["o2"], Burial.FOLDED, NOW)
+    assert await bench.keep(observation("o1"), observation("o2"), observation("o3")) == ["forgotten", "known", "kept"]
+    bench.forgotten.note("acme", ("ada@acme.example",), NOW)
+    late = [observation("o4", "mail.send with to ada@acme.example. Answered: nothing."), document(id="d")]
+    assert await bench.keep(*late) == ["forgotten", "kept"]
+    assert bench.embedder.texts == [observation().text, LUNCH]
+
+
+async def test_the_newest_preference_stands_and_the_older_are_history(bench: Bench) -> None:
+    assert await bench.keep(preference("coffee", 3), preference("tea", 1)) == ["kept", "older"]
+    assert await bench.keep(preference("water", 2)) == ["older"]
+    assert await bench.keep(preference("juice", 9)) == ["kept"]
+    records = sorted((await bench.all()).values(), key=lambda record: record.created_at.ToMicroseconds())
+    since = [
+        (r.superseded_at.ToDatetime(tzinfo=UTC) - NOW).days if r.HasField("superseded_at") else None for r in records
+    ]
+    assert [record.text for record in records] == ["tea", "water", "coffee", "juice"]
+    assert since == [2, 3, 9, None]
+
+
+async def test_of_two_preferences_in_one_request_the_later_stands(bench: Bench) -> None:
+    assert await bench.keep(preference("tea"), preference("coffee")) == ["kept", "kept"]
+    assert [r.text for r in (await bench.all()).values() if not r.HasField("superseded_at")] == ["coffee"]
+
+
+async def test_a_preference_that_holds_again_stands_again(bench: Bench) -> None:
+    for text in ("tea", "coffee", "tea"):
+        bench.now += timedelta(days=1)
+        assert await bench.keep(preference(text)) == ["kept"]
+    assert [r.text for r in (await bench.all()).values() if not r.HasField("superseded_at")] == ["tea"]
+    assert await bench.keep(preference("tea")) == ["unchanged"]
+
+
+async def test_preferences_that_come_at_once_see_each_other(bench: Bench) -> None:
+    await asyncio.gather(*(bench.keep(preference(f"drink {n}", n)) for n in range(5)))
+    assert [r.text for r in (await bench.all()).values() if not r.HasField("superseded_at")] == ["drink 4"]
+
+
+async def test_a_kill_between_two_writes_of_a_preference_is_made_good(bench: Bench) -> None:
+    await bench.keep(preference("coffee", 3, id="c"))
+    alone = (await bench.all())["c"]
+    other = Bench()
+    await other.keep(preference("tea", 1, id="t"))
+    await other.store.upsert([Entry("acme", alone, alone.text, np.full(4, 0.5, np.float32))])
+    assert await other.keep(preference("coffee", 3, id="c")) == ["unchanged"]
+    assert (await other.all())["t"].HasField("superseded_at")
+
+
+async def test_a_fault_says_which_record_and_nothing_is_kept(bench: Bench) -> None:
+    with pytest.raises(InvalidRequest, match=r"records\[1\]\.text"):
+        await bench.keep(document(), document(" "))
+    assert not await bench.all()
+    assert await bench.keep() == []

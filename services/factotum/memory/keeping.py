@@ -12,12 +12,12 @@ from factotum.memory.embedders.port import Embedder
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.filtering import Refusal, refusal, said
 from factotum.memory.given_out import GivenOut
+from factotum.memory.overview import Overview, stands_so
 from factotum.memory.preferences import is_settled
 from factotum.memory.recently_forgotten import RecentlyForgotten
 from factotum.memory.records import completed, kind_name
 from factotum.memory.refusals import Refusals
 from factotum.memory.searched import searched
-from factotum.memory.standing import Standing, stands_so
 from factotum.memory.store.port import Burial, Entry, Scope, Store
 
 # Values of one kind in one filter of the store.
@@ -79,15 +79,15 @@ class Keeping:
         fates: dict[int, Kept] = {}
         written: list[tuple[str, Record]] = []
         for tenant, indices in by_tenant.items():
-            standing = await self._standing(tenant, [records[index] for index in indices], now)
+            overview = await self._overview(tenant, [records[index] for index in indices], now)
             for index in indices:
-                fates[index] = self._decide(tenant, coming[index][1], records[index], standing, now)
-            written += ((tenant, record) for record in standing.written.values())
+                fates[index] = self._decide(tenant, coming[index][1], records[index], overview, now)
+            written += ((tenant, record) for record in overview.written.values())
         if written:
             await self._write(written)
         return [fates[index] for index in range(len(records))]
 
-    async def _standing(self, tenant: str, coming: Sequence[Record], now: datetime) -> Standing:
+    async def _overview(self, tenant: str, coming: Sequence[Record], now: datetime) -> Overview:
         ids = list(dict.fromkeys(record.id for record in coming))
         buried, standing = await asyncio.gather(self._store.buried(tenant, ids), self._store.get(tenant, ids))
         found: dict[str, Record] = {}
@@ -95,27 +95,27 @@ class Keeping:
         for scope in _scopes(tenant, new, [record for record in coming if is_settled(record)], now):
             async for record in self._store.records(scope):
                 found[record.id] = record
-        return Standing({**found, **standing}.values(), buried)
+        return Overview({**found, **standing}.values(), buried)
 
-    def _decide(self, tenant: str, given: Record, record: Record, standing: Standing, now: datetime) -> Kept:
-        if (burial := standing.buried.get(record.id)) is not None:
+    def _decide(self, tenant: str, given: Record, record: Record, overview: Overview, now: datetime) -> Kept:
+        if (burial := overview.buried.get(record.id)) is not None:
             # What was folded is told by what it was folded into.
             return _refused(Refusal.FORGOTTEN if burial == Burial.FORGOTTEN else Refusal.KNOWN)
-        there = standing.get(record.id)
+        there = overview.get(record.id)
         if there is not None and stands_so(given, record, there):
             if is_settled(there):
                 # A process may have been killed before it had marked those in whose place it stands.
-                standing.settle(there)
+                overview.settle(there)
             return Kept(result=Kept.RESULT_UNCHANGED)
         if self._forgotten.concerns(tenant, record):
             return _refused(Refusal.FORGOTTEN)
         if reason := refusal(record, now=now, given_out=lambda text: self._given_out.holds(tenant, text)):
             return _refused(reason)
-        if standing.knows(record):
+        if overview.knows(record):
             return _refused(Refusal.KNOWN)
         if is_settled(record):
-            return Kept(result=Kept.RESULT_KEPT, reason=OLDER if standing.settle(record) else "")
-        standing.keep(record)
+            return Kept(result=Kept.RESULT_KEPT, reason=OLDER if overview.settle(record) else "")
+        overview.keep(record)
         return Kept(result=Kept.RESULT_KEPT)
 
     async def _write(self, written: Sequence[tuple[str, Record]]) -> None:

@@ -12,7 +12,7 @@ from factotum.memory.preferences import settle
 from factotum.memory.store.port import Burial
 
 
-class Standing:
+class Overview:
     """Of one tenant. `written` are the records that are to be written, by id, the last of each."""
 
     def __init__(self, records: Iterable[Record], buried: Mapping[str, Burial]) -> None:

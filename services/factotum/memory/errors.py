@@ -13,5 +13,13 @@ class StoreUnavailable(Exception):
     """The store did not do what it was asked, or may have done a part: ask again later."""
 
 
-class EmbedderMismatch(Exception):
+class EmbedderMismatch(StoreUnavailable):
     """The store's vectors were made by another embedder: `factotum memory reindex`, or the settings of before."""
+
+
+class EmbedderUnavailable(Exception):
+    """The embedder gave no vectors now; ask again later."""
+
+
+class EmbedderRefused(Exception):
+    """The embedder takes these texts or settings not, now or later; the message says why."""

@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from factotum.api.memory.v1.memory_pb2 import KIND_EPISODE, KIND_OBSERVATION, Kind, Record
+from factotum.api.memory.v1.memory_pb2 import (
+    KIND_EPISODE,
+    KIND_OBSERVATION,
+    KIND_THOUGHT,
+    TRUST_SYSTEM,
+    Kind,
+    Place,
+    Provenance,
+    Record,
+)
 from factotum.events.envelope import Event, describe, utc
-from factotum.events.redaction import without_secrets
 from factotum.events.types import OBSERVATION_TYPE, OUTCOME_TYPE, ObservationData, OutcomeData
 from factotum.memory.errors import InvalidRequest, NotAMemory
-from factotum.memory.records import MAX_TEXT_BYTES, completed, derived_id
+from factotum.memory.records import MAX_STEP_CHARACTERS, completed, derived_id
+from factotum.memory.subjects import subjects_of
+from factotum.memory.telling import MAX_DETAILS, cut, details, name_in, procedure_words, shortened, step_words
 
-# Tools of this name answer with memories; to keep those would feed the memory with itself.
-OWN_TOOLS = "memory."
-CUT_MARK = " … [cut]"
-MAX_DETAILS = 40
-MAX_DETAIL_CHARACTERS = 200
 MAX_FAILURE_CHARACTERS = 2000
 
-_FULL_NAMES = ("displayName", "fullName", "formatted", "display_name", "full_name")
-_PARTS_OF_NAMES = (("firstName", "lastName"), ("givenName", "familyName"), ("first_name", "last_name"))
+# Of what is not as its kind's rule says: a read is looked up again, an effect stays and a failure teaches.
+EFFECT_IMPORTANCE = 0.4
+FAILURE_IMPORTANCE = 0.5
+FAILED_RUN_IMPORTANCE = 0.7
+LEFT_TO_PEOPLE_IMPORTANCE = 0.8
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def memory_of(event: Event) -> Record | None:
-    """The record of an observation or an outcome, complete; None if it is not to be kept.
+def memory_of(event: Event) -> Record:
+    """The record of an observation or an outcome, complete.
 
-    The same event always gives the same id, and a run has one episode. Raises `NotAMemory`.
+    What a tool was called with and answered is an observation, what the planner noted by itself (no tool) a thought,
+    how a run ended an episode. The same event always gives the same id, and a run has one episode. Raises
+    `NotAMemory`.
     """
     try:
         if event.type == OUTCOME_TYPE:
@@ -39,12 +50,12 @@ def memory_of(event: Event) -> Record | None:
             record, ended = _episode(event.tenant, outcome), outcome.ended_at
         elif event.type == OBSERVATION_TYPE:
             observation = ObservationData.model_validate(event.data)
-            if observation.tool.startswith(OWN_TOOLS):
-                return None
             record, ended = _observation(event, observation), observation.ended_at
         else:
             raise NotAMemory(f"events of type {event.type!r} are not remembered")
         record.origin = event.id
+        # What the services tell is a system's word, also that of a planner that chose by triggers: no model spoke.
+        record.trust = TRUST_SYSTEM
         record.created_at.FromDatetime(utc(ended))
         return completed(event.tenant, record, utc(ended))
     except ValidationError as error:
@@ -57,69 +68,102 @@ def memory_of(event: Event) -> Record | None:
         raise NotAMemory(f"data: {error}") from error
 
 
+def place_in_run(run_id: str, began: datetime) -> Place:
+    """The place of a step among those of its run: the run's id, and the microseconds since 1970 when it began.
+
+    Steps of one run may come in any order and from several branches at once, so their positions are in order but not
+    consecutive: the step before another is the one with the greatest position below its own.
+    """
+    return Place(sequence=run_id, position=(utc(began) - _EPOCH) // timedelta(microseconds=1))
+
+
 def _episode(tenant: str, outcome: OutcomeData) -> Record:
-    name = _procedure(outcome.procedure)
+    name, given = procedure_words(outcome.procedure), _without_envelopes(outcome.input)
     told = [f"{name[:1].upper()}{name[1:]}"]
-    if subject := _name_in(outcome.input) or _name_in(outcome.output):
+    if subject := name_in(outcome.input) or name_in(outcome.output):
         told.append(f"of {subject}")
     told.append(f"{outcome.status} on {utc(outcome.ended_at):%Y-%m-%d %H:%M} UTC")
     if outcome.event_type:
         told.append(f"(event {outcome.event_type})")
     sentences = [" ".join(told) + "."]
     if outcome.failure:
-        sentences.append(f"Reason: {_shortened(outcome.failure, MAX_FAILURE_CHARACTERS)}.")
+        sentences.append(f"Reason: {shortened(outcome.failure, MAX_FAILURE_CHARACTERS)}.")
     if outcome.compensated:
-        sentences.append(f"Undone: {', '.join(_step(step) for step in outcome.compensated)}.")
+        sentences.append(f"Undone: {', '.join(step_words(step) for step in outcome.compensated)}.")
     if outcome.tasks:
-        left = ", ".join(f"{task.kind} {_step(task.step)}" for task in outcome.tasks[:MAX_DETAILS])
+        left = ", ".join(f"{task.kind} {step_words(task.step)}" for task in outcome.tasks[:MAX_DETAILS])
         sentences.append(f"Left to people: {left}.")
-    for title, value in (("Given", _without_envelopes(outcome.input)), ("Result", outcome.output)):
-        if details := _details(value):
-            sentences.append(f"{title}: {details}.")
+    for title, value in (("Given", given), ("Result", outcome.output)):
+        if told_of := details(value):
+            sentences.append(f"{title}: {told_of}.")
     if outcome.note:
         sentences.append(f"{outcome.note[:1].upper()}{outcome.note[1:]}.")
-    return _record(
+    record = _record(
         KIND_EPISODE,
         derived_id(tenant, "episode", outcome.run_id),
-        " ".join(sentences),
+        sentences,
         outcome.run_id,
         {
             **_fields(outcome, "procedure", "procedure_version", "event_type", "status"),
-            "failure": _shortened(outcome.failure, MAX_FAILURE_CHARACTERS),
+            "failure": shortened(outcome.failure, MAX_FAILURE_CHARACTERS),
             "compensated": outcome.compensated[:MAX_DETAILS],
             "started_at": _time(outcome.started_at),
             "ended_at": _time(outcome.ended_at),
         },
     )
+    left_to_people = [task.arguments for task in outcome.tasks]
+    about = subjects_of(given, outcome.output, left_to_people, outcome.failure, without=[outcome.run_id])
+    record.subjects.extend(about)
+    if outcome.tasks:
+        record.importance = LEFT_TO_PEOPLE_IMPORTANCE
+    elif outcome.status != "completed":
+        record.importance = FAILED_RUN_IMPORTANCE
+    return record
 
 
 def _observation(event: Event, observation: ObservationData) -> Record:
+    error = observation.error
     sentences = [observation.note] if observation.note else []
     if observation.tool:
-        asked = _details(observation.arguments)
+        asked = details(observation.arguments)
         sentences.append(f"{observation.tool} with {asked}." if asked else f"{observation.tool}.")
-        if observation.error is not None:
-            reason = _shortened(observation.error.message, MAX_FAILURE_CHARACTERS)
-            sentences.append(f"Failed ({observation.error.kind}): {reason}.")
+        if error is not None:
+            sentences.append(f"Failed ({error.kind}): {shortened(error.message, MAX_FAILURE_CHARACTERS)}.")
         else:
-            sentences.append(f"Answered: {_details(observation.output) or 'nothing'}.")
+            sentences.append(f"Answered: {details(observation.output) or 'nothing'}.")
     if observation.procedure:
-        sentences.append(f"A step of {_procedure(observation.procedure)}.")
-    return _record(
-        KIND_OBSERVATION,
-        derived_id(event.tenant, "observation", event.source, event.id),
-        " ".join(sentences),
+        sentences.append(f"A step of {procedure_words(observation.procedure)}.")
+    kind, named = (KIND_OBSERVATION, "observation") if observation.tool else (KIND_THOUGHT, "thought")
+    record = _record(
+        kind,
+        derived_id(event.tenant, named, event.source, event.id),
+        sentences,
         observation.run_id,
         {
             **_fields(observation, "tool", "tool_version", "effect", "step", "iteration", "procedure", "replayed"),
-            "error": "" if observation.error is None else observation.error.kind,
+            "error": "" if error is None else error.kind,
             "started_at": _time(observation.started_at),
             "ended_at": _time(observation.ended_at),
         },
     )
+    answered = (observation.output, observation.note, "" if error is None else error.message)
+    own = (observation.run_id, event.id)
+    record.subjects.extend(subjects_of(observation.arguments, *answered, without=own))
+    if observation.step:
+        record.provenance.CopyFrom(Provenance(step=observation.step[:MAX_STEP_CHARACTERS]))
+    if observation.run_id:
+        record.place.CopyFrom(place_in_run(observation.run_id, observation.started_at))
+    if error is not None:
+        record.importance = FAILURE_IMPORTANCE
+    elif observation.tool and observation.effect != "none":
+        record.importance = EFFECT_IMPORTANCE
+    return record
 
 
-def _record(kind: Kind.ValueType, identity: str, text: str, run_id: str, attributes: dict[str, Any]) -> Record:
+def _record(
+    kind: Kind.ValueType, identity: str, sentences: Iterable[str], run_id: str, attributes: dict[str, Any]
+) -> Record:
+    text = " ".join(sentences)
     kept = cut(text)
     if kept != text:
         attributes["cut"] = True
@@ -128,91 +172,11 @@ def _record(kind: Kind.ValueType, identity: str, text: str, run_id: str, attribu
     )
 
 
-def cut(text: str) -> str:
-    """The text in at most `MAX_TEXT_BYTES` of UTF-8; a longer one ends with a mark that says so."""
-    encoded = text.encode()
-    if len(encoded) <= MAX_TEXT_BYTES:
-        return text
-    return encoded[: MAX_TEXT_BYTES - len(CUT_MARK.encode())].decode(errors="ignore") + CUT_MARK
-
-
-def _name_in(value: Any) -> str:
-    """The first name of a person or thing found in it, breadth first; empty if there is none."""
-    level = [value]
-    while level:
-        for item in level:
-            if isinstance(item, dict) and (name := _own_name(item)):
-                return name
-        level = [
-            inner
-            for item in level
-            if isinstance(item, dict | list)
-            for inner in (item.values() if isinstance(item, dict) else item)
-        ]
-    return ""
-
-
-def _own_name(item: dict[str, Any]) -> str:
-    for key in _FULL_NAMES:
-        if isinstance(item.get(key), str) and item[key].strip():
-            return _shortened(item[key], MAX_DETAIL_CHARACTERS)
-    for first, last in _PARTS_OF_NAMES:
-        if isinstance(item.get(first), str) and isinstance(item.get(last), str):
-            return _shortened(f"{item[first]} {item[last]}", MAX_DETAIL_CHARACTERS)
-    return ""
-
-
-def _details(value: Any) -> str:
-    """The scalars in it as `name value, name value`, the first `MAX_DETAILS` of them."""
-    told: list[str] = []
-    for path, leaf in _leaves(without_secrets(value), ()):
-        if len(told) == MAX_DETAILS:
-            told.append("…")
-            break
-        # The last two names tell apart `manager email` from `employee email`.
-        label = " ".join(map(_words, path[-2:]))
-        told.append(f"{label} {_shortened(leaf, MAX_DETAIL_CHARACTERS)}".strip())
-    return ", ".join(told)
-
-
-def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _leaves(inner, (*path, str(key)))
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _leaves(inner, path)
-    elif isinstance(value, bool):
-        yield path, "yes" if value else "no"
-    elif value is not None and str(value).strip():
-        yield path, str(value)
-
-
-def _shortened(text: str, longest: int) -> str:
-    text = " ".join(text.split()).rstrip(".")
-    return text if len(text) <= longest else text[: longest - 1] + "…"
-
-
-def _words(name: str) -> str:
-    """`workEmail`, `work_email` and `work-email` as `work email`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", re.sub(r"[-_:]+", " ", name)).lower().strip()
-
-
-def _procedure(full_name: str) -> str:
-    """`employee onboarding` of `hr/employee-onboarding`."""
-    return _words(full_name.rpartition("/")[2])
-
-
 def _without_envelopes(value: Any) -> Any:
     """The input of a run that events started: what they say, without their ids, sources and types."""
     if isinstance(value, list):
         return [item.get("data") if isinstance(item, dict) and "specversion" in item else item for item in value]
     return value
-
-
-def _step(pointer: str) -> str:
-    """The name at the end of a JSON pointer, e.g. `create account` of `/do/0/createAccount`."""
-    return _words(pointer.rstrip("/").rpartition("/")[2]) or pointer
 
 
 def _time(moment: datetime) -> str:

@@ -1,20 +1,20 @@
 """What an event is remembered as."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factotum.api.memory.v1.memory_pb2 import KIND_EPISODE, KIND_OBSERVATION, Record
-from factotum.events.envelope import Event
+from factotum.api.memory.v1.memory_pb2 import KIND_EPISODE, KIND_OBSERVATION, KIND_THOUGHT, TRUST_SYSTEM
 from factotum.events.types import ObservedError
 from factotum.memory.errors import NotAMemory
-from factotum.memory.ingest import CUT_MARK, cut, memory_of
-from factotum.memory.records import MAX_TEXT_BYTES
-from tests.support.memory import ENDED, observation, outcome
+from factotum.memory.ingest import memory_of
+from factotum.memory.records import MAX_TEXT_BYTES, completed
+from factotum.memory.telling import CUT_MARK, cut
+from tests.support.memory import EMPLOYEE, ENDED, STARTED, observation, outcome
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -23,14 +23,8 @@ JSON = st.recursive(
 )
 
 
-def kept(event: Event) -> Record:
-    record = memory_of(event)
-    assert record is not None
-    return record
-
-
 def test_an_outcome_tells_the_story_of_its_run() -> None:
-    record = kept(outcome())
+    record = memory_of(outcome())
     assert record.kind == KIND_EPISODE
     assert record.run_id == "acme.employee-onboarding.ab12"
     assert record.origin == "acme.employee-onboarding.ab12:outcome"
@@ -46,7 +40,7 @@ def test_an_outcome_tells_the_story_of_its_run() -> None:
 
 
 def test_a_failed_run_says_why_and_what_was_undone() -> None:
-    record = kept(
+    record = memory_of(
         outcome(status="failed", failure="409: the name is taken.", compensated=["/do/3/addGroup", "createAccount"])
     )
     assert "failed on" in record.text
@@ -55,12 +49,12 @@ def test_a_failed_run_says_why_and_what_was_undone() -> None:
 
 
 def test_the_name_is_found_in_the_output_where_the_input_has_none() -> None:
-    record = kept(outcome(input=None, output={"account": {"displayName": "Grace Hopper"}}))
+    record = memory_of(outcome(input=None, output={"account": {"displayName": "Grace Hopper"}}))
     assert record.text.startswith("Employee onboarding of Grace Hopper completed")
 
 
 def test_an_observation_tells_the_call_and_its_answer() -> None:
-    record = kept(observation("o1"))
+    record = memory_of(observation("o1"))
     assert record.kind == KIND_OBSERVATION
     assert record.origin == "o1"
     assert record.text == (
@@ -69,34 +63,78 @@ def test_an_observation_tells_the_call_and_its_answer() -> None:
 
 
 def test_a_failed_call_tells_its_error() -> None:
-    record = kept(observation("o1", error=ObservedError(kind="conflict", message="taken", retryable=False)))
+    record = memory_of(observation("o1", error=ObservedError(kind="conflict", message="taken", retryable=False)))
     assert "Failed (conflict): taken." in record.text
     assert "Answered" not in record.text
 
 
-def test_a_note_of_the_planner_is_kept_as_it_is() -> None:
-    record = kept(observation("o1", tool="", run_id="", procedure="", note="No procedure matches the event 7."))
+def test_a_note_of_the_planner_is_a_thought_as_it_is() -> None:
+    record = memory_of(observation("o1", tool="", run_id="", procedure="", note="No procedure matches the event 7."))
     assert record.text == "No procedure matches the event 7."
-    assert record.run_id == ""
+    assert (record.kind, record.trust, record.run_id) == (KIND_THOUGHT, TRUST_SYSTEM, "")
+    assert not record.HasField("place")
+    # A person's note on a call goes with the call.
+    assert memory_of(observation("o1", note="A person decided that the effect happened.")).kind == KIND_OBSERVATION
 
 
-def test_what_was_recalled_is_not_kept_again() -> None:
-    assert memory_of(observation("o1", tool="memory.recall")) is None
+def test_it_says_where_it_comes_from_whom_it_is_about_and_where_it_stands() -> None:
+    record = memory_of(observation("o1", arguments={"userName": "Ada", "to": "ada@acme.example"}))
+    assert (record.origin, record.run_id, record.provenance.step) == (
+        "o1",
+        "acme.employee-onboarding.ab12",
+        "/do/1/createAccount",
+    )
+    assert list(record.subjects) == ["ada", "ada@acme.example"]
+    assert record.place.sequence == record.run_id
+    assert record.place.position == int(STARTED.timestamp() * 1_000_000)
+    assert list(memory_of(outcome()).subjects) == ["123", "ada.lovelace@acme.example"]
+    assert not memory_of(outcome()).HasField("place")
+
+
+def test_an_outcome_of_events_is_about_what_they_say() -> None:
+    envelope = {"specversion": "1.0", "id": "e1", "source": "/x", "type": "t", "userName": "x", "data": EMPLOYEE}
+    assert list(memory_of(outcome(input=[envelope])).subjects) == ["ada.lovelace@acme.example"]
+    failed = memory_of(outcome(input=None, status="failed", failure="no mailbox for bob@acme.example."))
+    assert list(failed.subjects) == ["bob@acme.example"]
+
+
+def test_failures_and_effects_weigh_more_than_reads() -> None:
+    task = {"kind": "undo", "step": "/do/0/x", "tool": "t", "idempotency_key": "k", "error": "e"}
+    failure = ObservedError(kind="conflict", message="taken", retryable=False)
+    weights = [
+        memory_of(event).importance
+        for event in (
+            observation("o", effect="none"),
+            observation("o", effect="create"),
+            observation("o", error=failure),
+            outcome(),
+            outcome(status="failed"),
+            outcome(status="failed", tasks=[task]),
+        )
+    ]
+    assert weights == sorted(weights) and len(set(weights)) == len(weights)
+
+
+def test_it_is_complete_and_expires_as_its_kind_does() -> None:
+    for event in (observation("o"), outcome()):
+        record = memory_of(event)
+        assert completed("acme", record, ENDED + timedelta(days=9)) == record
+    assert memory_of(observation("o")).expires_at.ToDatetime(tzinfo=UTC) == ENDED + timedelta(days=30)
 
 
 @pytest.mark.parametrize("name", ["password", "apiKey", "api-key", "accessToken", "passphrase", "Authorization"])
 def test_secrets_are_not_told(name: str) -> None:
-    record = kept(outcome(input={name: "hunter2", "deep": [{name: {"value": "hunter2"}}], "city": "London"}))
+    record = memory_of(outcome(input={name: "hunter2", "deep": [{name: {"value": "hunter2"}}], "city": "London"}))
     assert "hunter2" not in record.text + record.attributes_json
     assert "city London" in record.text
 
 
 def test_ids_follow_the_event_and_a_run_has_one_episode() -> None:
-    assert kept(observation("o1")).id == kept(observation("o1")).id
-    assert kept(observation("o1")).id != kept(observation("o2")).id
-    assert kept(outcome("r1")).id == kept(outcome("r1", status="failed")).id
-    assert kept(outcome("r1")).id != kept(outcome("r2")).id
-    assert kept(outcome("r1")).id != kept(outcome("r1", tenant="globex")).id
+    assert memory_of(observation("o1")).id == memory_of(observation("o1")).id
+    assert memory_of(observation("o1")).id != memory_of(observation("o2")).id
+    assert memory_of(outcome("r1")).id == memory_of(outcome("r1", status="failed")).id
+    assert memory_of(outcome("r1")).id != memory_of(outcome("r2")).id
+    assert memory_of(outcome("r1")).id != memory_of(outcome("r1", tenant="globex")).id
 
 
 def test_a_long_text_is_cut_between_characters_and_marked() -> None:
@@ -104,7 +142,7 @@ def test_a_long_text_is_cut_between_characters_and_marked() -> None:
     assert len(text.encode()) <= MAX_TEXT_BYTES
     assert text.endswith(CUT_MARK)
     assert set(text.removesuffix(CUT_MARK)) == {"é"}
-    record = kept(observation("o1", note="x" * 20_000))
+    record = memory_of(observation("o1", note="x" * 20_000))
     assert record.text.endswith(CUT_MARK)
     assert json.loads(record.attributes_json)["cut"] is True
     assert cut("x" * MAX_TEXT_BYTES) == "x" * MAX_TEXT_BYTES
@@ -131,7 +169,7 @@ def test_a_run_id_that_could_hold_a_filter_and_a_time_without_offset_are_refused
 
 
 @given(value=JSON)
-def test_any_data_makes_a_record_that_can_be_kept(value: Any) -> None:
-    for record in (kept(outcome(input=value, output=value)), kept(observation("o", output=value))):
+def test_any_data_makes_a_record_that_can_be_memory_of(value: Any) -> None:
+    for record in (memory_of(outcome(input=value, output=value)), memory_of(observation("o", output=value))):
         assert record.text.strip()
         assert len(record.text.encode()) <= MAX_TEXT_BYTES

@@ -1,0 +1,1 @@
+"""Documents as the memory takes them: read, cut into chunks, named. Knows no service."""

@@ -1,0 +1,137 @@
+"""Reads documents of strangers in a process of its own, which is stopped when one takes too long or too much."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from factotum.documents.child import HEADER_BYTES
+from factotum.documents.chunks import Chunk
+from factotum.documents.errors import NotADocument, Unreadable
+from factotum.documents.formats import MOST_BYTES, format_of
+from factotum.documents.reading import ReadDocument
+
+MEBIBYTE = 1024 * 1024
+# A new interpreter is up in a tenth of a second on an idle machine.
+START_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The bytes of a document, as they were found.
+
+    Args:
+        path: of the file or of the URL: its last part names the document, its suffix the format.
+        media_type: as a server says it, with or without a charset; empty: nobody said.
+        charset: as a server says it.
+    """
+
+    path: str
+    content: bytes
+    media_type: str = ""
+    charset: str = ""
+
+
+class BoundedReader:
+    """Reads any document; hurts nobody whatever it holds.
+
+    One takes at most `seconds`, and at most `memory_bytes` of address space in a process without environment. The
+    process starts with the first document, and is replaced when it had to be stopped. One document at a time.
+    """
+
+    def __init__(self, *, seconds: int = 60, memory_bytes: int = 1024 * MEBIBYTE) -> None:
+        self._seconds = seconds
+        self._memory_bytes = memory_bytes
+        self._process: Process | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._end()
+
+    async def read(self, given: Content) -> ReadDocument:
+        """Raises `Unreadable`, and of it `NotADocument` for what there is no reader for."""
+        form = format_of(given.path, given.content[:1024], given.media_type)
+        if len(given.content) > MOST_BYTES[form]:
+            raise Unreadable(
+                f"it has {len(given.content)} bytes, and at most {MOST_BYTES[form]} of {form} are read: split it"
+            )
+        name = given.path.rstrip("/").rpartition("/")[2].rpartition(".")[0]
+        request = {"format": form, "name": name, "charset": given.charset, "size": len(given.content)}
+        try:
+            answer = await self._asked(request, given.content)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            raise Unreadable(
+                f"reading it took more than {self._memory_bytes // MEBIBYTE} MiB, or broke the reader of {form}, and "
+                "was stopped"
+            ) from None
+        except TimeoutError:
+            raise Unreadable(f"reading it took more than {self._seconds} s and was stopped: split it") from None
+        if "error" in answer:
+            sort = NotADocument if answer["sort"] == NotADocument.__name__ else Unreadable
+            raise sort(answer["error"])
+        found = tuple(Chunk(text, section, page) for text, section, page in answer["chunks"])
+        return ReadDocument(answer["title"], found, tuple(answer["remarks"]))
+
+    async def _asked(self, request: dict[str, Any], content: bytes) -> dict[str, Any]:
+        process = self._process or await self._start()
+        encoded = json.dumps(request).encode()
+        answered = False
+        try:
+            async with asyncio.timeout(self._seconds):
+                assert process.stdin is not None
+                process.stdin.write(len(encoded).to_bytes(HEADER_BYTES, "big") + encoded)
+                process.stdin.write(content)
+                await process.stdin.drain()
+                answer = await _receive(process)
+            answered = True
+            return answer
+        finally:
+            # Also after a cancellation: what it would answer next belongs to this request.
+            if not answered:
+                await self._end()
+
+    async def _start(self) -> Process:
+        self._process = process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-I",
+            "-m",
+            "factotum.documents.child",
+            str(self._seconds),
+            str(self._memory_bytes),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=DEVNULL,
+            cwd="/",
+            env={},
+        )
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await _receive(process)
+        except BaseException:  # also a cancellation: nobody else knows of this process
+            await self._end()
+            raise
+        return process
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+async def _receive(process: Process) -> dict[str, Any]:
+    assert process.stdout is not None
+    length = int.from_bytes(await process.stdout.readexactly(HEADER_BYTES), "big")
+    answer: dict[str, Any] = json.loads(await process.stdout.readexactly(length))
+    return answer

@@ -13,7 +13,8 @@ from factotum.memory.embedders.onnx import Embedder
 from factotum.memory.errors import InvalidRequest, StoreUnavailable
 from factotum.memory.recall import fuse, understand
 from factotum.memory.records import checked_tenant, completed
-from factotum.memory.store.milvus import Entry, MemoryStore
+from factotum.memory.searched import searched
+from factotum.memory.store.port import Entry, Store
 
 SERVICE_NAME = memory_pb2.DESCRIPTOR.services_by_name["MemoryService"].full_name
 MAX_RECORDS = 500
@@ -22,7 +23,7 @@ MAX_RECORDS = 500
 class MemoryServicer(memory_pb2_grpc.MemoryServiceServicer):
     """INVALID_ARGUMENT for what breaks the contract, UNAVAILABLE while the store is away."""
 
-    def __init__(self, store: MemoryStore, embedder: Embedder, now: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, embedder: Embedder, now: Callable[[], datetime]) -> None:
         self._store = store
         self._embedder = embedder
         self._now = now
@@ -37,9 +38,13 @@ class MemoryServicer(memory_pb2_grpc.MemoryServiceServicer):
     ) -> memory_pb2.RememberResponse:
         try:
             records = self._records(request)
-            vectors = await self._embedder.embed([record.text for record in records])
+            texts = [searched(record) for record in records]
+            vectors = await self._embedder.embed(texts)
             await self._store.upsert(
-                [Entry(request.tenant, record, vector) for record, vector in zip(records, vectors, strict=True)]
+                [
+                    Entry(request.tenant, record, text, vector)
+                    for record, text, vector in zip(records, texts, vectors, strict=True)
+                ]
             )
         except (InvalidRequest, StoreUnavailable) as error:
             await _abort(context, error)
@@ -53,7 +58,10 @@ class MemoryServicer(memory_pb2_grpc.MemoryServiceServicer):
         try:
             query = understand(request)
             (vector,) = await self._embedder.embed([query.text])
-            by_meaning, by_words = await self._store.search(query.scope, vector, query.text, query.candidates)
+            rankings = await self._store.search(query.scope, vector, query.text, query.candidates)
+            ids = {candidate.id for ranking in rankings for candidate in ranking}
+            found = await self._store.get(request.tenant, sorted(ids))
+            by_meaning, by_words = ([found[each.id] for each in ranking if each.id in found] for ranking in rankings)
         except (InvalidRequest, StoreUnavailable) as error:
             await _abort(context, error)
         return memory_pb2.RecallResponse(recollections=fuse(by_meaning, by_words, query.limit))

@@ -10,11 +10,13 @@ import structlog
 
 from factotum.events.producer import EventProducer
 from factotum.events.stream import Consumer
-from factotum.memory.embedders.minilm import ModelMissing
+from factotum.memory.embedders.minilm import DIMENSION, ModelMissing
 from factotum.memory.embedders.onnx import Embedder
 from factotum.memory.errors import StoreUnavailable
 from factotum.memory.grpc import SERVICE_NAME, MemoryServicer
 from factotum.memory.settings import Settings
+from factotum.memory.settling import settle
+from factotum.memory.store.generations import Space
 from factotum.memory.store.milvus import MemoryStore
 from factotum.memory.stream import GROUP, TOPICS, Ingest
 from factotum.runtime import clock, lifespan, telemetry
@@ -26,6 +28,8 @@ from factotum.runtime.secrets.mask import Known
 # Whose secrets hold what belongs to the process and to no tenant.
 PLATFORM = "platform"
 
+SPACE = Space("minilm-l6-v2/fp32/384", DIMENSION)
+
 log = structlog.get_logger(__name__)
 
 
@@ -35,8 +39,8 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
     milvus, embedding, kafka = settings.milvus, settings.embedding, settings.kafka
     token = await _token(settings, known)
     async with (
-        MemoryStore(milvus.uri, token, timeout_seconds=milvus.timeout_seconds) as store,
         Embedder(embedding.cache_dir, threads=embedding.threads, batch_size=embedding.batch_size) as embedder,
+        MemoryStore(milvus.uri, token, space=SPACE, timeout_seconds=milvus.timeout_seconds) as store,
         EventProducer(
             kafka.bootstrap_servers, client_id="memory", timeout_seconds=kafka.publish_timeout_seconds
         ) as producer,
@@ -56,9 +60,12 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
         server = GrpcServer(settings.grpc, [SERVICE_NAME], [MemoryServicer(store, embedder, clock.now).register])
         await server.start()
         log.info("memory listens", port=server.port)
+        settling = asyncio.create_task(settle(store, embedder.embed))
         try:
             await consumer.run(stop)
         finally:
+            settling.cancel()
+            await asyncio.gather(settling, return_exceptions=True)
             await server.stop()
 
 

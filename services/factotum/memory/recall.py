@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from factotum.api.memory.v1.memory_pb2 import KIND_EPISODE, RecallRequest, Recollection, Record
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.records import checked_run_id, checked_tenant, checked_text, kind_name
+from factotum.memory.store.port import Scope
 
 DEFAULT_LIMIT = 10
 MAX_LIMIT = 100
@@ -15,15 +16,6 @@ MAX_LIMIT = 100
 RANK_CONSTANT = 60
 # A record that stands low in one list may still win through the other.
 MIN_CANDIDATES = 50
-
-
-@dataclass(frozen=True)
-class Scope:
-    """Which records may be looked at: one tenant's, of some kinds (none: all), of one run ("": any)."""
-
-    tenant: str
-    kinds: tuple[str, ...] = ()
-    run_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import pytest
 from factotum.api.memory.v1.memory_pb2_grpc import MemoryServiceStub
 from factotum.memory.embedders.onnx import Embedder
 from factotum.memory.grpc import SERVICE_NAME, MemoryServicer
+from factotum.memory.main import SPACE
 from factotum.memory.store.milvus import MemoryStore
 from factotum.runtime import clock
 from factotum.runtime.grpc_client import channel
@@ -27,7 +28,7 @@ async def embedder(model_cache: Path) -> AsyncIterator[Embedder]:
 
 @pytest.fixture(scope="module")
 async def store(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MemoryStore]:
-    async with MemoryStore(str(tmp_path_factory.mktemp("milvus") / "memory.db")) as it:
+    async with MemoryStore(str(tmp_path_factory.mktemp("milvus") / "memory.db"), space=SPACE) as it:
         yield it
 
 

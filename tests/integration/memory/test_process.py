@@ -15,8 +15,9 @@ from factotum.api.memory.v1.memory_pb2_grpc import MemoryServiceStub
 from factotum.events.envelope import Event
 from factotum.events.producer import EventProducer
 from factotum.events.topics import DEAD_LETTER, OBSERVATIONS, OUTCOMES
-from factotum.memory.recall import Scope
+from factotum.memory.main import SPACE
 from factotum.memory.store.milvus import MemoryStore
+from factotum.memory.store.port import Scope
 from factotum.runtime.grpc_client import channel
 from tests.support.kafka import embedded_kafka, read_all
 from tests.support.memory import observation, outcome, start_service
@@ -32,8 +33,10 @@ async def publish(kafka: str, topic: str, events: Sequence[Event]) -> None:
 
 async def all_records(path: Path, tenant: str, word: str) -> tuple[list[Record], list[Record]]:
     """What each of the two indexes holds; only while no service has the file open."""
-    async with MemoryStore(str(path)) as store:
-        return await store.search(Scope(tenant), np.full(384, 0.051, np.float32), word, 2000)
+    async with MemoryStore(str(path), space=SPACE) as store:
+        by_meaning, by_words = await store.search(Scope(tenant=tenant), np.full(384, 0.051, np.float32), word, 2000)
+        kept = await store.get(tenant, [candidate.id for candidate in (*by_meaning, *by_words)])
+        return [kept[each.id] for each in by_meaning], [kept[each.id] for each in by_words]
 
 
 async def test_the_episode_of_a_run_is_found_by_whom_it_was_about(

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from factotum.api.memory.v1.memory_pb2 import Receipt, Record
 from factotum.memory import records
-from factotum.memory.store.port import Burial, Candidate, Entry, Scope, Stretch, Vector
+from factotum.memory.store.port import Burial, Candidate, Entry, Prepare, Progress, Scope, Shape, Stretch, Vector
 from factotum.memory.store.rows import candidate_of, microseconds, subject_form
 from factotum.memory.store.words import terms
 
@@ -81,7 +81,7 @@ class InMemoryStore:
         return [candidate_of(kept.entry.record, 0.0) for kept in self._within(scope) if wanted(kept.entry.record)]
 
     async def records(self, scope: Scope) -> AsyncIterator[Record]:
-        for kept in sorted(self._within(scope), key=lambda kept: kept.entry.record.id):
+        for kept in list(self._within(scope)):
             yield _copy(kept.entry.record)
 
     async def count(self, scope: Scope) -> dict[str, int]:
@@ -111,6 +111,21 @@ class InMemoryStore:
     async def receipts(self, tenant: str) -> list[Receipt]:
         kept = self._receipts.get(records.checked_tenant(tenant), {}).values()
         return sorted(kept, key=lambda receipt: receipt.forgotten_at.ToMicroseconds(), reverse=True)
+
+    async def shape(self) -> Shape:
+        return Shape(0, "", settled=True)
+
+    async def settle(self, prepare: Prepare, progress: Progress) -> None:
+        """All is settled."""
+
+    async def reindex(self, prepare: Prepare, progress: Progress) -> None:
+        places = list(self._kept)
+        for done, place in enumerate(places, start=1):
+            if (kept := self._kept.get(place)) is not None:
+                ((searched, vector),) = await prepare([kept.entry.record])
+                if self._kept.get(place) is kept:
+                    await self.upsert([Entry(place[0], kept.entry.record, searched, vector)])
+            progress(done, len(places))
 
     def _remove(self, place: tuple[str, str]) -> bool:
         kept = self._kept.pop(place, None)
@@ -151,6 +166,7 @@ def _fits(scope: Scope) -> Callable[[Entry], bool]:
             and (not subjects or not subjects.isdisjoint(map(subject_form, record.subjects)))
             and (not scope.run_id or record.run_id == scope.run_id)
             and (not scope.document or record.provenance.document == scope.document)
+            and (not scope.contents or record.content_sha256 in scope.contents)
             and (not scope.contents or record.content_sha256 in scope.contents)
             and (scope.after is None or happened >= microseconds(scope.after))
             and (scope.before is None or happened < microseconds(scope.before))

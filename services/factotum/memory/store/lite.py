@@ -13,6 +13,7 @@ import fcntl
 import importlib.util
 import os
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -47,12 +48,27 @@ class LiteServer:
         deadline = time.monotonic() + START_SECONDS
         self._acquire(deadline)
         self._socket_dir = tempfile.mkdtemp(prefix="factotum-memory-")
+        self.index_keys()
         # The engine of a killed parent may hold the file for a moment longer than its lock.
         while not self._started(deadline):
             if time.monotonic() > deadline:
                 self.stop()
                 raise StoreUnavailable(f"Milvus Lite did not start on {self._path}: is it in use?")
         return self._address
+
+    def index_keys(self) -> None:
+        """Lets the file find a row by its key: the engine itself reads all rows to replace or delete one.
+
+        Not to be called while the engine does something. To be called again when a collection was made.
+        """
+        if not self._path.exists():
+            return
+        with contextlib.closing(sqlite3.connect(self._path, timeout=START_SECONDS)) as file, file:
+            tables = file.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
+            for table, definition in tables:
+                if "milvus_id" in definition:
+                    name = table.replace('"', '""')
+                    file.execute(f'CREATE INDEX IF NOT EXISTS "{name}_by_key" ON "{name}" (milvus_id)')
 
     def stop(self) -> None:
         """Ends the engine. Harmless if there is none."""

@@ -1,67 +1,66 @@
-"""The records in Milvus: one collection for all tenants, each query confined to one."""
+"""The records in Milvus, Zilliz Cloud or Milvus Lite: all tenants in one collection, each request confined to one."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-from pymilvus import DataType, Function, FunctionType, MilvusClient
-from pymilvus.exceptions import MilvusException
-
-from factotum.api.memory.v1.memory_pb2 import Kind, Record
+from factotum.api.memory.v1.memory_pb2 import Receipt, Record
 from factotum.memory import records
-from factotum.memory.embedders.minilm import DIMENSION
-from factotum.memory.errors import StoreUnavailable
-from factotum.memory.recall import Scope
-from factotum.memory.store.lite import LiteServer
+from factotum.memory.store import scope as filters
+from factotum.memory.store.collection import KEYS, LIGHT_PAGE, PAGE, Connection, Database, Row
+from factotum.memory.store.generations import Opened, Space
+from factotum.memory.store.port import (
+    Burial,
+    Candidate,
+    Entry,
+    Prepare,
+    Progress,
+    Scope,
+    Shape,
+    Stretch,
+    Vector,
+)
+from factotum.memory.store.renewal import Renewal
+from factotum.memory.store.scope import Filter
+from factotum.memory.store.turns import Turns
 
-COLLECTION = "memories"
 THREADS = 4
-_FIELDS = ["id", "kind", "text", "run_id", "origin", "created_at", "attributes"]
-# Milvus counts a VARCHAR's length in bytes, and a character may take four.
-_BYTES = 4
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A completed record, its tenant and its vector (float32 [384], of length one)."""
-
-    tenant: str
-    record: Record
-    vector: NDArray[np.float32]
-
-
 class MemoryStore:
-    """Keeps entries and finds them. Every call runs in a thread and raises `StoreUnavailable` when Milvus
-    fails; the next call connects anew, and starts Milvus Lite anew if it died. An async context manager.
+    """`Store` in Milvus. An async context manager.
+
+    Each call runs in a thread. After a failure the next call connects anew, and starts Milvus Lite anew if it died.
+    On Milvus Lite a write and a search do not overlap: the engine counts words and documents in two steps, and fails
+    a search by words between them; and it replaces a row in two, between which neither would be found.
 
     Args:
-        uri: `http(s)://…` of a Milvus server, or the path of a file for Milvus Lite.
+        uri: `http(s)://…` of a Milvus server or of Zilliz Cloud, or the path of a file for Milvus Lite.
         token: of the server; empty if it wants none.
+        space: of the embedder's vectors.
         timeout_seconds: of one request.
     """
 
-    def __init__(self, uri: str, token: str = "", *, timeout_seconds: float = 10.0) -> None:
-        self._uri = uri
-        self._token = token
+    def __init__(self, uri: str, token: str = "", *, space: Space, timeout_seconds: float = 10.0) -> None:
+        self._connection = Connection(uri, token, timeout_seconds)
+        self._space = space
         self._timeout = timeout_seconds
-        self._lite = None if uri.startswith(("http://", "https://")) else LiteServer(Path(uri))
         self._executor = ThreadPoolExecutor(THREADS, "milvus")
-        self._connecting = threading.Lock()
-        self._client: Any = None
-        self._filled = False
+        self._turns = Turns()
+        self._writers = threading.Lock()
+        self._opening = threading.Lock()
+        self._opened: tuple[int, Opened] | None = None
+        self._renewing = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,178 +68,186 @@ class MemoryStore:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._executor, self._close)
+        await asyncio.get_running_loop().run_in_executor(self._executor, self._connection.close)
         self._executor.shutdown(wait=False)
 
     async def connect(self) -> None:
-        """Makes the collection if there is none. Needed only to learn early that Milvus is away."""
-        await self._call(lambda client: None)
+        """Makes the collections if there are none. Needed only to learn early that Milvus is away."""
+        await self._reading(lambda opened: None)
 
     async def upsert(self, entries: Sequence[Entry]) -> None:
-        """Keeps the entries; of those with the tenant and id of another, the last. Returns once they can be found."""
-        rows = {row["key"]: row for row in map(_row, entries)}
-        # Two rows with one key in a single request would both be found by their words afterwards.
-        if rows:
-            await self._call(lambda client: client.upsert(COLLECTION, data=list(rows.values()), timeout=self._timeout))
+        """Returns once they can be found."""
+
+        def write(opened: Opened) -> None:
+            buried = opened.state.buried((entry.tenant, entry.record.id) for entry in entries)
+            kept = [entry for entry in entries if (entry.tenant, entry.record.id) not in buried]
+            for start in range(0, len(kept), KEYS):
+                opened.write(kept[start : start + KEYS])
+
+        if entries:
+            await self._writing(write)
 
     async def search(
-        self, scope: Scope, vector: NDArray[np.float32], text: str, count: int
-    ) -> tuple[list[Record], list[Record]]:
-        """The `count` records of the scope nearest in meaning, and those nearest in words (BM25), best first."""
-        condition = _condition(scope)
+        self, scope: Scope, vector: Vector, words: str, count: int
+    ) -> tuple[list[Candidate], list[Candidate]]:
+        def by_meaning(opened: Opened) -> list[Candidate]:
+            shelf = opened.for_meaning()
+            within = filters.of_scope(scope, shelf.schema.columns)
+            hits = shelf.collection.nearest(within, vector, shelf.schema.light, count)
+            return _candidates(shelf.schema.candidate, hits)
 
-        def look(field: str, data: Any, metric: str) -> Callable[[MilvusClient], list[Record]]:
-            def search(client: MilvusClient) -> list[Record]:
-                if self._empty(client):
-                    return []
-                (hits,) = client.search(
-                    COLLECTION,
-                    data=[data],
-                    anns_field=field,
-                    filter=condition,
-                    limit=count,
-                    output_fields=_FIELDS,
-                    search_params={"metric_type": metric},
-                    timeout=self._timeout,
-                )
-                return [_record(hit["entity"]) for hit in hits]
+        def by_words(opened: Opened) -> list[Candidate]:
+            shelf = opened.serving
+            within = filters.of_scope(scope, shelf.schema.columns)
+            hits = shelf.collection.with_words(within, words, shelf.schema.light, count)
+            return _candidates(shelf.schema.candidate, hits)
 
-            return search
+        nearest, worded = await asyncio.gather(self._reading(by_meaning), self._reading(by_words))
+        return nearest, worded
 
-        by_meaning, by_words = await asyncio.gather(
-            self._call(look("dense", vector.tolist(), "IP")), self._call(look("sparse", text, "BM25"))
-        )
-        return by_meaning, by_words
+    async def get(self, tenant: str, ids: Sequence[str]) -> dict[str, Record]:
+        def read(opened: Opened) -> dict[str, Record]:
+            shelf = opened.serving
+            found: dict[str, Record] = {}
+            for start in range(0, len(ids), KEYS):
+                rows = shelf.collection.query(filters.of_ids(tenant, ids[start : start + KEYS]), shelf.schema.full)
+                found.update((row["id"], shelf.schema.record(row)) for row in rows)
+            return found
 
-    async def _call(self, work: Callable[[MilvusClient], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._do, work)
+        return await self._reading(read)
 
-    def _do(self, work: Callable[[MilvusClient], T]) -> T:
-        client: MilvusClient | None = None
-        try:
-            client = self._connected()
-            return work(client)
-        except MilvusException as error:
-            if client is not None:
-                self._drop(client)
-            raise StoreUnavailable(f"Milvus at {self._uri}: {error.message or error}") from error
-        except ValueError as error:
-            if client is self._client:
-                raise
-            # gRPC's way to say that another call, which failed before, has closed the connection.
-            raise StoreUnavailable(f"Milvus at {self._uri}: {error}") from error
+    async def stretches(self, scope: Scope, stretches: Sequence[Stretch]) -> list[Candidate]:
+        def read(opened: Opened) -> list[Candidate]:
+            shelf = opened.serving
+            within = filters.of_stretches(scope, stretches, shelf.schema.columns)
+            return [shelf.schema.candidate(row, 0.0) for row in shelf.collection.query(within, shelf.schema.light)]
 
-    def _empty(self, client: MilvusClient) -> bool:
-        """Whether nothing was ever kept: Milvus Lite fails there (a mean length of 0/0) instead of finding nothing."""
-        if not self._filled:
-            (row,) = client.query(COLLECTION, filter="", output_fields=["count(*)"], timeout=self._timeout)
-            self._filled = row["count(*)"] > 0
-        return not self._filled
+        return await self._reading(read) if stretches else []
 
-    def _connected(self) -> MilvusClient:
-        with self._connecting:
-            if self._client is None:
-                address = self._lite.start() if self._lite else self._uri
-                # A connection of its own: a shared one would be closed under another store.
-                client = MilvusClient(uri=address, token=self._token, timeout=self._timeout, dedicated=True)
-                _ensure_collection(client, partitioned=self._lite is None, timeout=self._timeout)
-                self._client = client
-            return self._client
-
-    def _drop(self, client: MilvusClient) -> None:
-        """Closes the connection, unless it is no longer the one in use."""
-        with self._connecting:
-            if client is not self._client:
+    async def records(self, scope: Scope) -> AsyncIterator[Record]:
+        last = ""
+        while True:
+            page, last = await self._reading(lambda opened, last=last: _page(opened, scope, last))  # type: ignore[misc]
+            for record in page:
+                yield record
+            if not last:
                 return
-            self._client = None
-        client.close()
 
-    def _close(self) -> None:
-        if self._client is not None:
-            self._drop(self._client)
-        if self._lite is not None:
-            self._lite.stop()
+    async def count(self, scope: Scope) -> dict[str, int]:
+        def read(opened: Opened) -> dict[str, int]:
+            shelf = opened.serving
+            counted = {
+                kind: shelf.collection.count(filters.of_scope(replace(scope, kinds=(kind,)), shelf.schema.columns))
+                for kind in scope.kinds or records.KINDS.values()
+            }
+            return {kind: number for kind, number in counted.items() if number}
+
+        return await self._reading(read)
+
+    async def tenants(self) -> list[str]:
+        def read(opened: Opened) -> list[str]:
+            pages = opened.serving.collection.pages(filters.of_every_tenant(), ["tenant"], LIGHT_PAGE)
+            return sorted({row["tenant"] for page in pages for row in page})
+
+        return await self._reading(read)
+
+    async def delete(self, tenant: str, ids: Sequence[str]) -> int:
+        records.checked_tenant(tenant)
+        return await self._writing(lambda opened: opened.delete(tenant, ids)) if ids else 0
+
+    async def bury(self, tenant: str, ids: Sequence[str], why: Burial, now: datetime) -> None:
+        records.checked_tenant(tenant)
+        if ids:
+            await self._writing(lambda opened: opened.state.bury(tenant, ids, why, now))
+
+    async def buried(self, tenant: str, ids: Sequence[str]) -> dict[str, Burial]:
+        places = [(records.checked_tenant(tenant), identity) for identity in ids]
+        found = await self._reading(lambda opened: opened.state.buried(places))
+        return {identity: why for (_, identity), why in found.items()}
+
+    async def keep_receipt(self, tenant: str, receipt: Receipt) -> None:
+        records.checked_tenant(tenant)
+        await self._writing(lambda opened: opened.state.keep_receipt(tenant, receipt))
+
+    async def receipts(self, tenant: str) -> list[Receipt]:
+        return await self._reading(lambda opened: opened.state.receipts(tenant))
+
+    async def shape(self) -> Shape:
+        def read(opened: Opened) -> Shape:
+            generation = opened.serving.generation
+            return Shape(generation.schema, generation.fingerprint, opened.is_settled)
+
+        return await self._reading(read)
+
+    async def settle(self, prepare: Prepare, progress: Progress) -> None:
+        async with self._renewing:
+            if not (await self.shape()).settled:
+                await self._renewal(prepare, progress, anew=False).run()
+
+    async def reindex(self, prepare: Prepare, progress: Progress) -> None:
+        async with self._renewing:
+            await self._renewal(prepare, progress, anew=True).run()
+
+    def _renewal(self, prepare: Prepare, progress: Progress, *, anew: bool) -> Renewal:
+        # Another process may not have heard yet of what begins here; all it has under way ends within its timeout.
+        grace = 0.0 if self._connection.is_lite else self._timeout
+        return Renewal(self._reading, self._writing, self._space, prepare, progress, anew=anew, grace=grace)
+
+    async def _reading(self, work: Callable[[Opened], T]) -> T:
+        def do(database: Database) -> T:
+            with self._turns.reading():
+                return work(self._current(database))
+
+        return await self._do(do)
+
+    async def _writing(self, work: Callable[[Opened], T], *, alone: bool = False) -> T:
+        """One writes at a time; `alone`: and nobody reads."""
+
+        def do(database: Database) -> T:
+            with self._writers, self._turn(alone=alone):
+                return work(self._checked(database))
+
+        return await self._do(do)
+
+    def _turn(self, *, alone: bool) -> AbstractContextManager[None]:
+        return self._turns.writing() if alone or self._connection.is_lite else _nothing()
+
+    def _current(self, database: Database) -> Opened:
+        with self._opening:
+            if self._opened is None or self._opened[0] != database.identity:
+                partitioned = not self._connection.is_lite
+                self._opened = database.identity, Opened(database, self._space, partitioned=partitioned)
+            return self._opened[1]
+
+    def _checked(self, database: Database) -> Opened:
+        """Milvus Lite is one process' alone; elsewhere another one may have begun or ended a reindex meanwhile."""
+        opened = self._current(database)
+        if not self._connection.is_lite and not opened.is_current():
+            with self._opening:
+                self._opened = None
+            opened = self._current(database)
+        return opened
+
+    async def _do(self, work: Callable[[Database], T]) -> T:
+        # The whole of a call in one thread: who is cancelled stops waiting, and what was begun is ended.
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._connection.do, work)
 
 
-def _ensure_collection(client: MilvusClient, *, partitioned: bool, timeout: float) -> None:
-    """Completes what is not there yet: a process may have been killed between the steps.
-
-    Milvus Lite refuses a filter on a partition key, so there the tenant is a plain field.
-    """
-    if not client.has_collection(COLLECTION, timeout=timeout):
-        client.create_collection(
-            COLLECTION, schema=_schema(client, partitioned), consistency_level="Strong", timeout=timeout
-        )
-    present = set(client.list_indexes(COLLECTION, timeout=timeout))
-    for field, index, metric in (("dense", "AUTOINDEX", "IP"), ("sparse", "SPARSE_INVERTED_INDEX", "BM25")):
-        if field not in present:
-            wanted = client.prepare_index_params()
-            wanted.add_index(field, index_type=index, index_name=field, metric_type=metric)
-            client.create_index(COLLECTION, wanted, timeout=timeout)
-    client.load_collection(COLLECTION, timeout=timeout)
+def _candidates(make: Callable[[Row, float], Candidate], hits: Sequence[tuple[Row, float]]) -> list[Candidate]:
+    found: dict[str, Candidate] = {}
+    for row, score in hits:
+        found.setdefault(row["id"], make(row, score))
+    return list(found.values())
 
 
-def _schema(client: MilvusClient, partitioned: bool) -> Any:
-    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
-    schema.add_field("key", DataType.VARCHAR, is_primary=True, max_length=64)
-    schema.add_field("tenant", DataType.VARCHAR, max_length=63, is_partition_key=partitioned)
-    schema.add_field("id", DataType.VARCHAR, max_length=_BYTES * records.MAX_ID_CHARACTERS)
-    schema.add_field("kind", DataType.VARCHAR, max_length=16)
-    schema.add_field(
-        "text",
-        DataType.VARCHAR,
-        max_length=records.MAX_TEXT_BYTES,
-        enable_analyzer=True,
-        # Stems words and leaves out those like "on" and "the", which would outvote the meaning.
-        analyzer_params={"type": "english"},
-    )
-    schema.add_field("dense", DataType.FLOAT_VECTOR, dim=DIMENSION)
-    schema.add_field("sparse", DataType.SPARSE_FLOAT_VECTOR)
-    schema.add_field("run_id", DataType.VARCHAR, max_length=256)
-    schema.add_field("origin", DataType.VARCHAR, max_length=_BYTES * records.MAX_ORIGIN_CHARACTERS)
-    schema.add_field("created_at", DataType.INT64)
-    schema.add_field("attributes", DataType.JSON)
-    schema.add_function(Function("words", FunctionType.BM25, input_field_names=["text"], output_field_names=["sparse"]))
-    return schema
+def _page(opened: Opened, scope: Scope, last: str) -> tuple[list[Record], str]:
+    """The records after a key, and the last key; empty: there are no more."""
+    shelf = opened.serving
+    within: Filter = filters.after_key(filters.of_scope(scope, shelf.schema.columns), last)
+    rows = shelf.collection.query(within, shelf.schema.full, PAGE)
+    return [shelf.schema.record(row) for row in rows], max(row["key"] for row in rows) if len(rows) == PAGE else ""
 
 
-def _condition(scope: Scope) -> str:
-    """The one place where a filter is written. Each value is checked again: none can hold a quote."""
-    parts = [f'tenant == "{records.checked_tenant(scope.tenant)}"']
-    if scope.kinds:
-        known = [kind for kind in records.KINDS.values() if kind in scope.kinds]
-        assert len(known) == len(scope.kinds), "kinds are taken from records.KINDS"
-        parts.append(f"kind in {json.dumps(known)}")
-    if scope.run_id:
-        parts.append(f'run_id == "{records.checked_run_id(scope.run_id)}"')
-    return " and ".join(parts)
-
-
-def _row(entry: Entry) -> dict[str, Any]:
-    record = entry.record
-    return {
-        # An id is the tenant's own: that of another tenant's record must not replace it.
-        "key": hashlib.sha256(f"{records.checked_tenant(entry.tenant)}\n{record.id}".encode()).hexdigest(),
-        "tenant": entry.tenant,
-        "id": record.id,
-        "kind": records.kind_name(record.kind),
-        "text": record.text,
-        "dense": entry.vector.tolist(),
-        "run_id": record.run_id,
-        "origin": record.origin,
-        "created_at": record.created_at.ToMicroseconds(),
-        "attributes": json.loads(record.attributes_json),
-    }
-
-
-def _record(row: dict[str, Any]) -> Record:
-    record = Record(
-        id=row["id"],
-        kind=Kind.Value(f"KIND_{row['kind'].upper()}"),
-        text=row["text"],
-        run_id=row["run_id"],
-        origin=row["origin"],
-        attributes_json=json.dumps(row["attributes"], ensure_ascii=False, separators=(",", ":")),
-    )
-    record.created_at.FromMicroseconds(row["created_at"])
-    return record
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -82,10 +82,26 @@ class Burial(StrEnum):
     FOLDED = "folded"
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """In which form records stand, and with whose vectors; not settled: they are being moved into another one."""
+
+    schema_version: int
+    fingerprint: str
+    settled: bool
+
+
+# What is searched in the stead of each record, and the vector of that.
+Prepare = Callable[[Sequence[Record]], Awaitable[Sequence[tuple[str, Vector]]]]
+# Records done, and records in all.
+Progress = Callable[[int, int], None]
+
+
 class Store(Protocol):
     """Keeps entries, finds them, lets them go. What one call has done, every later call sees.
 
     Every method raises `StoreUnavailable` when the store did not do what it was asked; it may then have done a part.
+    `search` and `upsert` raise its kind `EmbedderMismatch` where the vectors that stand are another embedder's.
     """
 
     async def upsert(self, entries: Sequence[Entry]) -> None:
@@ -103,7 +119,7 @@ class Store(Protocol):
         """The records of the scope at these places, in no order; their scores are 0."""
 
     def records(self, scope: Scope) -> AsyncIterator[Record]:
-        """All records of the scope by id. What is kept or removed meanwhile may be among them or not."""
+        """All records of the scope, in no order. What is kept or removed meanwhile may be among them or not."""
 
     async def count(self, scope: Scope) -> dict[str, int]:
         """How many records of the scope there are, by kind; kinds without any are left out."""
@@ -128,3 +144,19 @@ class Store(Protocol):
 
     async def receipts(self, tenant: str) -> list[Receipt]:
         """The receipts of the tenant, newest first."""
+
+    async def shape(self) -> Shape:
+        """In which form the records stand."""
+
+    async def settle(self, prepare: Prepare, progress: Progress) -> None:
+        """Ends what was begun: a reindex that was interrupted, or the move from the schema of an older release.
+
+        Serves meanwhile. Does nothing where all is settled.
+        """
+
+    async def reindex(self, prepare: Prepare, progress: Progress) -> None:
+        """Prepares every record of every tenant anew, while the store serves; begun and interrupted, `settle` ends it.
+
+        Until it ends, searches by words find everything, those by meaning what they found before; or, where the
+        vectors that stand are another embedder's, what is done so far.
+        """

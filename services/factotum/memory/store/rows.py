@@ -19,7 +19,7 @@ def key_of(tenant: str, identity: str) -> str:
 
 def subject_form(subject: str) -> str:
     """How a subject is compared."""
-    return subject.strip().lower()
+    return records.normal(subject)
 
 
 def microseconds(moment: datetime) -> int:

@@ -8,8 +8,8 @@ import re
 _STOP = frozenset(
     re.findall(
         r"\w+",
-        "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this"
-        " to was will with",
+        "a an and are as at be but by for if in into is it no not of on or such"
+        " that the their then there these they this to was will with",
     )
 )
 _TOKEN = re.compile(r"[^\W_]+")

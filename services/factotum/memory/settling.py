@@ -1,0 +1,51 @@
+"""The records brought into the form of this release and of this embedder, while the service serves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from factotum.api.memory.v1.memory_pb2 import Record
+from factotum.memory.errors import StoreUnavailable
+from factotum.memory.searched import searched
+from factotum.memory.store.port import Prepare, Store, Vector
+
+# Seconds between attempts while the store is away: the first pause and the longest.
+RETRY_SECONDS = (1.0, 60.0)
+
+log = structlog.get_logger(__name__)
+
+
+# Texts to vectors, float32 [texts, dimension].
+Embed = Callable[[Sequence[str]], Awaitable[NDArray[np.float32]]]
+
+
+def preparing(embed: Embed) -> Prepare:
+    """What a store asks for when it makes a generation: what is searched of each record, and the vector of that."""
+
+    async def prepare(records: Sequence[Record]) -> Sequence[tuple[str, Vector]]:
+        texts = [searched(record) for record in records]
+        return list(zip(texts, await embed(texts), strict=True))
+
+    return prepare
+
+
+async def settle(store: Store, embed: Embed) -> None:
+    """Ends what an older release or an interrupted reindex left; tries again for as long as the store is away."""
+
+    def told(done: int, total: int) -> None:
+        log.info("records are moved", done=done, total=total)
+
+    wait, longest = RETRY_SECONDS
+    while True:
+        try:
+            await store.settle(preparing(embed), told)
+            return
+        except StoreUnavailable as error:
+            log.warning("records could not be moved: trying again", reason=str(error), seconds=wait)
+        await asyncio.sleep(wait)
+        wait = min(2 * wait, longest)

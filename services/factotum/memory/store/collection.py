@@ -1,0 +1,218 @@
+"""One collection of Milvus, asked only through a `Filter`; and the connection, from which alone it is to be had."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pymilvus import MilvusClient
+from pymilvus.exceptions import MilvusException
+
+from factotum.memory.errors import StoreUnavailable
+from factotum.memory.store.lite import LiteServer
+from factotum.memory.store.port import Vector
+from factotum.memory.store.scope import Filter, after_key, of_every_tenant
+
+# Milvus Lite reads all rows and builds its indexes in memory when it loads: about a minute for 100,000.
+LOAD_SECONDS = 900.0
+_LITE_WRITE_SECONDS = 120.0
+# Rows of one request that carry everything.
+PAGE = 500
+# Of only a key and a word.
+LIGHT_PAGE = 5000
+# Keys in one filter.
+KEYS = 500
+
+Row = dict[str, Any]
+T = TypeVar("T")
+
+
+class Collection:
+    """All methods block, and raise `MilvusException`, which `Connection.do` translates.
+
+    Of rows with the same key the last stands: `write` is told which keys are there already.
+    """
+
+    def __init__(self, client: MilvusClient, name: str, *, timeout: float, lite: bool) -> None:
+        self.name = name
+        self._client = client
+        self._timeout = timeout
+        self._lite = lite
+        # What a caller gave up waiting for, the engine does all the same, and after what the caller did next.
+        self._patience = max(timeout, _LITE_WRITE_SECONDS) if lite else timeout
+        self._filled = False
+
+    def query(self, within: Filter, columns: Sequence[str], limit: int | None = None) -> list[Row]:
+        """At most `limit` rows with these columns and the key, in the order of keys where there is a limit."""
+        more = {} if limit is None else {"limit": limit}
+        found = self._client.query(
+            self.name,
+            filter=within.expression,
+            output_fields=["key", *columns],
+            timeout=self._timeout,
+            **more,
+        )
+        return list({row["key"]: row for row in found}.values())
+
+    def pages(self, within: Filter, columns: Sequence[str], size: int) -> Iterator[list[Row]]:
+        """Every row, in the order of keys; one that is written meanwhile may be among them or not."""
+        last = ""
+        while page := self.query(after_key(within, last), columns, size):
+            yield page
+            last = max(row["key"] for row in page)
+
+    def count(self, within: Filter) -> int:
+        (row,) = self._client.query(
+            self.name, filter=within.expression, output_fields=["count(*)"], timeout=self._timeout
+        )
+        return int(row["count(*)"])
+
+    def nearest(self, within: Filter, vector: Vector, columns: Sequence[str], count: int) -> list[tuple[Row, float]]:
+        """By the inner product with `dense`, best first."""
+        return self._search("dense", vector.tolist(), "IP", within, columns, count)
+
+    def with_words(self, within: Filter, words: str, columns: Sequence[str], count: int) -> list[tuple[Row, float]]:
+        """By BM25, best first."""
+        # Milvus Lite fails where nothing is kept (a mean length of 0/0) instead of finding nothing.
+        if self._lite and self.is_empty():
+            return []
+        return self._search("sparse", words, "BM25", within, columns, count)
+
+    def is_empty(self) -> bool:
+        if not self._filled:
+            self._filled = bool(self.query(of_every_tenant(), [], limit=1))
+        return not self._filled
+
+    def write(self, rows: Sequence[Mapping[str, Any]], present: set[str]) -> None:
+        """Each key once among the rows: Milvus Lite would keep the words of both."""
+        new = [row for row in rows if row["key"] not in present]
+        changed = [row for row in rows if row["key"] in present]
+        # On Milvus Lite, to replace what is not there costs as much as to replace what is.
+        if changed:
+            self._client.upsert(self.name, data=changed, timeout=self._patience)
+        if new:
+            (self._client.insert if self._lite else self._client.upsert)(self.name, data=new, timeout=self._patience)
+
+    def delete(self, within: Filter) -> None:
+        self._client.delete(self.name, filter=within.expression, timeout=self._patience)
+        # Deletion may have emptied it.
+        self._filled = False
+
+    def _search(
+        self, field: str, data: Any, metric: str, within: Filter, columns: Sequence[str], count: int
+    ) -> list[tuple[Row, float]]:
+        (hits,) = self._client.search(
+            self.name,
+            data=[data],
+            anns_field=field,
+            filter=within.expression,
+            limit=count,
+            output_fields=list(columns),
+            search_params={"metric_type": metric},
+            timeout=self._timeout,
+        )
+        return [(hit["entity"], float(hit["distance"])) for hit in hits]
+
+
+class Connection:
+    """To one Milvus: made when it is first needed, anew after each failure, and with it Milvus Lite if that died.
+
+    Every method blocks; they may be called from several threads.
+
+    Args:
+        uri: `http(s)://…` of a Milvus server or of Zilliz Cloud, or the path of a file for Milvus Lite.
+        token: of the server; empty if it wants none.
+        timeout: seconds, of one request.
+    """
+
+    def __init__(self, uri: str, token: str, timeout: float) -> None:
+        self._uri = uri
+        self._token = token
+        self._timeout = timeout
+        self._server = None if uri.startswith(("http://", "https://")) else LiteServer(Path(uri))
+        self._guard = threading.Lock()
+        self._client: Any = None
+
+    @property
+    def is_lite(self) -> bool:
+        return self._server is not None
+
+    def do(self, work: Callable[[Database], T]) -> T:
+        """Raises `StoreUnavailable` where Milvus does not do what it is asked."""
+        client: MilvusClient | None = None
+        try:
+            client = self._connected()
+            return work(Database(client, timeout=self._timeout, server=self._server))
+        except MilvusException as error:
+            if client is not None:
+                self._drop(client)
+            raise StoreUnavailable(f"Milvus at {self._uri}: {error.message or error}") from error
+        except ValueError as error:
+            if client is self._client:
+                raise
+            # gRPC's way to say that another call, which failed before, has closed the connection.
+            raise StoreUnavailable(f"Milvus at {self._uri}: {error}") from error
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._drop(self._client)
+        if self._server is not None:
+            self._server.stop()
+
+    def _connected(self) -> MilvusClient:
+        with self._guard:
+            if self._client is None:
+                address = self._server.start() if self._server else self._uri
+                # A connection of its own: a shared one would be closed under another store.
+                self._client = MilvusClient(uri=address, token=self._token, timeout=self._timeout, dedicated=True)
+            return self._client
+
+    def _drop(self, client: MilvusClient) -> None:
+        """Closes the connection, unless it is no longer the one in use."""
+        with self._guard:
+            if client is not self._client:
+                return
+            self._client = None
+        client.close()
+
+
+class Database:
+    """The collections of a connected Milvus. All methods block and raise `MilvusException`."""
+
+    def __init__(self, client: MilvusClient, *, timeout: float, server: LiteServer | None) -> None:
+        self._client = client
+        self._timeout = timeout
+        self._server = server
+
+    @property
+    def identity(self) -> int:
+        """Another one after a connection was lost."""
+        return id(self._client)
+
+    def opened(self, name: str) -> Collection:
+        """The collection, which must be there, loaded."""
+        self._client.load_collection(name, timeout=LOAD_SECONDS)
+        return Collection(self._client, name, timeout=self._timeout, lite=self._server is not None)
+
+    def has(self, name: str) -> bool:
+        return bool(self._client.has_collection(name, timeout=self._timeout))
+
+    def create(self, name: str, definition: Any, indexes: Sequence[tuple[str, str, str]]) -> None:
+        """Completes what is not there yet: a process may have been killed between the steps."""
+        if not self.has(name):
+            self._client.create_collection(name, schema=definition, consistency_level="Strong", timeout=self._timeout)
+            if self._server is not None:
+                self._server.index_keys()
+        present = set(self._client.list_indexes(name, timeout=self._timeout))
+        for column, index, metric in indexes:
+            if column not in present:
+                wanted = self._client.prepare_index_params()
+                wanted.add_index(column, index_type=index, index_name=column, metric_type=metric)
+                self._client.create_index(name, wanted, timeout=self._timeout)
+
+    def drop(self, name: str) -> None:
+        """Harmless if it is not there."""
+        if self.has(name):
+            self._client.drop_collection(name, timeout=self._timeout)

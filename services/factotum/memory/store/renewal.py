@@ -1,0 +1,140 @@
+"""From one generation to the next while the store serves: a new schema, another embedder, or both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from factotum.memory.store import scope
+from factotum.memory.store.collection import LIGHT_PAGE
+from factotum.memory.store.generations import Opened, Space
+from factotum.memory.store.port import Entry, Prepare, Progress
+from factotum.memory.store.schema import Row
+
+# Rows that are embedded at a time.
+BATCH = 256
+
+T = TypeVar("T")
+
+
+class Writing(Protocol):
+    def __call__(self, work: Callable[[Opened], T], *, alone: bool = False) -> Awaitable[T]: ...
+
+
+class Reading(Protocol):
+    def __call__(self, work: Callable[[Opened], T]) -> Awaitable[T]: ...
+
+
+class Renewal:
+    """Fills a new generation, lets it serve, and drops the old one.
+
+    From `begin` on every write and deletion goes to both. So whatever the new one holds is the newest there is, and
+    what it holds already is left alone: by that a renewal that was killed goes on where it stood, without notes. A row
+    is copied only while the old one still has it. At the end what the old one lacks is taken from the new one: there is
+    some only where another process deleted between those two.
+
+    Args:
+        prepare: for records whose vectors cannot be taken over: all, if `anew` or if another embedder made them.
+        anew: of a renewal that begins; one that goes on is what it was.
+        grace: seconds between the beginning and the copying, in which every process comes to write to both.
+    """
+
+    def __init__(
+        self,
+        reading: Reading,
+        writing: Writing,
+        space: Space,
+        prepare: Prepare,
+        progress: Progress,
+        *,
+        anew: bool,
+        grace: float,
+    ) -> None:
+        self._reading = reading
+        self._writing = writing
+        self._space = space
+        self._prepare = prepare
+        self._progress = progress
+        self._anew = anew
+        self._grace = grace
+
+    async def run(self) -> None:
+        """Raises `StoreUnavailable`; what is done so far stays done."""
+        await self._writing(lambda opened: opened.begin(anew=self._anew))
+        await asyncio.sleep(self._grace)
+        total = await self._reading(lambda opened: opened.serving.collection.count(scope.of_every_tenant()))
+        done, last = 0, ""
+        self._progress(done, total)
+        while page := await self._reading(lambda opened, last=last: self._page(opened, last)):  # type: ignore[misc]
+            await self._copy(page)
+            last = page[-1]["key"]
+            done += len(page)
+            self._progress(done, max(done, total))
+        await self._sweep()
+        await self._writing(lambda opened: opened.switch(), alone=True)
+
+    def _page(self, opened: Opened, last: str) -> list[Row]:
+        """The next rows in the order of keys: all that an entry needs, or only the key of what is there already."""
+        shelf = opened.serving
+        columns = [*shelf.schema.full, "dense"] if self._takes_over(opened) else shelf.schema.full
+        within = scope.after_key(scope.of_every_tenant(), last)
+        rows = sorted(shelf.collection.query(within, columns, BATCH), key=lambda row: str(row["key"]))
+        there = self._present(opened, rows)
+        return [{"key": row["key"]} if row["key"] in there else row for row in rows]
+
+    async def _copy(self, page: Sequence[Row]) -> None:
+        rows = [row for row in page if len(row) > 1]
+        if not rows:
+            return
+        entries = await self._entries(rows)
+
+        def write(opened: Opened) -> None:
+            assert opened.filling is not None, "begun"
+            keys = [row["key"] for row in rows]
+            wanted = opened.serving.present(keys) - opened.filling.present(keys)
+            opened.filling.write(
+                [entry for key, entry in zip(keys, entries, strict=True) if key in wanted], self._space
+            )
+
+        await self._writing(write)
+
+    async def _entries(self, rows: Sequence[Row]) -> list[Entry]:
+        schema = await self._reading(lambda opened: opened.serving.schema)
+        records = [schema.record(row) for row in rows]
+        if all("dense" in row for row in rows):
+            prepared: Sequence[tuple[str, Any]] = [
+                (schema.searched(row), np.asarray(row["dense"], np.float32)) for row in rows
+            ]
+        else:
+            prepared = await self._prepare(records)
+        return [
+            Entry(row["tenant"], record, searched, vector)
+            for row, record, (searched, vector) in zip(rows, records, prepared, strict=True)
+        ]
+
+    async def _sweep(self) -> None:
+        last = ""
+        while True:
+            within = scope.after_key(scope.of_every_tenant(), last)
+
+            def step(opened: Opened, within: scope.Filter = within) -> list[str]:
+                assert opened.filling is not None, "begun"
+                keys = [row["key"] for row in opened.filling.collection.query(within, [], LIGHT_PAGE)]
+                if keys:
+                    opened.sweep(keys)
+                return keys
+
+            if not (keys := await self._writing(step)):
+                return
+            last = max(keys)
+
+    def _takes_over(self, opened: Opened) -> bool:
+        assert opened.filling is not None, "begun"
+        return not opened.filling.generation.anew and opened.serving.is_of(self._space)
+
+    def _present(self, opened: Opened, rows: Sequence[Row]) -> set[str]:
+        assert opened.filling is not None, "begun"
+        return opened.filling.present([row["key"] for row in rows])

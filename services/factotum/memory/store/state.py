@@ -1,0 +1,151 @@
+"""What the store remembers of itself: its generations, the ids that are buried, the receipts. A collection of its own.
+
+Rows are only added and removed, never replaced: Milvus Lite replaces in two steps, and a process may be killed between.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from google.protobuf.json_format import MessageToJson, Parse
+from pymilvus import DataType, MilvusClient
+
+from factotum.api.memory.v1.memory_pb2 import Receipt
+from factotum.memory.records import checked_tenant
+from factotum.memory.store import scope
+from factotum.memory.store.collection import KEYS, PAGE, Collection, Database
+from factotum.memory.store.port import Burial
+from factotum.memory.store.rows import key_of
+
+NAME: Final = "memory_state"
+# What is noted of a generation.
+_SORTS: Final = ("serving", "filling", "impure")
+# Milvus wants a vector in each collection.
+_NO_VECTOR: Final = [1.0, 0.0]
+_INDEXES: Final = (("vector", "FLAT", "IP"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A collection of records.
+
+    Args:
+        number: counts up.
+        anew: it is filled without taking over vectors.
+        impure: some of its vectors are not its embedder's.
+    """
+
+    number: int
+    collection: str
+    schema: int
+    fingerprint: str
+    dimension: int
+    anew: bool = False
+    impure: bool = False
+
+
+class State:
+    """All methods block and raise `MilvusException`."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+
+    @classmethod
+    def opened(cls, database: Database) -> State:
+        database.create(NAME, _definition(), _INDEXES)
+        return cls(database.opened(NAME))
+
+    def generations(self) -> tuple[Generation | None, Generation | None]:
+        """The one that serves, and a later one that is being filled."""
+        noted = self._noted()
+        serving = max(noted["serving"], key=lambda each: each.number, default=None)
+        filling = max(noted["filling"], key=lambda each: each.number, default=None)
+        if serving is not None and any(each.number == serving.number for each in noted["impure"]):
+            serving = replace(serving, impure=True)
+        if filling is not None and serving is not None and filling.number <= serving.number:
+            filling = None
+        return serving, filling
+
+    def served_before(self, number: int) -> list[Generation]:
+        """Those with a lower number that are not forgotten yet."""
+        return [each for each in self._noted()["serving"] if each.number < number]
+
+    def note(self, sort: str, generation: Generation) -> None:
+        """That a generation is `filling`, `serving` or `impure`."""
+        key = hashlib.sha256(f"{sort}\n{generation.number}".encode()).hexdigest()
+        self._add([(key, sort, "", json.dumps(asdict(generation)))])
+
+    def forget(self, number: int) -> None:
+        """Removes all that was noted of this generation."""
+        keys = [hashlib.sha256(f"{sort}\n{number}".encode()).hexdigest() for sort in _SORTS]
+        self._collection.delete(scope.of_keys_of_every_tenant(keys))
+
+    def _noted(self) -> dict[str, list[Generation]]:
+        noted: dict[str, list[Generation]] = {sort: [] for sort in _SORTS}
+        for row in self._collection.query(scope.of_state(*_SORTS), ["sort", "value"]):
+            noted[row["sort"]].append(Generation(**json.loads(row["value"])))
+        return noted
+
+    def bury(self, tenant: str, ids: Sequence[str], why: Burial, now: datetime) -> None:
+        value = json.dumps({"why": why.value, "at": now.isoformat()})
+        self._add([(_grave(tenant, identity, why), "burial", "", value) for identity in dict.fromkeys(ids)])
+
+    def buried(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Burial]:
+        """Which of these tenants' ids are buried; one that was folded and then forgotten is forgotten."""
+        places = {_grave(*place, why): (place, why) for place in dict.fromkeys(keys) for why in Burial}
+        result: dict[tuple[str, str], Burial] = {}
+        for grave in self._present(list(places)):
+            place, why = places[grave]
+            if result.get(place) is not Burial.FORGOTTEN:
+                result[place] = why
+        return result
+
+    def keep_receipt(self, tenant: str, receipt: Receipt) -> None:
+        key = hashlib.sha256(f"receipt\n{key_of(tenant, receipt.id)}".encode()).hexdigest()
+        self._add([(key, "receipt", tenant, MessageToJson(receipt, indent=None))])
+
+    def receipts(self, tenant: str) -> list[Receipt]:
+        """Newest first."""
+        within = scope.of_receipts(tenant)
+        found = [
+            Parse(row["value"], Receipt()) for page in self._collection.pages(within, ["value"], PAGE) for row in page
+        ]
+        return sorted(found, key=lambda receipt: receipt.forgotten_at.ToMicroseconds(), reverse=True)
+
+    def _add(self, rows: Sequence[tuple[str, str, str, str]]) -> None:
+        """Those that are not there yet."""
+        present = set(self._present([row[0] for row in rows]))
+        new = [
+            {"key": key, "sort": sort, "tenant": tenant, "value": value, "vector": _NO_VECTOR}
+            for key, sort, tenant, value in rows
+            if key not in present
+        ]
+        if new:
+            self._collection.write(new, present=set())
+
+    def _present(self, keys: Sequence[str]) -> list[str]:
+        found: list[str] = []
+        for start in range(0, len(keys), KEYS):
+            within = scope.of_keys_of_every_tenant(keys[start : start + KEYS])
+            found += (row["key"] for row in self._collection.query(within, []))
+        return found
+
+
+def _grave(tenant: str, identity: str, why: Burial) -> str:
+    """A hash and nothing else: a grave tells nobody who lies in it."""
+    return hashlib.sha256(f"{why.value}\n{key_of(checked_tenant(tenant), identity)}".encode()).hexdigest()
+
+
+def _definition() -> Any:
+    schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("key", DataType.VARCHAR, is_primary=True, max_length=64)
+    schema.add_field("sort", DataType.VARCHAR, max_length=16)
+    schema.add_field("tenant", DataType.VARCHAR, max_length=63)
+    schema.add_field("value", DataType.VARCHAR, max_length=8192)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=len(_NO_VECTOR))
+    return schema

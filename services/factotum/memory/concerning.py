@@ -4,41 +4,33 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from factotum.api.memory.v1.memory_pb2 import Record
 from factotum.memory.errors import InvalidRequest
+from factotum.memory.records import normal
 
 MAX_IDENTIFIERS = 32
-# A shorter one stands in nearly every text.
-SHORTEST_IDENTIFIER = 3
 LONGEST_IDENTIFIER = 256
+# A shorter one stands in nearly every text: it is looked for among the subjects alone.
+SHORTEST_IN_TEXT = 3
 
 
 def checked_identifiers(identifiers: Iterable[str]) -> tuple[str, ...]:
-    """The identifiers in the form in which they are compared. Raises `InvalidRequest` for none, too many, and for one
-    too short to single anybody out."""
+    """The identifiers in the form in which they are compared. Raises `InvalidRequest` for none, and for too many."""
     found = tuple(dict.fromkeys(normal(identifier) for identifier in identifiers))
     if not 1 <= len(found) <= MAX_IDENTIFIERS:
         raise InvalidRequest(f"subjects: give 1 to {MAX_IDENTIFIERS} identifiers of the person")
     for identifier in found:
-        if not SHORTEST_IDENTIFIER <= len(identifier) <= LONGEST_IDENTIFIER:
-            raise InvalidRequest(
-                f"subjects: {identifier!r} must have {SHORTEST_IDENTIFIER} to {LONGEST_IDENTIFIER} characters:"
-                " a shorter one names too much"
-            )
+        if not 1 <= len(identifier) <= LONGEST_IDENTIFIER:
+            raise InvalidRequest(f"subjects: an identifier has 1 to {LONGEST_IDENTIFIER} characters")
     return found
-
-
-def normal(text: str) -> str:
-    """Without the differences that are not meant: case, composed characters, runs of blanks."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 class Concerns:
     """Whether a record names one of some identifiers: as a subject, or at the borders of words in anything it holds.
+    One of less than three characters is looked for among the subjects alone.
 
     `ada@acme.example` is not named by `cada@acme.example` nor by `ada@acme.example.org`.
 
@@ -48,7 +40,8 @@ class Concerns:
 
     def __init__(self, identifiers: Sequence[str]) -> None:
         self._identifiers = frozenset(identifiers)
-        alternatives = "|".join(re.escape(identifier) for identifier in sorted(identifiers, key=len, reverse=True))
+        findable = sorted((one for one in identifiers if len(one) >= SHORTEST_IN_TEXT), key=len, reverse=True)
+        alternatives = "|".join(map(re.escape, findable)) or "(?!)"
         # A dot, a plus or a hyphen goes on with an address or a number; a dot at the end of a sentence does not.
         self._named = re.compile(rf"(?<![\w@+-])(?<!\w\.)(?:{alternatives})(?![\w@+-]|\.\w)")
 

@@ -26,7 +26,7 @@ ADA = "ada@acme.example"
         Record(place=Place(sequence="chat/ada@acme.example")),
         Record(provenance=Provenance(person="ada@acme.example")),
         Record(provenance=Provenance(document="file:///hr/ada@acme.example")),
-        Record(text="ａｄａ@acme.example in wide letters"),
+        Record(text="\uff41\uff44\uff41@acme.example in wide letters"),
     ],
 )
 def test_a_record_that_names_the_person_anywhere_concerns_it(record: Record) -> None:
@@ -63,7 +63,15 @@ def test_one_of_several_names_is_enough() -> None:
     assert concerned(Record(text="A laptop for ADA\nLOVELACE"))
 
 
-@pytest.mark.parametrize("given", [[], ["ab"], [" "], ["x" * 257], [f"person-{n}" for n in range(33)]])
+def test_a_short_one_is_looked_for_among_the_subjects_alone() -> None:
+    concerned = Concerns(checked_identifiers(["7"]))
+    assert concerned(Record(subjects=["7"]))
+    assert not concerned(Record(text="7 mails in 7 s", attributes_json='{"count": 7}'))
+
+
+@pytest.mark.parametrize(
+    "given", [[], [" "], ["ada@acme.example", ""], ["x" * 257], [f"person-{n}" for n in range(33)]]
+)
 def test_what_singles_nobody_out_is_refused(given: list[str]) -> None:
     with pytest.raises(InvalidRequest, match="subjects"):
         checked_identifiers(given)

@@ -1,0 +1,69 @@
+"""Carries out consolidations: what is folded is kept first, and only then what it was made from goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from factotum.api.memory.v1.memory_pb2 import Kept
+from factotum.memory.consolidation import Fold, Plan, plan
+from factotum.memory.keeping import Keeping
+from factotum.memory.store.port import Burial, Scope, Store
+
+# Ids in one request to the store.
+BATCH = 500
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Done:
+    """What was done, or in a dry run would be."""
+
+    folds: list[Fold] = field(default_factory=list)
+    expired: int = 0
+
+
+class Consolidating:
+    """Raises `StoreUnavailable`; what was begun then goes on the next time, with the same result."""
+
+    def __init__(self, store: Store, keeping: Keeping, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._keeping = keeping
+        self._now = now
+
+    async def consolidate(self, tenant: str, *, dry_run: bool = False) -> Done:
+        """Of one tenant, or of all if it is empty."""
+        done = Done()
+        for one in [tenant] if tenant else await self._store.tenants():
+            found = await self._plan(one)
+            if not dry_run:
+                await self._carry_out(one, found)
+            done.folds.extend(found.folds)
+            done.expired += len(found.expired)
+        return done
+
+    async def _plan(self, tenant: str) -> Plan:
+        records = [record async for record in self._store.records(Scope(tenant=tenant, history=True))]
+        return plan(tenant, records, self._now())
+
+    async def _carry_out(self, tenant: str, found: Plan) -> None:
+        fates = await self._keeping.keep([(tenant, fold.into) for fold in found.folds])
+        # What the write filter did not take tells nothing: what it was made from stays.
+        kept = [fold for fold, (_, fate) in zip(found.folds, fates, strict=True) if fate.result != Kept.RESULT_REFUSED]
+        folded = [identity for fold in kept for identity in fold.removed]
+        await self._remove(tenant, [*found.left, *folded], bury=True)
+        await self._remove(tenant, found.expired, bury=False)
+        if folded or found.expired:
+            log.info("consolidated", tenant=tenant, folded=len(folded), expired=len(found.expired))
+
+    async def _remove(self, tenant: str, ids: Sequence[str], *, bury: bool) -> None:
+        for start in range(0, len(ids), BATCH):
+            batch = ids[start : start + BATCH]
+            if bury:
+                # Their events may be delivered again.
+                await self._store.bury(tenant, batch, Burial.FOLDED, self._now())
+            await self._store.delete(tenant, batch)

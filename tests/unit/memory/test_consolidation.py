@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from factotum.api.memory.v1.memory_pb2 import (
+    KIND_DOCUMENT,
+    KIND_EPISODE,
+    KIND_OBSERVATION,
+    KIND_PREFERENCE,
+    TRUST_PERSON,
+    Kind,
+    Record,
+)
+from factotum.memory.consolidation import FEWEST, MOST_FOLDED, Plan, plan, shape
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def record(
+    number: int,
+    text: str,
+    *,
+    kind: Kind.ValueType = KIND_OBSERVATION,
+    ago: timedelta = 3 * DAY,
+    subjects: tuple[str, ...] = (),
+    run: str = "",
+    **attributes: Any,
+) -> Record:
+    made = Record(
+        id=f"r{number:05}",
+        kind=kind,
+        text=text,
+        subjects=subjects,
+        run_id=run or f"run-{number}",
+        attributes_json=json.dumps(attributes),
+    )
+    made.created_at.FromDatetime(NOW - ago)
+    return made
+
+
+def failure(number: int, *, ago: timedelta = 3 * DAY, person: str = "") -> Record:
+    to = person or "nobody"
+    return record(
+        number,
+        f"mail.send with to {to}. Failed (unavailable): 10.0.0.{number % 250}:25 did not answer in {number} ms.",
+        ago=ago,
+        subjects=(person,) if person else (),
+        tool="mail.send",
+        error="unavailable",
+    )
+
+
+def choice(number: int, zone: str, *, person: str = "ada@acme.example", **more: Any) -> Record:
+    return record(
+        number,
+        f"calendar.schedule with title review {number}-x. Answered: id {number}.",
+        subjects=(person,),
+        tool="calendar.schedule",
+        arguments={"zone": zone, "title": f"review {number}"},
+        **more,
+    )
+
+
+def planned(*records: Record) -> Plan:
+    return plan("acme", records, NOW)
+
+
+def test_what_repeats_itself_becomes_one_episode_that_says_how_often_and_when() -> None:
+    failures = [failure(number, ago=timedelta(days=9 - number)) for number in range(5)]
+    (fold,) = planned(*failures).folds
+    assert fold.rule == "repeated"
+    assert sorted(fold.removed) == [one.id for one in failures]
+    assert sorted(fold.into.provenance.folded_from) == [one.id for one in failures]
+    assert fold.into.kind == KIND_EPISODE
+    assert fold.into.text.startswith(
+        "mail.send failed (unavailable) 5 times between 2026-11-11 12:00 and 2026-11-15 12:00 UTC."
+    )
+    assert fold.into.created_at == failures[-1].created_at
+
+
+def test_what_happened_twice_stays() -> None:
+    assert not planned(*(failure(number) for number in range(FEWEST - 1))).folds
+
+
+def test_what_is_of_today_stays() -> None:
+    assert not planned(*(failure(number, ago=DAY - timedelta(seconds=1)) for number in range(FEWEST))).folds
+    assert planned(*(failure(number, ago=DAY) for number in range(FEWEST))).folds
+
+
+def test_what_says_something_else_is_not_folded_with_it() -> None:
+    others = [
+        record(10, "mail.send with to nobody. Failed (unavailable): the certificate expired.", tool="mail.send"),
+        record(11, "chat.post with to nobody. Failed (unavailable): 10.0.0.1:25 did not answer.", tool="chat.post"),
+    ]
+    (fold,) = planned(*(failure(number) for number in range(3)), *others).folds
+    assert {one.id for one in others}.isdisjoint(fold.removed)
+
+
+def test_the_same_for_several_people_is_folded_and_concerns_each() -> None:
+    people = ["ada@acme.example", "bob@acme.example", "cyd@acme.example"]
+    (fold,) = planned(*(failure(number, person=person) for number, person in enumerate(people))).folds
+    assert list(fold.into.subjects) == people
+
+
+def test_only_observations_of_tools_repeat_themselves() -> None:
+    same = [record(n, "the same words", kind=KIND_DOCUMENT, tool="x.y") for n in range(4)]
+    notes = [record(10 + n, "no procedure matched") for n in range(4)]
+    assert not planned(*same, *notes).folds
+
+
+def test_more_than_one_record_can_name_or_concern_becomes_several() -> None:
+    many = [failure(number) for number in range(MOST_FOLDED + FEWEST)]
+    folds = planned(*many).folds
+    assert [len(fold.removed) for fold in folds] == [MOST_FOLDED, FEWEST]
+    crowd = [failure(number, person=f"person{number}@acme.example") for number in range(40)]
+    folds = planned(*crowd).folds
+    assert [len(fold.into.subjects) for fold in folds] == [32, 8]
+
+
+def test_a_later_one_takes_in_what_came_since() -> None:
+    first = [failure(number, ago=timedelta(days=9)) for number in range(4)]
+    (before,) = planned(*first).folds
+    since = failure(20, ago=timedelta(days=2))
+    (fold,) = planned(before.into, since).folds
+    assert set(fold.removed) == {before.into.id, since.id}
+    assert sorted(fold.into.provenance.folded_from) == sorted([*(one.id for one in first), since.id])
+    assert "5 times between 2026-11-11" in fold.into.text
+
+
+def test_what_a_kill_left_behind_is_removed_and_not_counted_twice() -> None:
+    first = [failure(number, ago=timedelta(days=9)) for number in range(4)]
+    (before,) = planned(*first).folds
+    since = failure(20, ago=timedelta(days=2))
+    (after,) = planned(before.into, since).folds
+    # It was killed when `after` was kept and nothing was removed yet; and when the first of its sources was.
+    for standing in ([*first, before.into, since, after.into], [first[2], since, after.into]):
+        found = planned(*standing)
+        assert not found.folds
+        assert set(found.left) == {one.id for one in standing} - {after.into.id}
+
+
+def test_the_plan_follows_from_the_records_alone() -> None:
+    records = [failure(number, ago=timedelta(hours=30 + number)) for number in range(7)]
+    records += [choice(number, "Europe/Berlin") for number in range(50, 54)]
+    expected = planned(*records)
+    for seed in range(5):
+        assert planned(*random.Random(seed).sample(records, len(records))) == expected
+
+
+def test_what_has_expired_is_let_go_and_not_folded() -> None:
+    old = [failure(number) for number in range(3)]
+    for one in old:
+        one.expires_at.FromDatetime(NOW)
+    later = failure(4)
+    later.expires_at.FromDatetime(NOW + timedelta(seconds=1))
+    found = planned(*old, later)
+    assert set(found.expired) == {one.id for one in old}
+    assert not found.folds
+
+
+def test_a_habit_becomes_a_preference_and_leaves_what_it_was_seen_in() -> None:
+    (fold,) = [fold for fold in planned(*(choice(n, "Europe/Berlin") for n in range(3))).folds if fold.rule == "habit"]
+    assert fold.removed == ()
+    assert fold.into.kind == KIND_PREFERENCE
+    assert (list(fold.into.subjects), fold.into.topic) == (["ada@acme.example"], "calendar.schedule zone")
+    assert "zone is Europe/Berlin" in fold.into.text
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [choice(0, "Europe/Berlin"), choice(1, "Europe/Berlin")],
+        [choice(0, "Europe/Berlin"), choice(1, "Europe/Berlin"), choice(2, "Europe/Paris")],
+        [choice(n, "Europe/Berlin", run="one-run") for n in range(3)],
+        [choice(n, "Europe/Berlin", person=f"p{n}@acme.example") for n in range(3)],
+        [choice(n, "Europe/Berlin", error="unavailable") for n in range(3)],
+        [choice(n, "ada@acme.example") for n in range(3)],
+        [choice(n, "x" * 65) for n in range(3)],
+    ],
+    ids=["twice", "not always", "in one run", "of several people", "failed", "who it is", "a text"],
+)
+def test_what_is_no_habit(records: list[Record]) -> None:
+    assert not [fold for fold in planned(*records).folds if fold.rule == "habit"]
+
+
+def test_a_person_s_word_is_not_outvoted_by_a_habit() -> None:
+    said = record(99, "Ada wants reviews in UTC.", kind=KIND_PREFERENCE, subjects=("ada@acme.example",))
+    said.topic, said.trust = "calendar.schedule zone", TRUST_PERSON
+    assert not [f for f in planned(said, *(choice(n, "Europe/Berlin") for n in range(3))).folds if f.rule == "habit"]
+
+
+def test_the_shape_keeps_the_words() -> None:
+    made = record(1, "Ada (ada@acme.example) got 3 mails at 10:30:01.", subjects=("ada",))
+    assert shape(made) == "… … got … mails at …"

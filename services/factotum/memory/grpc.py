@@ -11,19 +11,22 @@ import grpc
 from factotum.api.memory.v1 import memory_pb2, memory_pb2_grpc
 from factotum.memory.embedders.onnx import Embedder
 from factotum.memory.errors import InvalidRequest, StoreUnavailable
+from factotum.memory.grpc_documents import DocumentCalls
 from factotum.memory.recall import fuse, understand
 from factotum.memory.records import checked_tenant, completed
 from factotum.memory.searched import searched
+from factotum.memory.settling import preparing
 from factotum.memory.store.port import Entry, Store
 
 SERVICE_NAME = memory_pb2.DESCRIPTOR.services_by_name["MemoryService"].full_name
 MAX_RECORDS = 500
 
 
-class MemoryServicer(memory_pb2_grpc.MemoryServiceServicer):
+class MemoryServicer(DocumentCalls):
     """INVALID_ARGUMENT for what breaks the contract, UNAVAILABLE while the store is away."""
 
     def __init__(self, store: Store, embedder: Embedder, now: Callable[[], datetime]) -> None:
+        DocumentCalls.__init__(self, store, preparing(embedder.embed))
         self._store = store
         self._embedder = embedder
         self._now = now

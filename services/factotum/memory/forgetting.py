@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -56,6 +56,7 @@ class Forgetting:
 
     Args:
         recently: is told what is forgotten, so that what is still on its way is not kept.
+        passed: waits for what was on its way before that was told.
         new_id: of receipts.
     """
 
@@ -65,12 +66,14 @@ class Forgetting:
         embedder: Embedder,
         recently: RecentlyForgotten,
         *,
+        passed: Callable[[], Awaitable[None]],
         now: Callable[[], datetime],
         new_id: Callable[[], str],
     ) -> None:
         self._store = store
         self._embedder = embedder
         self._recently = recently
+        self._passed = passed
         self._now = now
         self._new_id = new_id
 
@@ -79,14 +82,16 @@ class Forgetting:
 
         A dry run counts what would go; its receipt has no id and is not kept.
         """
-        doomed = await self._doomed(asked)
         if dry_run:
+            doomed = await self._doomed(asked)
             return _receipt("", self._now(), list(doomed.values()), asked, searches=0)
         if asked.identifiers:
             self._recently.note(asked.tenant, asked.identifiers, self._now())
-        removed: dict[str, Record] = {}
         # Ids that do not stand are buried as well: their event may still be on its way.
         await self._store.bury(asked.tenant, asked.ids, Burial.FORGOTTEN, self._now())
+        await self._passed()
+        removed: dict[str, Record] = {}
+        doomed = await self._doomed(asked)
         for _ in range(MOST_ROUNDS):
             if not doomed:
                 break

@@ -49,6 +49,12 @@ class Keeping:
         self._refusals = refusals
         self._now = now
         self._settling = asyncio.Lock()
+        self._under_way: set[asyncio.Future[None]] = set()
+
+    async def passed(self) -> None:
+        """Returns once what is being kept now is kept, or is not: later it cannot come to stand any more."""
+        if self._under_way:
+            await asyncio.wait(set(self._under_way))
 
     async def keep(self, coming: Sequence[tuple[str, Record]]) -> list[tuple[str, Kept]]:
         """The id of each record, given with its tenant, and what became of it. What is kept can be found at once.
@@ -56,6 +62,15 @@ class Keeping:
         Raises `InvalidRequest`, which names the record and the field, before anything is kept, and
         `StoreUnavailable`, when a part may have been kept: the same may then be given again.
         """
+        ended = asyncio.get_running_loop().create_future()
+        self._under_way.add(ended)
+        try:
+            return await self._keep(coming)
+        finally:
+            self._under_way.discard(ended)
+            ended.set_result(None)
+
+    async def _keep(self, coming: Sequence[tuple[str, Record]]) -> list[tuple[str, Kept]]:
         now = self._now()
         records = [
             # Of two preferences in one request, the later is the newer.

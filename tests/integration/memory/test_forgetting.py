@@ -1,0 +1,298 @@
+"""Forgetting, on both stores: what a person is named in goes, from every index, and is shown to be gone."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import pytest
+
+from factotum.api.memory.v1.memory_pb2 import KIND_EPISODE, KIND_OBSERVATION, Kind, Record
+from factotum.memory.embedders.port import Embedder, Vectors
+from factotum.memory.errors import InvalidRequest, StoreUnavailable
+from factotum.memory.forgetting import Forgetting, wanted
+from factotum.memory.given_out import GivenOut
+from factotum.memory.keeping import Keeping
+from factotum.memory.recently_forgotten import RecentlyForgotten
+from factotum.memory.refusals import Refusals
+from factotum.memory.store.in_memory import InMemoryStore
+from factotum.memory.store.port import Burial, Entry, Scope, Store
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+ADA = "ada@acme.example"
+numbers = itertools.count()
+
+
+@pytest.fixture(params=["in memory", "Milvus"])
+def either_store(request: pytest.FixtureRequest) -> Store:
+    found: Store = InMemoryStore() if request.param == "in memory" else request.getfixturevalue("store")
+    return found
+
+
+@pytest.fixture
+def tenant() -> str:
+    """One of its own for each test: the store is shared."""
+    return f"tenant-{next(numbers)}"
+
+
+@pytest.fixture
+def recently() -> RecentlyForgotten:
+    return RecentlyForgotten()
+
+
+@pytest.fixture
+def forgetting(either_store: Store, embedder: Embedder, recently: RecentlyForgotten) -> Forgetting:
+    ids = itertools.count(1)
+    return Forgetting(
+        either_store,
+        embedder,
+        recently,
+        passed=nothing_under_way,
+        now=lambda: NOW,
+        new_id=lambda: f"receipt-{next(ids)}",
+    )
+
+
+async def nothing_under_way() -> None:
+    return
+
+
+def record(
+    identity: str, text: str, *, kind: Kind.ValueType = KIND_OBSERVATION, subjects: tuple[str, ...] = ()
+) -> Record:
+    made = Record(id=identity, kind=kind, text=text, subjects=subjects, attributes_json="{}", run_id="run-1")
+    made.created_at.FromDatetime(NOW - timedelta(days=2))
+    return made
+
+
+def folded(identity: str, *sources: str) -> Record:
+    made = record(identity, "mail.send failed 3 times", kind=KIND_EPISODE)
+    made.provenance.folded_from.extend(sources)
+    return made
+
+
+async def keep(store: Store, embedder: Embedder, tenant: str, *records: Record) -> None:
+    vectors = await embedder.embed([one.text for one in records])
+    await store.upsert([Entry(tenant, one, one.text, vector) for one, vector in zip(records, vectors, strict=True)])
+
+
+async def standing(store: Store, tenant: str) -> set[str]:
+    return {one.id async for one in store.records(Scope(tenant=tenant, history=True))}
+
+
+async def test_every_record_that_names_the_person_goes_and_no_other(
+    either_store: Store, embedder: Embedder, forgetting: Forgetting, tenant: str
+) -> None:
+    by_attribute = record("by-attribute", "a call was made")
+    by_attribute.attributes_json = json.dumps({"arguments": {"to": ADA}})
+    await keep(
+        either_store,
+        embedder,
+        tenant,
+        record("by-subject", "an account was created", subjects=(ADA,)),
+        record("by-text", f"a mail went to {ADA.title()}, who answered"),
+        by_attribute,
+        record("other", "a mail went to cada@acme.example", subjects=("cada@acme.example",)),
+    )
+    receipt = await forgetting.forget(wanted(tenant, [ADA], []))
+    assert await standing(either_store, tenant) == {"other"}
+    assert (dict(receipt.removed), receipt.derived) == ({"observation": 3}, 0)
+    assert receipt.searches >= 2 + 2 * 3
+
+
+async def test_what_was_made_from_the_records_goes_with_them(
+    either_store: Store, embedder: Embedder, forgetting: Forgetting, tenant: str
+) -> None:
+    await keep(
+        either_store,
+        embedder,
+        tenant,
+        record("seen", "an account was created", subjects=(ADA,)),
+        folded("once", "seen", "gone-long-ago"),
+        folded("twice", "once"),
+        folded("of-others", "gone-long-ago"),
+    )
+    receipt = await forgetting.forget(wanted(tenant, [ADA], []))
+    assert await standing(either_store, tenant) == {"of-others"}
+    assert (dict(receipt.removed), receipt.derived) == ({"observation": 1, "episode": 2}, 2)
+
+
+async def test_a_record_that_was_folded_is_forgotten_by_its_id(
+    either_store: Store, embedder: Embedder, forgetting: Forgetting, tenant: str
+) -> None:
+    await keep(either_store, embedder, tenant, folded("episode", "seen"), record("other", "another thing"))
+    await forgetting.forget(wanted(tenant, [], ["seen"]))
+    assert await standing(either_store, tenant) == {"other"}
+    assert await either_store.buried(tenant, ["seen", "episode", "other"]) == {
+        "seen": Burial.FORGOTTEN,
+        "episode": Burial.FORGOTTEN,
+    }
+
+
+async def test_nothing_of_another_tenant_goes(
+    either_store: Store, embedder: Embedder, forgetting: Forgetting, tenant: str
+) -> None:
+    other = f"{tenant}-other"
+    await keep(either_store, embedder, tenant, record("same", "an account", subjects=(ADA,)))
+    await keep(either_store, embedder, other, record("same", "an account", subjects=(ADA,)))
+    await forgetting.forget(wanted(tenant, [ADA], []))
+    assert (await standing(either_store, tenant), await standing(either_store, other)) == (set(), {"same"})
+
+
+async def test_the_receipt_stays_and_says_nothing_of_the_person(
+    either_store: Store, embedder: Embedder, forgetting: Forgetting, tenant: str
+) -> None:
+    await keep(either_store, embedder, tenant, record("seen", "an account of Ada Lovelace", subjects=(ADA,)))
+    receipt = await forgetting.forget(wanted(tenant, [ADA, "Ada Lovelace"], []))
+    assert await either_store.receipts(tenant) == [receipt]
+    assert "ada" not in str(receipt).lower() and "lovelace" not in str(receipt).lower()
+
+
+async def test_a_dry_run_counts_and_leaves_all(
+    either_store: Store, embedder: Embedder, forgetting: Forgetting, tenant: str, recently: RecentlyForgotten
+) -> None:
+    seen = record("seen", "an account", subjects=(ADA,))
+    await keep(either_store, embedder, tenant, seen, folded("made", "seen"))
+    receipt = await forgetting.forget(wanted(tenant, [ADA], []), dry_run=True)
+    assert (dict(receipt.removed), receipt.derived, receipt.id) == ({"observation": 1, "episode": 1}, 1, "")
+    assert await standing(either_store, tenant) == {"seen", "made"}
+    assert await either_store.receipts(tenant) == []
+    assert not await either_store.buried(tenant, ["seen", "made"])
+    assert not recently.concerns(tenant, seen)
+
+
+async def test_an_export_is_what_forgetting_would_remove(
+    either_store: Store, embedder: Embedder, forgetting: Forgetting, tenant: str
+) -> None:
+    mine = record("seen", "an account", subjects=(ADA,))
+    await keep(either_store, embedder, tenant, mine, folded("made", "seen"), record("other", "another thing"))
+    exported = {one.id: one async for one in forgetting.export(wanted(tenant, [ADA], []))}
+    assert set(exported) == {"seen", "made"}
+    assert exported["seen"].text == mine.text
+
+
+async def test_what_is_still_on_its_way_is_known(
+    embedder: Embedder, forgetting: Forgetting, tenant: str, recently: RecentlyForgotten
+) -> None:
+    await forgetting.forget(wanted(tenant, [ADA], []))
+    late, later = (record("late", "an account", subjects=(ADA,)) for _ in range(2))
+    later.created_at.FromDatetime(NOW + timedelta(seconds=1))
+    assert recently.concerns(tenant, late)
+    assert not recently.concerns("another", late)
+    assert not recently.concerns(tenant, later), "what happened after she was forgotten is kept"
+
+
+async def test_what_was_being_kept_when_it_was_forgotten_is_not_there_afterwards(
+    either_store: Store, embedder: Embedder, tenant: str, recently: RecentlyForgotten
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        """Embeds once it is told to go on."""
+
+        async def embed(self, texts: Sequence[str]) -> Vectors:
+            begun.set()
+            await go_on.wait()
+            return await embedder.embed(texts)
+
+    keeping = Keeping(
+        either_store,
+        cast(Embedder, Slow()),
+        given_out=GivenOut(),
+        forgotten=recently,
+        refusals=Refusals(),
+        now=lambda: NOW,
+    )
+    forgetting = Forgetting(
+        either_store, embedder, recently, passed=keeping.passed, now=lambda: NOW, new_id=lambda: "receipt"
+    )
+    keeping_it = asyncio.ensure_future(keeping.keep([(tenant, record("late", "an account", subjects=(ADA,)))]))
+    await begun.wait()
+    forgetting_it = asyncio.ensure_future(forgetting.forget(wanted(tenant, [ADA], [])))
+    await asyncio.sleep(0.05)
+    go_on.set()
+    await asyncio.gather(keeping_it, forgetting_it)
+    assert await standing(either_store, tenant) == set()
+
+
+async def test_what_keeps_coming_back_is_not_said_to_be_forgotten(
+    embedder: Embedder, tenant: str, recently: RecentlyForgotten
+) -> None:
+    class Haunted(InMemoryStore):
+        async def delete(self, tenant: str, ids: object) -> int:
+            return 0
+
+    store = Haunted()
+    await keep(store, embedder, tenant, record("seen", "an account", subjects=(ADA,)))
+    forgetting = Forgetting(
+        store, embedder, recently, passed=nothing_under_way, now=lambda: NOW, new_id=lambda: "receipt"
+    )
+    with pytest.raises(StoreUnavailable, match="forget again"):
+        await forgetting.forget(wanted(tenant, [ADA], []))
+    assert await store.receipts(tenant) == []
+
+
+async def test_an_index_that_still_finds_it_is_noticed(
+    embedder: Embedder, tenant: str, recently: RecentlyForgotten
+) -> None:
+    class Stale(InMemoryStore):
+        """Lists nothing that was removed, but a search still finds it."""
+
+        hidden = False
+
+        async def delete(self, tenant: str, ids: object) -> int:
+            self.hidden = True
+            return 1
+
+        async def records(self, scope: Scope) -> AsyncIterator[Record]:
+            if not self.hidden:
+                async for one in super().records(scope):
+                    yield one
+
+    store = Stale()
+    await keep(store, embedder, tenant, record("seen", "an account", subjects=(ADA,)))
+    forgetting = Forgetting(
+        store, embedder, recently, passed=nothing_under_way, now=lambda: NOW, new_id=lambda: "receipt"
+    )
+    with pytest.raises(StoreUnavailable, match="still found"):
+        await forgetting.forget(wanted(tenant, [ADA], []))
+
+
+async def test_what_is_written_meanwhile_goes_too(
+    either_store: Store, embedder: Embedder, forgetting: Forgetting, tenant: str
+) -> None:
+    async def write() -> None:
+        for number in range(20):
+            await keep(either_store, embedder, tenant, record(f"w{number}", f"account {number}", subjects=(ADA,)))
+
+    writing = asyncio.ensure_future(write())
+    await asyncio.sleep(0.05)
+    await asyncio.gather(writing, _forgotten(forgetting, tenant))
+    await _forgotten(forgetting, tenant)
+    assert await standing(either_store, tenant) == set()
+
+
+async def _forgotten(forgetting: Forgetting, tenant: str) -> None:
+    while True:
+        try:
+            await forgetting.forget(wanted(tenant, [ADA], []))
+            return
+        except StoreUnavailable:
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("subjects", "ids"), [([], []), (["ada@acme.example"], ["x"]), ([" "], []), ([], ["x" * 129]), ([], ["a\nb"])]
+)
+def test_a_request_that_says_nothing_clear_is_refused(subjects: list[str], ids: list[str]) -> None:
+    with pytest.raises(InvalidRequest):
+        wanted("acme", subjects, ids)
+
+
+def test_a_tenant_must_be_one() -> None:
+    with pytest.raises(InvalidRequest, match="tenant"):
+        wanted('a" or tenant != "', [ADA], [])

@@ -1,14 +1,20 @@
-"""Every installed tool is tried by the conformance suite, and every one with an effect is killed at every point."""
+"""Every installed tool is tried by the conformance suite, and every one with an effect is killed at every point; each
+says by example how it is called, and which errors to expect."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
 
-from factotum.sdk.spec import Effect
+import pytest
+from jsonschema import Draft202012Validator
+
+from factotum.sdk.errors import Ambiguous
+from factotum.sdk.spec import Effect, ToolSpec
 from factotum.tool_executor import registry
 
-TOOLS = {tool.spec.name: tool.spec for tool in registry.load(None).tools}
+INSTALLED = {tool.spec.name: tool for tool in registry.load(None).tools}
+TOOLS = {name: tool.spec for name, tool in INSTALLED.items()}
 
 # Which test tries tools, by module; the systems whose tools it names without them are beside it.
 TRIED = {
@@ -30,7 +36,14 @@ KILLED = {
     "tests.integration.connectors.sql.test_changing:test_a_killed_executor_changes_once": "",
 }
 NOTHING_STANDS = "what a command in the sandbox did is gone with the sandbox, and the sandbox with its executor"
+# They say what stands in the tenant's settings.
+CANNOT_FAIL = {"files.roots", "sql.databases"}
 NOT_KILLED = {"process.shell": NOTHING_STANDS, "process.script": NOTHING_STANDS}
+
+
+def wanting(tools: dict[str, ToolSpec]) -> set[str]:
+    """Those that do not say how they are called, or which errors they answer."""
+    return {name for name, spec in tools.items() if not spec.examples or not (spec.errors or name in CANNOT_FAIL)}
 
 
 def named(places: dict[str, str]) -> set[str]:
@@ -59,3 +72,30 @@ def test_each_with_an_effect_is_killed() -> None:
     killed = named(KILLED)
     assert killed | NOT_KILLED.keys() == effects
     assert not killed & NOT_KILLED.keys()
+
+
+def test_each_has_an_example_and_names_its_errors() -> None:
+    assert wanting(TOOLS) == set()
+    bare = TOOLS["http.request"].model_copy(update={"examples": ()})
+    mute = TOOLS["mail.send"].model_copy(update={"errors": ()})
+    assert wanting({"http.request": bare, "mail.send": mute, "sql.databases": TOOLS["sql.databases"]}) == {
+        "http.request",
+        "mail.send",
+    }
+
+
+def test_each_that_can_be_asked_and_cannot_tell_says_so() -> None:
+    """Where a person may have to decide what became of a call, whoever plans it is told."""
+    for name in ("a2a.call", "chat.post_message", "grpc.call", "http.request", "mcp.call", "process.container"):
+        assert Ambiguous.kind in TOOLS[name].errors, name
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_examples_are_what_the_tool_takes_and_answers(name: str) -> None:
+    spec = TOOLS[name]
+    for example in spec.examples:
+        INSTALLED[name].arguments.model_validate(example.arguments)
+        Draft202012Validator(spec.input_schema).validate(example.arguments)
+        if example.output is not None:
+            INSTALLED[name].output.model_validate(example.output)
+            Draft202012Validator(spec.output_schema).validate(example.output)

@@ -55,6 +55,12 @@ async def test_stdin_arguments_and_environment_arrive() -> None:
     assert answer == 'in; Foo {"a":1}; a b\n\n'
 
 
+@pytest.mark.parametrize("tool", [tools.shell, tools.script])
+async def test_the_examples_answer_what_they_say(tool: Any) -> None:
+    (example,) = tool.spec.examples
+    assert await run(tool, **example.arguments) == ProcessResult.model_validate(example.output)
+
+
 async def test_the_environment_is_empty_but_for_what_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACTOTUM_TOKEN", "hunter2")
     lines = (await shell("env", environment={"GIVEN": "x"})).splitlines()

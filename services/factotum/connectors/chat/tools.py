@@ -36,6 +36,8 @@ EVENT_TYPE = "factotum_effect"
 CLOCK_SKEW = timedelta(minutes=5)
 # docs.slack.dev, chat.postMessage: what is longer is cut, or refused.
 _LONGEST = 40_000
+_MESSAGE = {"channel": "C012AB3CD", "ts": "1503435956.000247"}
+_MEMBER = {"channel": "C012AB3CD", "user": "U012AB3CD"}
 _ERRORS = (RateLimited, NotPermitted, NotFound, Conflict, InvalidArgument, Unavailable, Failed)
 
 ChannelId = Annotated[
@@ -121,12 +123,12 @@ connector = Connector("chat", settings=ChatSettings)
     effect=Effect.SEND,
     idempotency=Idempotency.RECONCILE,
     compensation=Compensation(call="chat.delete_message", arguments={"channel": "${ .channel }", "ts": "${ .ts }"}),
-    errors=_ERRORS,
+    errors=(*_ERRORS, Ambiguous),
     examples=[
         Example(
             title="Greet a newcomer",
             arguments={"channel": "C012AB3CD", "text": "Welcome, Ada!"},
-            output={"channel": "C012AB3CD", "ts": "1503435956.000247"},
+            output=_MESSAGE,
         )
     ],
 )
@@ -169,7 +171,17 @@ async def find_posted(arguments: Post, context: Context) -> Message | None:
     return None
 
 
-@connector.tool(effect=Effect.UPDATE, errors=_ERRORS)
+@connector.tool(
+    effect=Effect.UPDATE,
+    errors=_ERRORS,
+    examples=[
+        Example(
+            title="Correct what was posted",
+            arguments={**_MESSAGE, "text": "Welcome, Ada Lovelace!"},
+            output=_MESSAGE,
+        )
+    ],
+)
 async def update_message(arguments: Edit, context: Context) -> Message:
     """Put another text in place of that of a message which the app posted."""
     async with workspace(context) as slack:
@@ -184,7 +196,17 @@ async def update_message(arguments: Edit, context: Context) -> Message:
     return _message(answer)
 
 
-@connector.tool(effect=Effect.DELETE, errors=_ERRORS)
+@connector.tool(
+    effect=Effect.DELETE,
+    errors=_ERRORS,
+    examples=[
+        Example(
+            title="Take a message back",
+            arguments=_MESSAGE,
+            output=_MESSAGE,
+        )
+    ],
+)
 async def delete_message(arguments: MessageRef, context: Context) -> Message:
     """Delete a message that the app posted; one that is gone stays gone."""
     async with workspace(context) as slack:
@@ -192,7 +214,23 @@ async def delete_message(arguments: MessageRef, context: Context) -> Message:
     return Message(channel=arguments.channel, ts=arguments.ts)
 
 
-@connector.tool(effect=Effect.NONE, errors=_ERRORS)
+@connector.tool(
+    effect=Effect.NONE,
+    errors=_ERRORS,
+    examples=[
+        Example(
+            title="By their address",
+            arguments={"email": "ada@acme.example"},
+            output={
+                "user": "U012AB3CD",
+                "name": "ada",
+                "real_name": "Ada Lovelace",
+                "email": "ada@acme.example",
+                "deactivated": False,
+            },
+        )
+    ],
+)
 async def find_user(arguments: EmailQuery, context: Context) -> Person:
     """Find a person of the workspace by e-mail address."""
     async with workspace(context) as slack:
@@ -210,7 +248,17 @@ async def find_user(arguments: EmailQuery, context: Context) -> Person:
     )
 
 
-@connector.tool(effect=Effect.NONE, errors=_ERRORS)
+@connector.tool(
+    effect=Effect.NONE,
+    errors=_ERRORS,
+    examples=[
+        Example(
+            title="The channel of a team",
+            arguments={"name": "#engineering"},
+            output={"channel": "C012AB3CD", "name": "engineering", "private": False, "archived": False},
+        )
+    ],
+)
 async def find_channel(arguments: ChannelQuery, context: Context) -> Channel:
     """Find a channel that the app can see by its name."""
     name = arguments.name.removeprefix("#").casefold()
@@ -229,7 +277,17 @@ async def find_channel(arguments: ChannelQuery, context: Context) -> Channel:
     raise NotFound(f"{SYSTEM} has no channel #{name} that the app can see")
 
 
-@connector.tool(effect=Effect.UPDATE, errors=_ERRORS)
+@connector.tool(
+    effect=Effect.UPDATE,
+    errors=_ERRORS,
+    examples=[
+        Example(
+            title="Let a newcomer into their team's channel",
+            arguments=_MEMBER,
+            output=_MEMBER,
+        )
+    ],
+)
 async def invite(arguments: Membership, context: Context) -> Membership:
     """Add a person to a channel; one who is in it stays in it."""
     async with workspace(context) as slack:
@@ -238,7 +296,17 @@ async def invite(arguments: Membership, context: Context) -> Membership:
     return arguments
 
 
-@connector.tool(effect=Effect.UPDATE, errors=_ERRORS)
+@connector.tool(
+    effect=Effect.UPDATE,
+    errors=_ERRORS,
+    examples=[
+        Example(
+            title="Take a leaver out of a channel",
+            arguments=_MEMBER,
+            output=_MEMBER,
+        )
+    ],
+)
 async def remove(arguments: Membership, context: Context) -> Membership:
     """Take a person out of a channel; one who is not in it stays out of it."""
     async with workspace(context) as slack:
@@ -247,7 +315,17 @@ async def remove(arguments: Membership, context: Context) -> Membership:
     return arguments
 
 
-@connector.tool(effect=Effect.UPDATE, errors=_ERRORS)
+@connector.tool(
+    effect=Effect.UPDATE,
+    errors=_ERRORS,
+    examples=[
+        Example(
+            title="Before a person is written to",
+            arguments={"user": "U012AB3CD"},
+            output={"channel": "D012AB3CD"},
+        )
+    ],
+)
 async def open_dm(arguments: UserRef, context: Context) -> Direct:
     """Open the direct message with a person, or find the one there is."""
     async with workspace(context) as slack:

@@ -17,9 +17,10 @@ from factotum.connectors.process.settings import LONGEST_COMMAND, LONGEST_CONTAI
 from factotum.connectors.protocols.egress import egress
 from factotum.connectors.protocols.external_resource import read
 from factotum.sdk.context import ToolContext
-from factotum.sdk.errors import Cancelled, InvalidArgument, NotPermitted
+from factotum.sdk.errors import Ambiguous, Cancelled, Conflict, Failed, InvalidArgument, NotPermitted, Unavailable
+from factotum.sdk.http import HTTP_ERRORS
 from factotum.sdk.sandbox import SCRIPTS, Command
-from factotum.sdk.spec import Effect, Idempotency
+from factotum.sdk.spec import Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 
 # What making and unmaking takes beside the process itself.
@@ -33,6 +34,14 @@ connector = Connector("process", settings=ProcessSettings)
     idempotency=Idempotency.NATIVE,
     timeout_seconds=LONGEST_COMMAND + _MARGIN,
     sandbox=True,
+    errors=[InvalidArgument, NotPermitted, Failed],
+    examples=[
+        Example(
+            title="Count the lines of what it is given",
+            arguments={"command": "wc -l", "stdin": "ada\ngrace\n", "return": "all"},
+            output={"code": 0, "stdout": "2\n", "stderr": ""},
+        )
+    ],
 )
 async def shell(arguments: Shell, context: ToolContext[ProcessSettings]) -> Output:
     """Run a shell command in a sandbox without network."""
@@ -51,6 +60,20 @@ async def shell(arguments: Shell, context: ToolContext[ProcessSettings]) -> Outp
     idempotency=Idempotency.NATIVE,
     timeout_seconds=LONGEST_COMMAND + _MARGIN,
     sandbox=True,
+    # Its source may have to be fetched.
+    errors=HTTP_ERRORS,
+    examples=[
+        Example(
+            title="Add up in Python",
+            arguments={
+                "language": "python",
+                "code": "print(sum(amounts))",
+                "arguments": {"amounts": [19.5, 22.5]},
+                "return": "all",
+            },
+            output={"code": 0, "stdout": "42.0\n", "stderr": ""},
+        )
+    ],
 )
 async def script(arguments: Script, context: ToolContext[ProcessSettings]) -> Output:
     """Run a script in Python or JavaScript in a sandbox without network."""
@@ -60,7 +83,25 @@ async def script(arguments: Script, context: ToolContext[ProcessSettings]) -> Ou
     return await _in_sandbox(scripts.command(arguments, code, settings.limits, context.sandbox), arguments, context)
 
 
-@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.RECONCILE, timeout_seconds=LONGEST_CONTAINER + _MARGIN)
+@connector.tool(
+    effect=Effect.EXECUTE,
+    idempotency=Idempotency.RECONCILE,
+    timeout_seconds=LONGEST_CONTAINER + _MARGIN,
+    errors=[InvalidArgument, NotPermitted, Conflict, Unavailable, Ambiguous, Failed],
+    examples=[
+        Example(
+            title="Convert a text",
+            arguments={
+                "image": "images.acme.example/pandoc:3.5",
+                "arguments": ["--to", "html"],
+                "stdin": "# Welcome",
+                "lifetime": {"cleanup": "always"},
+                "return": "all",
+            },
+            output={"code": 0, "stdout": '<h1 id="welcome">Welcome</h1>\n', "stderr": ""},
+        )
+    ],
+)
 async def container(arguments: Container, context: ToolContext[ProcessSettings]) -> Output:
     """Run a container of an allowed image."""
     _allowed(context.settings.container, "container")

@@ -23,8 +23,8 @@ from factotum.connectors.protocols.external_resource import (
 )
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Ambiguous, Failed, Unavailable
-from factotum.sdk.http import reaching, refusal
-from factotum.sdk.spec import Effect, Idempotency
+from factotum.sdk.http import HTTP_ERRORS, reaching, refusal
+from factotum.sdk.spec import Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 
 Method = Literal[
@@ -91,7 +91,25 @@ class A2aOutput(RootModel[Any]):
 connector = Connector("a2a", settings=A2aSettings)
 
 
-@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.RECONCILE, timeout_seconds=_TIMEOUT)
+@connector.tool(
+    effect=Effect.EXECUTE,
+    idempotency=Idempotency.RECONCILE,
+    timeout_seconds=_TIMEOUT,
+    errors=(*HTTP_ERRORS, Ambiguous),
+    examples=[
+        Example(
+            title="Ask an agent, which answers with a task",
+            arguments={
+                "method": "message/send",
+                "agentCard": {"endpoint": "https://travel.example.com/.well-known/agent-card.json"},
+                "parameters": {
+                    "message": {"role": "user", "parts": [{"kind": "text", "text": "A train to Berlin on Monday"}]}
+                },
+            },
+            output={"kind": "task", "id": "7f3a", "contextId": "c1", "status": {"state": "submitted"}},
+        )
+    ],
+)
 async def call(arguments: A2aCall, context: ToolContext[A2aSettings]) -> A2aOutput:
     """Call a method of an A2A agent.
 

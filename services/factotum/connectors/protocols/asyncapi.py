@@ -19,8 +19,9 @@ from factotum.connectors.protocols.egress import Egress, EgressSettings, egress
 from factotum.connectors.protocols.exchange import nature, unknowable
 from factotum.connectors.protocols.external_resource import ExternalResource, nothing_begun, read
 from factotum.sdk.context import ToolContext
-from factotum.sdk.errors import InvalidArgument
-from factotum.sdk.spec import Effect, Idempotency
+from factotum.sdk.errors import Ambiguous, InvalidArgument
+from factotum.sdk.http import HTTP_ERRORS
+from factotum.sdk.spec import Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 
 _SPOKEN = "http, https, kafka, kafka-secure"
@@ -70,7 +71,23 @@ class Reception(_Operation):
 connector = Connector("asyncapi", settings=AsyncapiSettings)
 
 
-@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.RECONCILE, timeout_seconds=240.0)
+@connector.tool(
+    effect=Effect.EXECUTE,
+    idempotency=Idempotency.RECONCILE,
+    timeout_seconds=240.0,
+    errors=(*HTTP_ERRORS, Ambiguous),
+    examples=[
+        Example(
+            title="Publish to a topic of Kafka",
+            arguments={
+                "document": {"endpoint": "https://schemas.example.com/orders.asyncapi.yaml"},
+                "operation": "sendOrder",
+                "message": {"payload": {"item": "laptop", "count": 1}, "headers": {"source": "onboarding"}},
+            },
+            output={"statusCode": None, "content": None, "partition": 0, "offset": 41},
+        )
+    ],
+)
 async def publish(arguments: Publication, context: ToolContext[AsyncapiSettings]) -> Receipt:
     """Publish a message."""
     with nothing_begun():
@@ -99,7 +116,22 @@ async def _(arguments: Publication, context: ToolContext[AsyncapiSettings]) -> R
     raise unknowable(asyncapi_http.method(found))
 
 
-@connector.tool(effect=Effect.NONE, timeout_seconds=_MOST_WAIT_SECONDS + 180.0)
+@connector.tool(
+    effect=Effect.NONE,
+    timeout_seconds=_MOST_WAIT_SECONDS + 180.0,
+    errors=HTTP_ERRORS,
+    examples=[
+        Example(
+            title="Wait for what comes from now on",
+            arguments={
+                "document": {"endpoint": "https://schemas.example.com/orders.asyncapi.yaml"},
+                "operation": "onOrder",
+                "max_messages": 10,
+                "wait_seconds": 5,
+            },
+        )
+    ],
+)
 async def receive(arguments: Reception, context: ToolContext[AsyncapiSettings]) -> Received:
     """Receive the messages since a cursor, waiting for the first if there is none.
 

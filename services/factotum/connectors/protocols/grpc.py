@@ -19,7 +19,8 @@ from factotum.connectors.protocols.grpc_exchange import Bounds, Target, answers,
 from factotum.connectors.protocols.protobuf import Compiler, Proto, Schema
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Ambiguous, InvalidArgument, NotFound, NotPermitted
-from factotum.sdk.spec import Effect, Idempotency
+from factotum.sdk.http import HTTP_ERRORS
+from factotum.sdk.spec import Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 
 
@@ -60,7 +61,25 @@ connector = Connector("grpc", settings=GrpcSettings)
 _compiler = Compiler()
 
 
-@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.RECONCILE, timeout_seconds=300.0)
+@connector.tool(
+    effect=Effect.EXECUTE,
+    idempotency=Idempotency.RECONCILE,
+    timeout_seconds=300.0,
+    # A proto may have to be fetched, and a status of gRPC means no other kinds.
+    errors=(*HTTP_ERRORS, Ambiguous),
+    examples=[
+        Example(
+            title="Ask for a book",
+            arguments={
+                "proto": {"endpoint": "https://schemas.example.com/library.proto"},
+                "service": {"name": "library.v1.Library", "host": "library.example.com", "port": 443},
+                "method": "GetBook",
+                "arguments": {"isbn": "9780141439471"},
+            },
+            output={"isbn": "9780141439471", "title": "Frankenstein"},
+        )
+    ],
+)
 async def call(arguments: GrpcCall, context: ToolContext[GrpcSettings]) -> GrpcOutput:
     """Call a method of a gRPC service."""
     settings = context.settings

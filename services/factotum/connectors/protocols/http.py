@@ -12,7 +12,9 @@ from factotum.connectors.protocols.egress import EgressSettings, egress
 from factotum.connectors.protocols.exchange import Output, Result, Sending
 from factotum.connectors.protocols.external_resource import Endpoint, endpoint
 from factotum.sdk.context import ToolContext
-from factotum.sdk.spec import Effect, Idempotency
+from factotum.sdk.errors import Ambiguous
+from factotum.sdk.http import HTTP_ERRORS
+from factotum.sdk.spec import Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 
 TIMEOUT_SECONDS = 60.0
@@ -35,7 +37,38 @@ class Request(BaseModel):
 connector = Connector("http", settings=HttpSettings)
 
 
-@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.RECONCILE, timeout_seconds=TIMEOUT_SECONDS)
+@connector.tool(
+    effect=Effect.EXECUTE,
+    idempotency=Idempotency.RECONCILE,
+    timeout_seconds=TIMEOUT_SECONDS,
+    errors=(*HTTP_ERRORS, Ambiguous),
+    examples=[
+        Example(
+            title="Ask for a record",
+            arguments={"method": "get", "endpoint": "https://erp.example.com/orders/7", "query": {"fields": "status"}},
+            output={"status": "delivered"},
+        ),
+        Example(
+            title="Order, so that the system knows a repetition by its key",
+            arguments={
+                "method": "post",
+                "endpoint": {
+                    "uri": "https://erp.example.com/orders",
+                    "authentication": {"bearer": {"use": "erp-token"}},
+                },
+                "headers": {"Idempotency-Key": "laptop-for-ada"},
+                "body": {"item": "laptop", "count": 1},
+                "output": "response",
+            },
+            output={
+                "request": {"method": "POST", "uri": "https://erp.example.com/orders", "headers": {}},
+                "statusCode": 201,
+                "headers": {"location": "/orders/8"},
+                "content": {"id": 8},
+            },
+        ),
+    ],
+)
 async def request(arguments: Request, context: ToolContext[HttpSettings]) -> Result:
     """Send an HTTP request and give back what was answered."""
     at = endpoint(arguments.endpoint)

@@ -36,7 +36,8 @@ from factotum.connectors.protocols.mcp_wire import Wire, over_http
 from factotum.sdk import sandbox
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import Ambiguous, Failed, NotPermitted, ToolError, Unavailable
-from factotum.sdk.spec import Effect, Idempotency
+from factotum.sdk.http import HTTP_ERRORS
+from factotum.sdk.spec import Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 
 Method = Literal[
@@ -146,7 +147,22 @@ connector = Connector("mcp", settings=McpSettings)
 
 
 @connector.tool(
-    effect=Effect.EXECUTE, idempotency=Idempotency.RECONCILE, timeout_seconds=_MOST_SECONDS + 60.0, sandbox=True
+    effect=Effect.EXECUTE,
+    idempotency=Idempotency.RECONCILE,
+    timeout_seconds=_MOST_SECONDS + 60.0,
+    sandbox=True,
+    errors=(*HTTP_ERRORS, Ambiguous),
+    examples=[
+        Example(
+            title="Call a tool of a server",
+            arguments={
+                "method": "tools/call",
+                "parameters": {"name": "take_note", "arguments": {"text": "Order a laptop for Ada"}},
+                "transport": {"http": {"endpoint": "https://notes.example.com/mcp"}},
+            },
+            output={"content": [{"type": "text", "text": "noted"}]},
+        )
+    ],
 )
 async def call(arguments: McpCall, context: ToolContext[McpSettings]) -> McpOutput:
     """Call a method of an MCP server.

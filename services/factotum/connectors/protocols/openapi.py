@@ -16,7 +16,9 @@ from factotum.connectors.protocols.external_resource import ExternalResource, no
 from factotum.connectors.protocols.openapi_document import Operation
 from factotum.connectors.protocols.openapi_text import parsed
 from factotum.sdk.context import ToolContext
-from factotum.sdk.spec import Effect, Idempotency
+from factotum.sdk.errors import Ambiguous
+from factotum.sdk.http import HTTP_ERRORS
+from factotum.sdk.spec import Effect, Example, Idempotency
 from factotum.sdk.tool import Connector
 
 TIMEOUT_SECONDS = 60.0
@@ -66,7 +68,23 @@ _DOCUMENTS = Documents()
 connector = Connector("openapi", settings=OpenapiSettings)
 
 
-@connector.tool(effect=Effect.EXECUTE, idempotency=Idempotency.RECONCILE, timeout_seconds=TIMEOUT_SECONDS)
+@connector.tool(
+    effect=Effect.EXECUTE,
+    idempotency=Idempotency.RECONCILE,
+    timeout_seconds=TIMEOUT_SECONDS,
+    errors=(*HTTP_ERRORS, Ambiguous),
+    examples=[
+        Example(
+            title="Ask for one pet, by the id in its path",
+            arguments={
+                "document": {"endpoint": "https://petstore.example.com/openapi.json"},
+                "operationId": "getPetById",
+                "parameters": {"petId": 7},
+            },
+            output={"id": 7, "name": "Tom", "status": "available"},
+        )
+    ],
+)
 async def call(arguments: OpenapiCall, context: ToolContext[OpenapiSettings]) -> Result:
     """Call an operation that an OpenAPI document describes."""
     with nothing_begun():

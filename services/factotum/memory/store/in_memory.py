@@ -97,7 +97,8 @@ class InMemoryStore:
     async def bury(self, tenant: str, ids: Sequence[str], why: Burial, now: datetime) -> None:
         records.checked_tenant(tenant)
         for identity in ids:
-            self._buried[tenant, identity] = why
+            if self._buried.get((tenant, identity)) is not Burial.FORGOTTEN:
+                self._buried[tenant, identity] = why
 
     async def buried(self, tenant: str, ids: Sequence[str]) -> dict[str, Burial]:
         records.checked_tenant(tenant)
@@ -120,6 +121,7 @@ class InMemoryStore:
 
     async def reindex(self, prepare: Prepare, progress: Progress) -> None:
         places = list(self._kept)
+        progress(0, len(places))
         for done, place in enumerate(places, start=1):
             if (kept := self._kept.get(place)) is not None:
                 ((searched, vector),) = await prepare([kept.entry.record])

@@ -133,7 +133,7 @@ class Store(Protocol):
     async def bury(self, tenant: str, ids: Sequence[str], why: Burial, now: datetime) -> None:
         """Remembers that these ids must not be kept again, whether such records stand or not; not what they said.
 
-        `upsert` leaves out entries with an id that is buried.
+        `upsert` leaves out entries with an id that is buried. What is forgotten is not buried as folded afterwards.
         """
 
     async def buried(self, tenant: str, ids: Sequence[str]) -> dict[str, Burial]:

@@ -30,6 +30,7 @@ from factotum.tool_executor.sources import kinds as all_kinds
 from factotum.tool_executor.sources.adding import Sources
 from factotum.tool_executor.sources.making import Maker
 from factotum.tool_executor.sources.mcp.machine import Machine
+from factotum.tool_executor.sources.python import Modules, PythonSources
 from factotum.tool_executor.sources.source import AnySource
 from factotum.tool_executor.sources.store import SourceStore
 from factotum.tool_executor.tenants import Tenants
@@ -55,6 +56,17 @@ def secrets_of(directory: Path) -> Secrets:
     return Secrets(SecretFiles(directory))
 
 
+class _Installed(Modules):
+    """What is there already."""
+
+    def __init__(self, registry: Registry) -> None:
+        super().__init__(list, seconds=1)
+        self._registry = registry
+
+    async def loaded(self) -> Registry:
+        return self._registry
+
+
 @asynccontextmanager
 async def sources_of(
     catalog: Catalog,
@@ -63,16 +75,32 @@ async def sources_of(
     kinds: Mapping[str, AnySource] | None = None,
     url: str = "",
     read_seconds: float = 5.0,
+    offer_seconds: float = 5.0,
+    look_seconds: float | None = None,
+    modules: Modules | None = None,
     now: Callable[[], datetime] = clock.now,
 ) -> AsyncIterator[Sources]:
-    """The sources that are kept in the folder, or where `url` says; secrets are in `folder`/secrets."""
+    """The sources that are kept in the folder, or where `url` says; secrets are in `folder`/secrets. Without `modules`
+    the tools of Python stay those of the catalog."""
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(SourceStore(url or f"sqlite:///{folder / 'sources.sqlite'}"))
         if kinds is None:
             kinds = await stack.enter_async_context(all_kinds.opened(Machine(), Bubblewrap()))
-        maker = Maker(kinds=kinds, secret=secrets_of(folder / "secrets").secret, read_seconds=read_seconds)
-        sources = Sources(maker=maker, store=store, catalog=catalog, now=now)
-        await sources.look()
+        maker = Maker(
+            kinds=kinds,
+            secret=secrets_of(folder / "secrets").secret,
+            read_seconds=read_seconds,
+            offer_seconds=offer_seconds,
+        )
+        python = PythonSources(
+            modules=modules or _Installed(catalog.installed),
+            settings=lambda _: catalog.tenants,
+            store=store,
+            catalog=catalog,
+        )
+        sources = Sources(maker=maker, store=store, catalog=catalog, python=python, now=now)
+        stack.push_async_callback(sources.aclose)
+        await sources.look(seconds=look_seconds)
         yield sources
 
 

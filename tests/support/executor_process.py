@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from factotum.api.tools.v1 import tools_pb2 as pb
 from factotum.api.tools.v1 import tools_pb2_grpc
 from factotum.runtime import grpc_client
+from factotum.tool_executor.grpc import SERVICE
 from tests.support.tool_calls import closed_port
 from tests.support.tools import World
 
@@ -50,13 +52,15 @@ class ExecutorProcess:
         self.environment: dict[str, str] = {}
         self.channel = grpc_client.channel(f"127.0.0.1:{self.port}")
         self.stub = tools_pb2_grpc.ToolExecutorServiceStub(self.channel)
+        self.health = health_pb2_grpc.HealthStub(self.channel)
         self._module, settings = connector or ("tests.support.tools", {"fake": {"world": str(folder)}})
         self._environment = dict(environment or {})
         self._program = program
         tenants = {"acme": settings, "globex": settings}
         (folder / "connectors.yaml").write_text(json.dumps({"tenants": tenants}))
 
-    async def start(self) -> None:
+    async def start(self, *, ready: bool = True) -> None:
+        """Returns when it listens, and where it is to be `ready` when it says that it is."""
         environment = {
             "FACTOTUM_GRPC__PORT": str(self.port),
             "FACTOTUM_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap_servers,
@@ -82,6 +86,13 @@ class ExecutorProcess:
             )
         async with asyncio.timeout(20):
             await self.channel.channel_ready()
+            while ready and not await self.is_ready():
+                await asyncio.sleep(0.02)
+
+    async def is_ready(self) -> bool:
+        """What it says of its health."""
+        answer = await self.health.Check(health_pb2.HealthCheckRequest(service=SERVICE), timeout=5)
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
     async def ended(self) -> int:
         assert self.process is not None

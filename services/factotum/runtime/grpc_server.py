@@ -46,8 +46,9 @@ class GrpcServer:
         self._health: health.aio.HealthServicer | None = None
         self.port = settings.port
 
-    async def start(self) -> None:
-        """Binds and serves. Raises `RuntimeError` if the port is taken."""
+    async def start(self, *, ready: bool = True) -> None:
+        """Binds and serves; where it is not `ready`, its health is NOT_SERVING until `get_ready`. Raises `RuntimeError`
+        if the port is taken."""
         options = [
             ("grpc.max_receive_message_length", self._max_message_bytes),
             ("grpc.max_send_message_length", self._max_message_bytes),
@@ -66,8 +67,18 @@ class GrpcServer:
         self.port = server.add_insecure_port(f"{self._settings.host}:{self._settings.port}")
         await server.start()
         self._server = server
+        await self._tell(
+            health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+        )
+
+    async def get_ready(self) -> None:
+        """From now on its health is SERVING."""
+        await self._tell(health_pb2.HealthCheckResponse.SERVING)
+
+    async def _tell(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+        assert self._health is not None
         for name in ("", *self._names):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+            await self._health.set(name, status)
 
     async def stop(self) -> None:
         """Answers NOT_SERVING, lets calls under way end, stops."""

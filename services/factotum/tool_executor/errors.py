@@ -18,6 +18,10 @@ class UnknownTool(LookupError):
     """No connector has a tool of this name."""
 
 
+class ToolComing(Exception):
+    """Where the tool would come from is still being looked at: it may be there in a moment."""
+
+
 class UnknownEffect(LookupError):
     """The tenant's ledger has no entry under this key."""
 

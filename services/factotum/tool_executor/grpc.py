@@ -91,6 +91,7 @@ class ToolExecutorServicer(PolicyCalls, SourceCalls, tools_pb2_grpc.ToolExecutor
     async def ListTools(self, request: pb.ListToolsRequest, context: Context) -> pb.ListToolsResponse:
         try:
             check_tenant(request.tenant)
+            self._catalog.check_there(request.tenant, frozenset(request.names))
             schemas = not request.without_schemas
             tools = [self._tool(request.tenant, tool, schemas=schemas) for tool in self._listed(request)]
             if schemas and sum(tool.ByteSize() for tool in tools) > MOST_SCHEMA_BYTES:

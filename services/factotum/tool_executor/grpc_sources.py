@@ -11,7 +11,8 @@ from factotum.tool_executor.errors import CallRefused
 from factotum.tool_executor.execution import check_tenant
 from factotum.tool_executor.grpc_status import TRANSLATED, Context, abort
 from factotum.tool_executor.probing import Prober
-from factotum.tool_executor.sources.adding import Listed, Sources
+from factotum.tool_executor.sources.adding import Sources
+from factotum.tool_executor.sources.python import Listed
 from factotum.tool_executor.sources.store import Definition
 
 
@@ -49,9 +50,10 @@ class SourceCalls:
     async def ListSources(self, request: pb.ListSourcesRequest, context: Context) -> pb.ListSourcesResponse:
         try:
             check_tenant(request.tenant)
+            listed = self._sources.listed(request.tenant)
         except TRANSLATED as error:
             await abort(context, error)
-        return pb.ListSourcesResponse(sources=[_source(it) for it in self._sources.listed(request.tenant)])
+        return pb.ListSourcesResponse(sources=[_source(it) for it in listed])
 
     async def RefreshSource(self, request: pb.RefreshSourceRequest, context: Context) -> pb.RefreshSourceResponse:
         try:

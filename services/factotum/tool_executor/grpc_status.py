@@ -9,8 +9,10 @@ import grpc
 from factotum.tool_executor.catalog import SystemTaken
 from factotum.tool_executor.errors import (
     CallRefused,
+    ConnectorsInvalid,
     LedgerUnavailable,
     NotAmbiguous,
+    ToolComing,
     UnknownEffect,
     UnknownTool,
 )
@@ -24,8 +26,10 @@ _STATUS: dict[type[Exception], grpc.StatusCode] = {
     UnknownEffect: grpc.StatusCode.NOT_FOUND,
     UnknownSource: grpc.StatusCode.NOT_FOUND,
     NotAmbiguous: grpc.StatusCode.FAILED_PRECONDITION,
+    ConnectorsInvalid: grpc.StatusCode.FAILED_PRECONDITION,
     SystemTaken: grpc.StatusCode.ALREADY_EXISTS,
     LedgerUnavailable: grpc.StatusCode.UNAVAILABLE,
+    ToolComing: grpc.StatusCode.UNAVAILABLE,
     SourceUnavailable: grpc.StatusCode.UNAVAILABLE,
     StoreUnavailable: grpc.StatusCode.UNAVAILABLE,
 }

@@ -6,8 +6,11 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -36,6 +39,7 @@ from factotum.tool_executor.policy.folders import Permission
 from factotum.tool_executor.policy.policies import PoliciesInvalid
 from factotum.tool_executor.postponed import Postponed
 from factotum.tool_executor.probing import Prober
+from factotum.tool_executor.registry import Registry
 from factotum.tool_executor.resolution import Resolver
 from factotum.tool_executor.retention import Retention
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
@@ -47,7 +51,10 @@ from factotum.tool_executor.sources import kinds
 from factotum.tool_executor.sources.adding import Sources
 from factotum.tool_executor.sources.making import Maker
 from factotum.tool_executor.sources.mcp.machine import Machine
+from factotum.tool_executor.sources.python import Modules, PythonSources
+from factotum.tool_executor.sources.source import AnySource
 from factotum.tool_executor.sources.store import SourceStore, StoreUnavailable
+from factotum.tool_executor.tenants import Tenants
 
 log = structlog.get_logger(__name__)
 
@@ -55,12 +62,46 @@ log = structlog.get_logger(__name__)
 DRAIN_SECONDS = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What a tool executor keeps open for as long as it runs."""
+
+    catalog: Catalog
+    contexts: Contexts
+    secrets: Secrets
+    permission: Permission
+    sandbox: Bubblewrap
+    ledger: Ledger
+    postponed: Postponed
+    producer: EventProducer
+    source_store: SourceStore
+    source_kinds: Mapping[str, AnySource]
+
+
 async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
     """Runs the tool executor until `stop` is set. Raises `ConnectorsInvalid`, `ControlGroupsUnusable`, `FileInvalid`,
     `GroupsInvalid`, `LedgerUnavailable`, `PoliciesInvalid`, `StoreUnavailable`; `RuntimeError` if the port is taken."""
-    installed = registry.load(settings.connectors, settings.tools_folder)
-    catalog = Catalog(installed, tenants.load(settings.connectors_file, installed))
+    tenants.read(settings.connectors_file)
     wanted = sources_file.load(settings.tool_sources_file) if settings.tool_sources_file else []
+    async with _opened(settings, known) as opened:
+        executor, sources = _executor(settings, opened), _sources(settings, opened)
+        server = _server(settings, opened, executor, sources)
+        retention = Retention(opened.ledger, days=settings.effects_kept_days, now=clock.now)
+        await server.start(ready=False)
+        log.info("tool-executor listens", host=settings.grpc.host, port=server.port)
+        beside = (
+            _kept_up(Outbox(opened.ledger, opened.producer), retention, stop),
+            _sources_kept_up(settings, server, sources, wanted, stop),
+            opened.permission.keep_up(stop),
+        )
+        try:
+            await _until_stopped(server, executor, beside, stop)
+        finally:
+            await sources.aclose()
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, known: Known) -> AsyncIterator[_Opened]:
     permission = Permission(settings.policies, settings.groups_file)
     permission.renew()
     sandbox = _sandbox(settings)
@@ -75,51 +116,84 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
         ) as producer,
         kinds.opened(Machine(settings.sandbox.folders, settings.sandbox.unsandboxed), sandbox) as source_kinds,
     ):
-        contexts = Contexts(catalog=catalog, known=known, now=clock.now)
-        secrets = Secrets(store)
-        executor = _executor(
-            settings,
+        # Its tools come when the server listens already.
+        catalog = Catalog(Registry(()), Tenants({}, {}), complete=False)
+        yield _Opened(
             catalog=catalog,
-            contexts=contexts,
-            secrets=secrets,
+            contexts=Contexts(catalog=catalog, known=known, now=clock.now),
+            secrets=Secrets(store),
             permission=permission,
+            sandbox=sandbox,
             ledger=ledger,
             postponed=postponed,
-            sandbox=sandbox,
+            producer=producer,
+            source_store=source_store,
+            source_kinds=source_kinds,
         )
-        maker = Maker(kinds=source_kinds, secret=secrets.secret, read_seconds=settings.source_read_seconds)
-        sources = Sources(maker=maker, store=source_store, catalog=catalog, now=clock.now)
-        await sources.look()
-        servicer = ToolExecutorServicer(
-            executor=executor,
-            resolver=Resolver(catalog=catalog, contexts=contexts, ledger=ledger, now=clock.now),
-            catalog=catalog,
-            ledger=ledger,
-            sources=sources,
-            prober=Prober(
-                catalog=catalog, sources=sources, executor=executor, permits=permission, secret=secrets.secret
-            ),
-            authorising=Authorising(catalog=catalog, contexts=contexts, permits=permission, now=clock.now),
-        )
-        server = GrpcServer(
-            settings.grpc,
-            [SERVICE],
-            [lambda server: add_ToolExecutorServiceServicer_to_server(servicer, server)],
-            max_message_bytes=MAX_DOCUMENT_BYTES,
-        )
-        retention = Retention(ledger, days=settings.effects_kept_days, now=clock.now)
+
+
+def _sources(settings: Settings, opened: _Opened) -> Sources:
+    found = partial(registry.found, settings.connectors, settings.tools_folder)
+    python = PythonSources(
+        modules=Modules(found, seconds=settings.source_offer_seconds),
+        settings=partial(tenants.load, settings.connectors_file),
+        store=opened.source_store,
+        catalog=opened.catalog,
+    )
+    maker = Maker(
+        kinds=opened.source_kinds,
+        secret=opened.secrets.secret,
+        read_seconds=settings.source_read_seconds,
+        offer_seconds=settings.source_offer_seconds,
+    )
+    return Sources(maker=maker, store=opened.source_store, catalog=opened.catalog, python=python, now=clock.now)
+
+
+def _server(settings: Settings, opened: _Opened, executor: Executor, sources: Sources) -> GrpcServer:
+    catalog, contexts, permission = opened.catalog, opened.contexts, opened.permission
+    servicer = ToolExecutorServicer(
+        executor=executor,
+        resolver=Resolver(catalog=catalog, contexts=contexts, ledger=opened.ledger, now=clock.now),
+        catalog=catalog,
+        ledger=opened.ledger,
+        sources=sources,
+        prober=Prober(
+            catalog=catalog, sources=sources, executor=executor, permits=permission, secret=opened.secrets.secret
+        ),
+        authorising=Authorising(catalog=catalog, contexts=contexts, permits=permission, now=clock.now),
+    )
+    return GrpcServer(
+        settings.grpc,
+        [SERVICE],
+        [lambda server: add_ToolExecutorServiceServicer_to_server(servicer, server)],
+        max_message_bytes=MAX_DOCUMENT_BYTES,
+    )
+
+
+async def _sources_kept_up(
+    settings: Settings,
+    server: GrpcServer,
+    sources: Sources,
+    wanted: Sequence[sources_file.Wanted],
+    stop: asyncio.Event,
+) -> None:
+    """Says that the server is ready when all tools are there, or have had their time. Raises what a first look does."""
+    first = asyncio.create_task(sources.look(seconds=settings.sources_start_seconds))
+    try:
+        done, _ = await asyncio.wait({first}, timeout=settings.sources_start_seconds)
+        if done:
+            await first
         # What is loaded by now stays: looking at all of it again and again takes a fifth of a call's time.
         gc.collect()
         gc.freeze()
-        await server.start()
-        log.info("tool-executor listens", host=settings.grpc.host, port=server.port, tools=len(installed.tools))
-        beside = (
-            _kept_up(Outbox(ledger, producer), retention, stop),
-            sources.follow(stop, seconds=settings.sources_look_seconds),
-            _brought_about(wanted, sources, stop),
-            permission.keep_up(stop),
-        )
-        await _until_stopped(server, executor, beside, stop)
+        await server.get_ready()
+        log.info("tool-executor is ready", waits_for_tools=not done)
+        await first
+    finally:
+        first.cancel()
+    await asyncio.gather(
+        sources.follow(stop, seconds=settings.sources_look_seconds), sources_file.bring_about(wanted, sources)
+    )
 
 
 async def _until_stopped(
@@ -153,26 +227,16 @@ def _sandbox(settings: Settings) -> Bubblewrap:
     return Bubblewrap(groups=control_groups)
 
 
-def _executor(
-    settings: Settings,
-    *,
-    catalog: Catalog,
-    contexts: Contexts,
-    secrets: Secrets,
-    permission: Permission,
-    ledger: Ledger,
-    postponed: Postponed,
-    sandbox: Bubblewrap,
-) -> Executor:
+def _executor(settings: Settings, opened: _Opened) -> Executor:
     return Executor(
-        catalog=catalog,
-        contexts=contexts,
-        secrets=secrets,
-        permits=permission,
-        ledger=ledger,
-        tell=postponed.add,
+        catalog=opened.catalog,
+        contexts=opened.contexts,
+        secrets=opened.secrets,
+        permits=opened.permission,
+        ledger=opened.ledger,
+        tell=opened.postponed.add,
         limits=_limits(settings.limits),
-        sandbox=sandbox,
+        sandbox=opened.sandbox,
         lease_seconds=settings.lease_seconds,
         ambiguous_retry_seconds=settings.ambiguous_retry_seconds,
         cancel_grace_seconds=settings.cancel_grace_seconds,
@@ -186,11 +250,6 @@ def _source_store(settings: Settings) -> SourceStore:
     if settings.ledger_url is None:
         return SourceStore(f"sqlite:///{settings.ledger_path.with_name('sources.sqlite3').resolve()}")
     return SourceStore(settings.ledger_url.get_secret_value())
-
-
-async def _brought_about(wanted: Sequence[sources_file.Wanted], sources: Sources, stop: asyncio.Event) -> None:
-    await sources_file.bring_about(wanted, sources)
-    await stop.wait()
 
 
 async def _kept_up(outbox: Outbox, retention: Retention, stop: asyncio.Event) -> None:

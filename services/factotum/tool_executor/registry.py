@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, TypeAlias
 
 import structlog
@@ -35,9 +36,20 @@ class Registry:
 
     Args:
         in_folder: connectors whose modules lie in the folder of tools.
+        modules: what each connector was imported by, by system.
+        left_out: modules that have no connector that can be used, with why.
     """
 
-    def __init__(self, connectors: Iterable[AnyConnector], in_folder: Iterable[AnyConnector] = ()) -> None:
+    def __init__(
+        self,
+        connectors: Iterable[AnyConnector],
+        in_folder: Iterable[AnyConnector] = (),
+        *,
+        modules: Mapping[str, str] = MappingProxyType({}),
+        left_out: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.modules = modules
+        self.left_out = left_out
         self.connectors: dict[str, AnyConnector] = {}
         for connector in connectors:
             self.connectors.setdefault(connector.system, connector)
@@ -65,38 +77,75 @@ class Registry:
             raise UnknownTool(f"no connector has a tool {name!r}; `factotum tools list` shows all") from None
 
 
-def load(modules: Sequence[str] | None, folder: Path | None = None) -> Registry:
-    """Imports the named modules, or those of the entry-point group, and every `*.py` of the folder that does not begin
-    with an underscore. One that cannot be used is logged and left out; the others work.
+@dataclass(frozen=True, slots=True)
+class Module:
+    """Where a connector may be: `name` is what it is imported by, `place` is `installed` or `folder`; of a file
+    `content` is what it holds."""
 
-    All of them run as code of this process: what is in the folder is trusted as Factotum itself is.
-    """
+    name: str
+    place: str
+    imported: Callable[[], ModuleType]
+    content: bytes = b""
+
+
+# Of a module, its connector or why it has none that can be used.
+Tried: TypeAlias = "AnyConnector | str"
+
+
+def found(modules: Sequence[str] | None, folder: Path | None = None) -> list[Module]:
+    """The named modules, or those of the entry-point group, and every `*.py` of the folder that does not begin with an
+    underscore. Imports none of them."""
+    importlib.invalidate_caches()
     names = sorted({point.value for point in entry_points(group=GROUP)}) if modules is None else modules
-    installed = _usable({name: partial(importlib.import_module, name) for name in names}, set())
-    files = [] if folder is None else _files(folder)
-    taken = {connector.system for connector in installed}
-    return Registry(installed, _usable({str(file): partial(_executed, file) for file in files}, taken))
+    installed = [Module(name, "installed", partial(importlib.import_module, name)) for name in names]
+    return [*installed, *([] if folder is None else _files(folder))]
 
 
-def _files(folder: Path) -> list[Path]:
+def tried(module: Module) -> Tried:
+    """Imports it, as code of this process: what is installed or in the folder is trusted as Factotum itself is."""
+    try:
+        return _connector(module.imported())
+    # A third party's module may raise anything while it is imported, and a script ends with sys.exit().
+    except (Exception, SystemExit) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def made(outcomes: Iterable[tuple[Module, Tried]]) -> Registry:
+    """Of those that can be used. The others are logged, and left out."""
+    connectors: dict[str, AnyConnector] = {}
+    in_folder: list[AnyConnector] = []
+    modules: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    for module, outcome in outcomes:
+        if isinstance(outcome, Connector) and outcome.system in connectors:
+            outcome = f"another module already has the system {outcome.system!r}"
+        if isinstance(outcome, str):
+            log.error("connector left out", module=module.name, reason=outcome)
+            left_out[module.name] = outcome
+            continue
+        connectors[outcome.system] = outcome
+        modules[outcome.system] = module.name
+        if module.place == "folder":
+            in_folder.append(outcome)
+    installed = [connector for connector in connectors.values() if connector not in in_folder]
+    return Registry(installed, in_folder, modules=modules, left_out=left_out)
+
+
+def load(modules: Sequence[str] | None, folder: Path | None = None) -> Registry:
+    """All that are found, imported."""
+    return made([(module, tried(module)) for module in found(modules, folder)])
+
+
+def _files(folder: Path) -> Iterator[Module]:
     if not folder.is_dir():
         log.error("folder of tools left out", folder=str(folder), reason="there is no such folder")
-    return sorted(file for file in folder.glob("*.py") if not file.name.startswith("_"))
-
-
-def _usable(modules: Mapping[str, Callable[[], ModuleType]], taken: set[str]) -> list[AnyConnector]:
-    connectors: dict[str, AnyConnector] = {}
-    for name, imported in modules.items():
-        try:
-            connector = _connector(imported())
-            if connector.system in connectors or connector.system in taken:
-                raise UnusableConnector(f"another module already has the system {connector.system!r}")
-        # A third party's module may raise anything while it is imported, and a script ends with sys.exit().
-        except (Exception, SystemExit) as error:
-            log.error("connector left out", module=name, reason=f"{type(error).__name__}: {error}")
-        else:
-            connectors[connector.system] = connector
-    return list(connectors.values())
+    for file in sorted(folder.glob("*.py")):
+        if not file.name.startswith("_"):
+            try:
+                content = file.read_bytes()
+            except OSError:  # told when it is imported
+                content = b""
+            yield Module(str(file), "folder", partial(_executed, file), content)
 
 
 def _executed(file: Path) -> ModuleType:

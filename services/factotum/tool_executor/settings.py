@@ -79,6 +79,18 @@ class Settings(ProcessSettings):
         default=3.0, gt=0, description="between looks what another executor added or removed"
     )
     source_read_seconds: float = Field(default=60.0, gt=0, description="how long reading a source may take")
+    source_offer_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="how long making tools of what was read, or importing a module, may take: then what was to be "
+        "added is refused, and what was there goes on beside all else",
+    )
+    sources_start_seconds: float = Field(
+        default=20.0,
+        gt=0,
+        description="how long a start waits for all tools before it says that it is ready; the others are there when "
+        "they are made",
+    )
     ledger_path: Path = Path(".factotum/tool-executor/ledger.sqlite")
     ledger_url: LedgerUrl | None = Field(
         default=None,

@@ -66,19 +66,24 @@ class Tenants:
         raise NotPermitted(f"tenant {tenant} has no settings for {system}: add them as {where}, then restart")
 
 
-def load(path: Path, registry: Registry) -> Tenants:
-    """Reads the file. Raises `ConnectorsInvalid` if it has not the shape shown above.
-
-    Settings that their connector refuses take that one system from that one tenant; it is logged.
-    """
+def read(path: Path) -> ConnectorsFile:
+    """Raises `ConnectorsInvalid`."""
     try:
-        file = ConnectorsFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        return ConnectorsFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     except OSError as error:
         raise ConnectorsInvalid(f"{path} cannot be read: {error.strerror}. Set FACTOTUM_CONNECTORS_FILE.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConnectorsInvalid(f"{path} is not YAML: {error}") from error
     except ValidationError as error:
         raise ConnectorsInvalid(f"{path}: {describe(error)}") from error
+
+
+def load(path: Path, registry: Registry) -> Tenants:
+    """Reads the file. Raises `ConnectorsInvalid` if it has not the shape shown above.
+
+    Settings that their connector refuses take that one system from that one tenant; it is logged.
+    """
+    file = read(path)
     settings: dict[tuple[str, str], BaseModel] = {}
     faults: dict[tuple[str, str], str] = {}
     for tenant, systems in file.tenants.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,12 @@ async def refusal(call: Any) -> tuple[grpc.StatusCode, str]:
 def adding(address: str, *, system: str = "library", kind: str = "grpc", tenant: str = "acme") -> pb.AddSourceRequest:
     config = {"address": address, "methods": {f"{NAME}/FindBook": {"effect": "none"}, f"{NAME}/LendBook": {}}}
     return pb.AddSourceRequest(tenant=tenant, system=system, kind=kind, config_json=json.dumps(config))
+
+
+async def listed(executor: ExecutorProcess, tenant: str = "acme") -> list[pb.Source]:
+    """Without those of Python."""
+    answer = await executor.stub.ListSources(pb.ListSourcesRequest(tenant=tenant))
+    return [source for source in answer.sources if source.kind != "python"]
 
 
 async def names(executor: ExecutorProcess, tenant: str = "acme", **given: Any) -> list[str]:
@@ -72,6 +79,7 @@ async def refused(executor: ExecutorProcess) -> None:
         (adding(away, kind="soap"), invalid, "these are"),
         (adding(away, system="Library"), invalid, "system must match"),
         (adding(away, tenant="../etc"), invalid, "tenant must match"),
+        (pb.AddSourceRequest(tenant="acme", system="a", kind="python", document=b"x"), invalid, "a: code is not taken"),
         (adding(away, system="fake"), grpc.StatusCode.ALREADY_EXISTS, "installed connector"),
         (pb.AddSourceRequest(tenant="acme", system="a", kind="grpc", config_json="["), invalid, "not JSON"),
         (pb.AddSourceRequest(tenant="acme", system="a", kind="grpc", config_json="[]"), invalid, "JSON object"),
@@ -85,7 +93,7 @@ async def refused(executor: ExecutorProcess) -> None:
         executor.stub.TestTool(pb.TestToolRequest(tenant="acme", tool="library.find_book")),
     ):
         assert (await refusal(call))[0] is not_found
-    assert not (await executor.stub.ListSources(pb.ListSourcesRequest(tenant="acme"))).sources
+    assert not await listed(executor)
 
 
 async def test_a_source_from_its_adding_to_its_removal(executor: ExecutorProcess, tmp_path: Path) -> None:
@@ -126,8 +134,40 @@ async def test_a_source_from_its_adding_to_its_removal(executor: ExecutorProcess
         while "described.find_book" not in await names(executor):
             await asyncio.sleep(0.05)
     assert await names(executor) == ["described.find_book", "dice.throw", "library.find_book"]
-    _, listed = (await stub.ListSources(pb.ListSourcesRequest(tenant="acme"))).sources
-    assert (listed.system, listed.tools, listed.fault) == ("library", 1, "") and listed.HasField("read_at")
-    assert not (await stub.ListSources(pb.ListSourcesRequest(tenant="globex"))).sources
+    _, kept = await listed(executor)
+    assert (kept.system, kept.tools, kept.fault) == ("library", 1, "") and kept.HasField("read_at")
+    assert not await listed(executor, "globex")
     await stub.RemoveSource(pb.RemoveSourceRequest(tenant="acme", system="library"))
     assert await names(executor) == ["described.find_book", "dice.throw"]
+
+
+async def test_it_listens_before_its_tools_are_there_and_is_ready_when_they_had_their_time(
+    executor: ExecutorProcess, tmp_path: Path
+) -> None:
+    await executor.stop()
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "dice.py").write_text(f"import time\ntime.sleep(3)\n{DICE}")
+    executor.environment["FACTOTUM_TOOLS_FOLDER"] = str(tmp_path / "tools")
+    executor.environment["FACTOTUM_SOURCES_START_SECONDS"] = "1"
+    await executor.start(ready=False)
+    stub, dice = executor.stub, pb.DescribeToolRequest(tenant="acme", tool="dice.throw")
+    assert not await executor.is_ready()
+    for call in (
+        stub.Execute(pb.ExecuteRequest(tenant="acme", tool="dice.throw", arguments_json="{}")),
+        stub.DescribeTool(dice),
+        stub.ListTools(pb.ListToolsRequest(tenant="acme")),
+        stub.ListSources(pb.ListSourcesRequest(tenant="acme")),
+        stub.AddSource(adding("grpc://127.0.0.1:1")),
+    ):
+        code, words = await refusal(call)
+        assert code is grpc.StatusCode.UNAVAILABLE and "ask again in a moment" in words
+    async with asyncio.timeout(20):
+        while not await executor.is_ready():
+            await asyncio.sleep(0.05)
+        assert (await refusal(stub.DescribeTool(dice)))[0] is grpc.StatusCode.UNAVAILABLE
+        found = None
+        while found is None:
+            with suppress(grpc.aio.AioRpcError):
+                found = await stub.DescribeTool(dice)
+            await asyncio.sleep(0.05)
+    assert found.tool.source == "folder"

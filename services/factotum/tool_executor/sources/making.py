@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from factotum.runtime.secrets.mask import Mask
 from factotum.sdk.errors import NotPermitted, Unavailable
 from factotum.sdk.spec import Effect, Idempotency
+from factotum.tool_executor.sources import aside
 from factotum.tool_executor.sources.source import (
     MOST_TOOLS,
     AnySource,
@@ -26,6 +27,9 @@ from factotum.tool_executor.sources.store import Definition, Stored
 
 log = structlog.get_logger(__name__)
 
+# Sources of which tools are made at a time: each holds a processor.
+_AT_ONCE = 4
+
 
 class Maker:
     """Knows the kinds of source. Tenants with the same source share its tools, which do not know whose they are.
@@ -33,15 +37,24 @@ class Maker:
     Args:
         secret: the value behind a reference, of a tenant; raises `NotPermitted`.
         read_seconds: how long reading a source may take.
+        offer_seconds: how long making tools of what was read may take.
     """
 
     def __init__(
-        self, *, kinds: Mapping[str, AnySource], secret: Callable[[str, str], Awaitable[str]], read_seconds: float
+        self,
+        *,
+        kinds: Mapping[str, AnySource],
+        secret: Callable[[str, str], Awaitable[str]],
+        read_seconds: float,
+        offer_seconds: float = 60.0,
     ) -> None:
         self._kinds = kinds
         self._secret = secret
         self._read_seconds = read_seconds
+        self._offer_seconds = offer_seconds
         self._offers: WeakValueDictionary[bytes, Offer] = WeakValueDictionary()
+        self._making: dict[bytes, asyncio.Task[Offer]] = {}
+        self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def read(self, definition: Definition) -> bytes:
         """What was read, like every error without the values of the secrets that reading it took.
@@ -50,7 +63,8 @@ class Maker:
         """
         mask = Mask()
         try:
-            return _masked(await self._read(definition, mask), mask)
+            read = await self._read(definition, mask)
+            return await asyncio.to_thread(_masked, read, mask)
         except (SourceInvalid, SourceUnavailable) as error:
             if mask:
                 raise type(error)(mask.text(str(error))) from None
@@ -83,30 +97,53 @@ class Maker:
             log.exception("fault in a kind of source", kind=definition.kind)
             raise SourceInvalid(f"it could not be read: {type(error).__name__}") from error
 
-    async def offer(self, stored: Stored) -> Offer:
-        """The tools; reaches no system. Raises `SourceInvalid`."""
+    async def offer(self, stored: Stored, *, patiently: bool = False) -> Offer:
+        """The tools; reaches no system. Raises `SourceInvalid`, also where it takes too long, unless it is waited for
+        `patiently`."""
         definition = stored.definition
         kind, config = self._kind(definition), self._config(definition)
-        same = _digest(definition.kind, definition.system, definition.config_json, stored.read)
+        same = await asyncio.to_thread(_digest, definition.kind, definition.system, definition.config_json, stored.read)
         if (offer := self._offers.get(same)) is not None:
             return offer
-        # A description of a thousand operations takes seconds, in which calls go on.
+        if same not in self._making:
+            self._making[same] = making = asyncio.create_task(self._made(same, kind, config, stored))
+            making.add_done_callback(lambda _: self._making.pop(same, None))
+            # Of one that nobody waits for any more, nobody asks how it failed.
+            making.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
-            offer = await asyncio.to_thread(kind.offer, definition.system, config, stored.read)
+            async with asyncio.timeout(None if patiently else self._offer_seconds):
+                return await asyncio.shield(self._making[same])
+        except TimeoutError as error:
+            raise SourceInvalid(
+                f"its tools were not made within {self._offer_seconds:g} s: allow fewer, or give it more time "
+                "(FACTOTUM_SOURCE_OFFER_SECONDS)"
+            ) from error
+
+    async def _made(self, same: bytes, kind: AnySource, config: BaseModel, stored: Stored) -> Offer:
+        system = stored.definition.system
+        try:
+            offer = await self._in_its_place(lambda: kind.offer(system, config, stored.read), f"tools of {system}")
         except SourceInvalid:
             raise
         # What a kind makes of a stranger's bytes, or of those that an older version of it read, may be anything; it is
         # this source's fault, and no caller's.
         except Exception as error:
-            log.exception("fault in a kind of source", kind=definition.kind)
+            log.exception("fault in a kind of source", kind=kind.kind)
             raise SourceInvalid(
                 f"no tools could be made of what was read ({type(error).__name__}). If there were some before, "
-                f"`factotum tools refresh {definition.system}` reads it anew; else allow fewer, which tells what is at "
-                "fault, and report it: the log of the tool executor has the rest"
+                f"`factotum tools refresh {system}` reads it anew; else allow fewer, which tells what is at fault, and "
+                "report it: the log of the tool executor has the rest"
             ) from error
-        _check(offer, definition.system)
+        _check(offer, system)
         self._offers[same] = offer
         return offer
+
+    async def _in_its_place(self, work: Callable[[], Offer], name: str) -> Offer:
+        async with self._places:
+            outcome = aside.begun(work, name=name)
+            # One that takes longer does not keep the others from theirs.
+            await asyncio.wait({outcome}, timeout=self._offer_seconds)
+        return await outcome
 
     def _kind(self, definition: Definition) -> AnySource:
         if definition.kind not in self._kinds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,13 +13,15 @@ from pydantic import BaseModel
 
 from factotum.sdk.tool import Connector
 from factotum.tool_executor.catalog import Catalog, SystemTaken
-from factotum.tool_executor.errors import CallRefused, UnknownTool
+from factotum.tool_executor.errors import CallRefused, ToolComing, UnknownTool
+from factotum.tool_executor.registry import Registry
 from factotum.tool_executor.sources.adding import MOST_BYTES, Sources
-from factotum.tool_executor.sources.source import SourceInvalid, SourceUnavailable
+from factotum.tool_executor.sources.source import Offer, SourceInvalid, SourceUnavailable
 from factotum.tool_executor.sources.store import Definition, StoreUnavailable, UnknownSource
+from factotum.tool_executor.tenants import Tenants
 from tests.support import tools
 from tests.support.composition import catalog_of, sources_of
-from tests.support.listed_source import Listed
+from tests.support.listed_source import Config, Listed
 
 
 class Executor:
@@ -32,11 +35,35 @@ class Executor:
 
 
 @asynccontextmanager
-async def executor(folder: Path, kind: Listed | None = None) -> AsyncIterator[Executor]:
+async def executor(
+    folder: Path, kind: Listed | None = None, *, look_seconds: float | None = None, offer_seconds: float = 5.0
+) -> AsyncIterator[Executor]:
     kind = kind or Listed()
     catalog = catalog_of(tools.connector)
-    async with sources_of(catalog, folder, kinds={"listed": kind}, read_seconds=0.2) as sources:
+    async with sources_of(
+        catalog,
+        folder,
+        kinds={"listed": kind},
+        read_seconds=0.2,
+        look_seconds=look_seconds,
+        offer_seconds=offer_seconds,
+    ) as sources:
         yield Executor(catalog, sources, kind)
+
+
+class Slow(Listed):
+    """Makes no tools of the system `slow` until it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may = threading.Event()
+        self.made = 0
+
+    def offer(self, system: str, config: Config, read: bytes) -> Offer:
+        self.made += 1
+        if system == "slow":
+            assert self.may.wait(10)
+        return super().offer(system, config, read)
 
 
 def definition(tenant: str = "acme", system: str = "list", config: str = "{}", document: bytes = b"") -> Definition:
@@ -148,6 +175,82 @@ async def test_a_fault_of_a_kind_while_tools_are_made_is_a_refusal(
             await it.sources.add(definition(document=b"three"))
         assert "hunter2" not in str(refused.value)
         assert it.sources.listed("acme") == [before] and it.names() == ["list.one", "list.two"]
+
+
+async def seen(it: Executor, names: list[str]) -> None:
+    async with asyncio.timeout(5):
+        while it.names() != names:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_start_does_not_wait_for_a_slow_source_and_its_tools_come(tmp_path: Path) -> None:
+    async with executor(tmp_path) as it:
+        for system in ("last", "slow"):
+            await it.sources.add(definition(system=system))
+        await it.sources.add(definition("globex", "slow"))
+    kind = Slow()
+    async with executor(tmp_path, kind, look_seconds=0.2, offer_seconds=0.1) as again:
+        assert again.names() == ["last.one", "last.two"]
+        _, slow = again.sources.listed("acme")
+        assert (slow.system, slow.tools, slow.fault) == ("slow", (), "its tools are being made")
+        for names in (["slow.one"], ["last.one", "slow.two"]):
+            with pytest.raises(ToolComing, match="ask again"):
+                again.catalog.check_there("acme", frozenset(names))
+        with pytest.raises(ToolComing, match="'slow' are being made"):
+            again.catalog.tool("acme", "slow.one")
+        again.catalog.check_there("acme", frozenset({"last.one", "never.was"}))
+        with pytest.raises(UnknownTool):
+            again.catalog.tool("acme", "never.was")
+        # Others come and go meanwhile.
+        await again.sources.add(definition(system="new", document=b"three"))
+        await again.sources.remove("acme", "last")
+        await again.sources.look(seconds=0)
+        kind.may.set()
+        await seen(again, ["new.three", "slow.one", "slow.two"])
+        assert kind.made == 3, "two tenants have the same source"
+        assert [one.fault for one in again.sources.listed("acme")] == ["", ""]
+        with pytest.raises(UnknownTool):
+            again.catalog.tool("acme", "slow.three")
+
+
+async def test_a_slow_source_can_be_removed_while_its_tools_are_made(tmp_path: Path) -> None:
+    async with executor(tmp_path) as it:
+        await it.sources.add(definition(system="slow"))
+    kind = Slow()
+    async with executor(tmp_path, kind, look_seconds=0.05) as again:
+        async with asyncio.timeout(2):
+            await again.sources.remove("acme", "slow")
+        assert again.sources.listed("acme") == []
+        kind.may.set()
+        await asyncio.sleep(0.1)
+        assert again.names() == [] and again.sources.listed("acme") == []
+
+
+async def test_what_takes_too_long_to_make_is_not_added_and_holds_nobody(tmp_path: Path) -> None:
+    kind = Slow()
+    async with executor(tmp_path, kind, offer_seconds=0.1) as it:
+        for _ in range(6):
+            with pytest.raises(SourceInvalid, match=r"not made within 0\.1 s: allow fewer.*SOURCE_OFFER_SECONDS"):
+                await it.sources.add(definition(system="slow"))
+        await it.sources.add(definition())
+        assert it.names() == ["list.one", "list.two"] and kind.made == 2, "an attempt that goes on is joined"
+        kind.may.set()
+        await asyncio.sleep(0.1)
+        assert it.names() == ["list.one", "list.two"]
+
+
+async def test_before_anything_was_looked_at_everything_may_be_coming(tmp_path: Path) -> None:
+    catalog = Catalog(Registry([]), Tenants({}, {}), complete=False)
+    for refused in (
+        lambda: catalog.tool("acme", "fake.create"),
+        lambda: catalog.check_there("acme", frozenset()),
+        lambda: catalog.check_free("fake"),
+    ):
+        with pytest.raises(ToolComing, match="just begun"):
+            refused()
+    async with sources_of(catalog, tmp_path, kinds={"listed": Listed()}):
+        with pytest.raises(UnknownTool):
+            catalog.tool("acme", "fake.create")
 
 
 async def test_a_connector_that_was_installed_since_goes_before_a_source(tmp_path: Path) -> None:

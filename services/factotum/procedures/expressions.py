@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from factotum.procedures.program import ExpressionError, Json, TooCostly, prepare, run_cheap
+from factotum.sdk import interpolation
 
 __all__ = [
     "Costly",
@@ -47,44 +48,10 @@ MOST_TEXTS = 8192
 @lru_cache(maxsize=MOST_TEXTS)
 def interpolations(text: str) -> tuple[tuple[int, int, str], ...]:
     """Every `${ … }` of a text as (start, end, program). Raises `ExpressionError` for an open one."""
-    found, position = [], 0
-    while (start := text.find("${", position)) != -1:
-        end = _closing_brace(text, start + 2)
-        found.append((start, end + 1, text[start + 2 : end].strip()))
-        position = end + 1
-    return tuple(found)
-
-
-def _closing_brace(text: str, position: int) -> int:
-    depth, in_string, open_interpolations = 0, False, list[int]()
-    while position < len(text):
-        character = text[position]
-        if in_string:
-            if character == "\\":
-                position += 1
-                if text[position : position + 1] == "(":
-                    open_interpolations.append(0)
-                    in_string = False
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character == "(" and open_interpolations:
-            open_interpolations[-1] += 1
-        elif character == ")" and open_interpolations:
-            if open_interpolations[-1] == 0:
-                open_interpolations.pop()
-                in_string = True
-            else:
-                open_interpolations[-1] -= 1
-        elif character == "{":
-            depth += 1
-        elif character == "}":
-            if depth == 0:
-                return position
-            depth -= 1
-        position += 1
-    raise ExpressionError("`${` is not closed by `}`")
+    try:
+        return interpolation.interpolations(text)
+    except ValueError as error:
+        raise ExpressionError(str(error)) from None
 
 
 def program_of(text: str) -> str:
@@ -233,18 +200,7 @@ def _pieces(text: str) -> str | tuple[tuple[bool, str], ...]:
 
     A text without `${` is a program: in strict mode nobody asks.
     """
-    found = interpolations(text)
-    if not found:
-        return text
-    if len(found) == 1 and text.strip() == text[found[0][0] : found[0][1]]:
-        return found[0][2]
-    pieces, position = [], 0
-    for start, end, program in found:
-        if start > position:
-            pieces.append((False, text[position:start]))
-        pieces.append((True, f"({program}\n) | tostring"))
-        position = end
-    return (*pieces, (False, text[position:]))
+    return interpolation.pieces(text) if interpolations(text) else text
 
 
 @lru_cache(maxsize=MOST_TEXTS)

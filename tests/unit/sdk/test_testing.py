@@ -70,7 +70,13 @@ def tool(
 ) -> Tool[Any, Any, Office]:
     """Issues badges; `fault` is what its author got wrong."""
     connector = Connector("badges", settings=Office)
-    taken = {"no expression": "${ .number", "no such field": "${ .badge }", "no such argument": "${ .person }"}
+    taken = {
+        "no expression": "${ .number",
+        "no such field": "${ .badge }",
+        "no such argument": "${ .person }",
+        "computed": "${ [.number, 1] | add - 1 }",
+        "another badge": "${ .number + 1000 }",
+    }
 
     @connector.tool(
         effect=effect,
@@ -240,10 +246,11 @@ async def test_a_sound_tool(idempotency: Idempotency) -> None:
         ("unsure", "a call never made", "not filed it yet"),
         ("slow", "a call", "within its timeout of 0.2 s"),
         ("blocks", "a call", "and its timeout is 0.2 s"),
-        ("no expression", "compensation", "it has no end"),
+        ("no expression", "compensation", "is no expression: `${` is not closed"),
         ("no such field", "compensation", "not in the output"),
         ("no such argument", "compensation", "does not take"),
         ("another", "compensation", "World.undo is badges.revoke"),
+        ("another badge", "compensation", "IndexError"),
         ("stuck", "compensation", "badges are for ever"),
         ("for show", "compensation", "stands 1 times instead of 0"),
         ("tells", "redaction", "'token'"),
@@ -307,6 +314,12 @@ async def test_a_tool_is_tried_as_what_it_narrows_itself_to() -> None:
         return Effect.CREATE, Idempotency.NATIVE
 
     (await report(made)).assert_passed()
+
+
+async def test_what_takes_an_effect_back_may_be_computed_from_the_output() -> None:
+    found = await report(tool("computed"))
+    found.assert_passed()
+    assert "compensation" in {check.name for check in found.checks if check.passed}
 
 
 async def test_who_takes_an_effect_back_is_not_known() -> None:

@@ -6,14 +6,15 @@ import json
 import re
 from typing import Any
 
+import jq
 from pydantic import ValidationError
 
 from factotum.sdk.conformance.trial import Trial, shown
 from factotum.sdk.conformance.world import Arguments, Check, Fault
 from factotum.sdk.errors import ToolError
+from factotum.sdk.interpolation import pieces
 
-_EXPRESSION = re.compile(r"\$\{(.*)\}", re.DOTALL)
-# A path of names, or of names between quotation marks; what else there is of jq is not evaluated here.
+# A path of names, or of names between quotation marks: what it leads to has to be there.
 _PATH = re.compile(r"\s*((?:\.\w+|\.?\[\"[^\"]+\"\])+|\.)\s*")
 _NAME = re.compile(r"\.(\w+)|\[\"([^\"]+)\"\]")
 
@@ -24,13 +25,11 @@ async def compensation(trial: Trial[Any]) -> Check:
         return Check(name, None, "it names none")
     given, context = await trial.arguments(), trial.context()
     output = json.loads(await trial.called(given, context))
-    arguments, known = _made({**declared.arguments}, output)
+    arguments = _made({**declared.arguments}, output)
     if undo is None:
         return Check(name, None, f"give World.undo to have {declared.call} tried")
     if undo.spec.name != declared.call:
         raise Fault(f"it names {declared.call}, and World.undo is {undo.spec.name}")
-    if not known:
-        return Check(name, None, "its arguments are more than paths into the output")
     await _taken_back(trial, given, arguments)
     return Check(name, True)
 
@@ -53,23 +52,42 @@ async def _taken_back(trial: Trial[Any], given: Arguments, arguments: Arguments)
     await trial.stands(given, 0, f"after {undo.spec.name}")
 
 
-def _made(value: Any, output: Any) -> tuple[Any, bool]:
-    """The value with its expressions evaluated, and whether all of them could be. Raises `Fault`."""
+def _made(value: Any, output: Any) -> Any:
+    """The value with its expressions evaluated as a step's are, in strict mode, over the output and nothing else.
+
+    Raises `Fault`.
+    """
     if isinstance(value, dict):
-        made = {name: _made(inner, output) for name, inner in value.items()}
-        return {name: inner for name, (inner, _) in made.items()}, all(known for _, known in made.values())
+        return {name: _made(inner, output) for name, inner in value.items()}
     if isinstance(value, list):
-        items = [_made(inner, output) for inner in value]
-        return [inner for inner, _ in items], all(known for _, known in items)
-    if not isinstance(value, str) or not value.startswith("${"):
-        return value, True
-    if (expression := _EXPRESSION.fullmatch(value)) is None:
-        raise Fault(f"{value!r} is no expression: it has no end")
-    if (path := _PATH.fullmatch(expression[1])) is None:
-        return value, False
+        return [_made(inner, output) for inner in value]
+    if not isinstance(value, str) or "${" not in value:
+        return value
+    try:
+        parts = pieces(value)
+    except ValueError as error:
+        raise Fault(f"{value!r} is no expression: {error}") from error
+    if isinstance(parts, str):
+        return _evaluated(parts, output, value)
+    # A program without a result is null, also in a text.
+    texts = (_evaluated(part, output, value) if program else part for program, part in parts)
+    return "".join("null" if text is None else text for text in texts)
+
+
+def _evaluated(program: str, output: Any, written: str) -> Any:
+    """The first result of a program, null if it has none."""
+    if (path := _PATH.fullmatch(program)) is not None:
+        _lookup(path[1], output, written)
+    try:
+        return next(iter(jq.compile(program).input_value(output)), None)
+    except ValueError as error:
+        reason = str(error).partition("\n")[0]
+        raise Fault(f"{written!r} cannot be made of the output {shown(output)}: {reason}") from error
+
+
+def _lookup(path: str, output: Any, written: str) -> None:
     found = output
-    for plain, quoted in _NAME.findall(path[1]):
+    for plain, quoted in _NAME.findall(path):
         if not isinstance(found, dict) or (plain or quoted) not in found:
-            raise Fault(f"{value!r} is not in the output: {shown(output)}")
+            raise Fault(f"{written!r} is not in the output: {shown(output)}")
         found = found[plain or quoted]
-    return found, True

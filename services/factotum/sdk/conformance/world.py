@@ -25,7 +25,9 @@ class World(Generic[S]):
             system what such a call needs. The call must succeed.
         standing: how often the effect of a call with these arguments stands in the system: 0, 1, or more.
             Required of a tool with an effect; of one that reads, how often it changed something all the same.
-        undo: the tool that the compensation names, to have an effect taken back; it is called with the same settings.
+        undo: the tool that the compensation names, to have an effect taken back; it is called with the same settings
+            and with arguments made of the output, as a run makes them. A tool's own compensation knows no more than
+            the output: `$input`, `$context` and their like are a document's, whose simulation tries them.
         patience_seconds: how long `reconcile` may go on answering `Unavailable` because the system cannot tell yet.
         secrets: values by name, of the secrets that settings and spec name.
         away: settings with which nothing answers, such as the address of a port where nobody listens.

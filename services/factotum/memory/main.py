@@ -13,7 +13,11 @@ from factotum.events.stream import Consumer
 from factotum.memory.embedders.minilm import DIMENSION, ModelMissing
 from factotum.memory.embedders.onnx import Embedder
 from factotum.memory.errors import StoreUnavailable
+from factotum.memory.given_out import GivenOut
 from factotum.memory.grpc import SERVICE_NAME, MemoryServicer
+from factotum.memory.keeping import Keeping
+from factotum.memory.recently_forgotten import RecentlyForgotten
+from factotum.memory.refusals import Refusals
 from factotum.memory.settings import Settings
 from factotum.memory.settling import settle
 from factotum.memory.store.generations import Space
@@ -49,15 +53,19 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
             await store.connect()
         except StoreUnavailable as error:
             log.warning("the store is away: calls fail until it is back", reason=str(error))
+        given_out, forgotten, refusals = GivenOut(), RecentlyForgotten(), Refusals()
+        keeping = Keeping(store, embedder, given_out=given_out, forgotten=forgotten, refusals=refusals, now=clock.now)
         consumer = Consumer(
             GROUP,
             TOPICS,
-            Ingest(store, embedder, producer, clock.now),
+            Ingest(keeping, producer, clock.now),
             kafka=kafka,
             batch_size=settings.ingest.batch_size,
             within_seconds=settings.ingest.within_seconds,
         )
-        server = GrpcServer(settings.grpc, [SERVICE_NAME], [MemoryServicer(store, embedder, clock.now).register])
+        server = GrpcServer(
+            settings.grpc, [SERVICE_NAME], [MemoryServicer(store, embedder, keeping, given_out).register]
+        )
         await server.start()
         log.info("memory listens", port=server.port)
         settling = asyncio.create_task(settle(store, embedder.embed))

@@ -4,53 +4,59 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind
 
-from factotum.api.memory.v1.memory_pb2 import Record
+from factotum.api.memory.v1.memory_pb2 import Kept, Record
 from factotum.events.dead_letter import UNKNOWN_TENANT, send_to_dead_letter
 from factotum.events.envelope import Event, MalformedEvent
 from factotum.events.producer import EventProducer
 from factotum.events.stream import Received
 from factotum.events.topics import OBSERVATIONS, OUTCOMES
-from factotum.memory.embedders.onnx import Embedder
-from factotum.memory.errors import NotAMemory, StoreUnavailable
+from factotum.memory.errors import EmbedderRefused, EmbedderUnavailable, NotAMemory, StoreUnavailable
 from factotum.memory.ingest import memory_of
-from factotum.memory.store.milvus import Entry, MemoryStore
+from factotum.memory.keeping import Keeping
 from factotum.runtime.telemetry import RUN_ID, TENANT, context_from_headers
 
 GROUP = "factotum-memory"
 TOPICS = (OBSERVATIONS, OUTCOMES)
 SOURCE = "/memory"
-# Seconds between attempts while the store is away: the first pause and the longest.
+# Attribute of a span: what became of its record.
+FATE = "factotum.memory.fate"
+# Seconds between attempts while the store or the embedder is away: the first pause and the longest.
 RETRY_SECONDS = (0.5, 15.0)
 
 log = structlog.get_logger(__name__)
 tracer = trace.get_tracer(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    message: Received
+    tenant: str
+    record: Record
+    span: Span
+
+
 class Ingest:
     """Handles batches for `factotum.events.stream.Consumer`.
 
-    Returns only when every message of the batch is in the store or in the dead letter. It is
-    idempotent: a message that comes again replaces its own record.
+    Returns only when every message of the batch is kept, refused by the write filter or in the dead letter. It is
+    idempotent: a message that comes again changes nothing.
     """
 
-    def __init__(
-        self, store: MemoryStore, embedder: Embedder, producer: EventProducer, now: Callable[[], datetime]
-    ) -> None:
-        self._store = store
-        self._embedder = embedder
+    def __init__(self, keeping: Keeping, producer: EventProducer, now: Callable[[], datetime]) -> None:
+        self._keeping = keeping
         self._producer = producer
         self._now = now
 
     async def __call__(self, batch: Sequence[Received]) -> None:
         """Raises `BrokerUnavailable` if an unreadable message cannot be put into the dead letter."""
-        kept: list[tuple[str, Record]] = []
-        spans: list[Span] = []
+        coming: list[_Coming] = []
         try:
             for message in batch:
                 tenant = UNKNOWN_TENANT
@@ -61,27 +67,36 @@ class Ingest:
                 except (MalformedEvent, NotAMemory) as error:
                     await self._bury(message, tenant, str(error))
                     continue
-                if record is not None:
-                    spans.append(_span(message, tenant, record))
-                    kept.append((tenant, record))
-            await self._keep(kept)
+                coming.append(_Coming(message, tenant, record, _span(message, tenant, record)))
+            await self._keep(coming)
         finally:
-            for span in spans:
-                span.end()
+            for one in coming:
+                one.span.end()
 
-    async def _keep(self, kept: Sequence[tuple[str, Record]]) -> None:
-        """Waits for a store that is away, for ever: nothing is skipped."""
-        vectors = await self._embedder.embed([record.text for _, record in kept])
-        entries = [Entry(tenant, record, vector) for (tenant, record), vector in zip(kept, vectors, strict=True)]
+    async def _keep(self, coming: Sequence[_Coming]) -> None:
+        """Waits for a store or an embedder that is away, for ever: nothing is skipped."""
         wait, longest = RETRY_SECONDS
         while True:
             try:
-                await self._store.upsert(entries)
+                fates = await self._keeping.keep([(one.tenant, one.record) for one in coming])
+                break
+            except EmbedderRefused as error:
+                await self._keep_each(coming, error)
                 return
-            except StoreUnavailable as error:
-                log.warning("the store is away: waiting", reason=str(error), records=len(entries), seconds=wait)
+            except (StoreUnavailable, EmbedderUnavailable) as error:
+                log.warning("waiting", reason=str(error), records=len(coming), seconds=wait)
             await asyncio.sleep(wait)
             wait = min(wait * 2, longest)
+        for one, (_, fate) in zip(coming, fates, strict=True):
+            one.span.set_attribute(FATE, fate.reason or Kept.Result.Name(fate.result).removeprefix("RESULT_").lower())
+
+    async def _keep_each(self, coming: Sequence[_Coming], error: EmbedderRefused) -> None:
+        """The one that the embedder refuses is put aside; the others need not wait for it."""
+        if len(coming) == 1:
+            await self._bury(coming[0].message, coming[0].tenant, str(error))
+            return
+        for one in coming:
+            await self._keep([one])
 
     async def _bury(self, message: Received, tenant: str, reason: str) -> None:
         log.warning("unreadable message", topic=message.topic, offset=message.offset, reason=reason)

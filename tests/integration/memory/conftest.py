@@ -5,14 +5,15 @@ import pytest
 
 from factotum.api.memory.v1.memory_pb2_grpc import MemoryServiceStub
 from factotum.memory.embedders.onnx import Embedder
+from factotum.memory.given_out import GivenOut
 from factotum.memory.grpc import SERVICE_NAME, MemoryServicer
 from factotum.memory.main import SPACE
 from factotum.memory.store.milvus import MemoryStore
-from factotum.runtime import clock
 from factotum.runtime.grpc_client import channel
 from factotum.runtime.grpc_server import GrpcServer
 from factotum.runtime.settings import GrpcSettings
 from tests.support.kafka import embedded_kafka
+from tests.support.keeping import keeping_on
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +35,8 @@ async def store(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Memor
 
 @pytest.fixture(scope="module")
 async def memory(store: MemoryStore, embedder: Embedder) -> AsyncIterator[MemoryServiceStub]:
-    servicer = MemoryServicer(store, embedder, clock.now)
+    given_out = GivenOut()
+    servicer = MemoryServicer(store, embedder, keeping_on(store, embedder, given_out=given_out), given_out)
     server = GrpcServer(GrpcSettings(port=0), [SERVICE_NAME], [servicer.register])
     await server.start()
     try:

@@ -16,7 +16,6 @@ from factotum.api.memory.v1.memory_pb2 import (
     TRUST_PERSON,
     TRUST_SYSTEM,
     Place,
-    Provenance,
     Record,
 )
 from factotum.memory.errors import InvalidRequest

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from typing import Any
+from datetime import timedelta
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,16 +20,21 @@ from factotum.events.errors import BrokerUnavailable
 from factotum.events.stream import Received
 from factotum.events.topics import DEAD_LETTER, OUTCOMES
 from factotum.memory import stream
-from factotum.memory.errors import StoreUnavailable
-from factotum.memory.store.milvus import Entry
+from factotum.memory.errors import EmbedderRefused, EmbedderUnavailable, StoreUnavailable
+from factotum.memory.given_out import GivenOut
+from factotum.memory.refusals import Refusals
+from factotum.memory.store.in_memory import InMemoryStore
+from factotum.memory.store.port import Entry
 from factotum.memory.stream import Ingest
+from tests.support.keeping import keeping_on
 from tests.support.memory import ENDED, observation, outcome
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-class Store:
+class Store(InMemoryStore):
     def __init__(self) -> None:
+        super().__init__()
         self.failures = 0
         self.kept: list[Entry] = []
 
@@ -37,10 +43,19 @@ class Store:
             self.failures -= 1
             raise StoreUnavailable("away")
         self.kept += entries
+        await super().upsert(entries)
 
 
 class Embedder:
+    def __init__(self) -> None:
+        self.failures = 0
+
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if self.failures:
+            self.failures -= 1
+            raise EmbedderUnavailable("away")
+        if any("unspeakable" in text for text in texts):
+            raise EmbedderRefused("not this one")
         return np.full((len(texts), 384), 0.05, np.float32)
 
 
@@ -57,9 +72,11 @@ class Producer:
 
 class Bench:
     def __init__(self) -> None:
-        self.store, self.producer = Store(), Producer()
-        fakes: tuple[Any, Any, Any] = (self.store, Embedder(), self.producer)
-        self.ingest = Ingest(*fakes, lambda: ENDED)
+        self.store, self.embedder, self.refusals = Store(), Embedder(), Refusals()
+        self.given_out, self.producer = GivenOut(), Producer()
+        embedder, producer = cast(Any, self.embedder), cast(Any, self.producer)
+        keeping = keeping_on(self.store, embedder, given_out=self.given_out, refusals=self.refusals, now=lambda: ENDED)
+        self.ingest = Ingest(keeping, producer, lambda: ENDED)
 
 
 @pytest.fixture
@@ -83,7 +100,7 @@ def received(value: Event | bytes, offset: int = 0, **headers: bytes) -> Receive
 
 async def test_a_batch_is_kept_with_the_tenant_of_each(bench: Bench) -> None:
     await bench.ingest([received(outcome()), received(outcome(tenant="globex")), received(observation("o"))])
-    assert [entry.tenant for entry in bench.store.kept] == ["acme", "globex", "acme"]
+    assert sorted(entry.tenant for entry in bench.store.kept) == ["acme", "acme", "globex"]
     assert not bench.producer.published
 
 
@@ -109,6 +126,50 @@ async def test_a_store_that_is_away_is_waited_for(bench: Bench) -> None:
     bench.store.failures = 5
     await bench.ingest([received(outcome())])
     assert len(bench.store.kept) == 1
+
+
+async def test_an_embedder_that_is_away_is_waited_for(bench: Bench) -> None:
+    bench.embedder.failures = 3
+    await bench.ingest([received(outcome())])
+    assert len(bench.store.kept) == 1
+
+
+async def test_what_the_embedder_refuses_is_put_aside_and_the_rest_is_kept(bench: Bench) -> None:
+    await bench.ingest([received(observation("o1")), received(observation("o2", note="unspeakable"), 7)])
+    assert [entry.record.origin for entry in bench.store.kept] == ["o1"]
+    ((_, letter),) = bench.producer.published
+    assert (letter.tenant, DeadLetterData.model_validate(letter.data).offset) == ("acme", 7)
+
+
+async def test_a_batch_that_comes_again_in_any_order_changes_nothing(bench: Bench) -> None:
+    batch = [received(outcome()), *(received(observation(f"o{n}")) for n in range(5))]
+    await bench.ingest(batch)
+    bench.embedder.failures = 10**9
+    await bench.ingest(batch[::-1])
+    await bench.ingest([*batch[2:4], *batch])
+    assert len(bench.store.kept) == 6
+    assert not bench.refusals.of("acme")
+
+
+async def test_what_is_not_worth_keeping_is_counted_and_no_fault(bench: Bench) -> None:
+    old = ENDED - timedelta(days=40)
+    refused = [
+        observation("o1", tool="memory.recall", output={"text": "The cafeteria serves lunch."}),
+        observation("o2", started_at=old, ended_at=old),
+        observation("o3", tool="", procedure="", note="?!"),
+    ]
+    await bench.ingest([received(event) for event in (*refused, outcome())])
+    assert [entry.record.origin for entry in bench.store.kept] == [outcome().id]
+    assert bench.refusals.of("acme") == {"recalled": 1, "expired": 1, "too_short": 1}
+    assert not bench.producer.published
+
+
+async def test_what_was_recalled_does_not_come_back_as_a_thought(bench: Bench) -> None:
+    bench.given_out.note("acme", ["The cafeteria serves lunch between noon and two."])
+    note = "The cafeteria serves lunch between noon and two."
+    await bench.ingest([received(observation("o1", tool="", run_id="", procedure="", note=note))])
+    assert not bench.store.kept
+    assert bench.refusals.of("acme") == {"recalled": 1}
 
 
 async def test_a_store_that_stays_away_holds_the_batch_until_it_is_cancelled(bench: Bench) -> None:
@@ -138,3 +199,4 @@ async def test_each_record_is_a_span_in_the_trace_of_its_message(bench: Bench, s
     assert first.attributes["factotum.run_id"] == run
     assert first.attributes["factotum.tenant"] == "acme"
     assert second.parent is None
+    assert first.attributes["factotum.memory.fate"] == "kept"

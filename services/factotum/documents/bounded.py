@@ -8,6 +8,7 @@ import json
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from types import TracebackType
 from typing import Any, Self
 
@@ -65,7 +66,7 @@ class BoundedReader:
             raise Unreadable(
                 f"it has {len(given.content)} bytes, and at most {MOST_BYTES[form]} of {form} are read: split it"
             )
-        name = given.path.rstrip("/").rpartition("/")[2].rpartition(".")[0]
+        name = PurePosixPath(given.path).stem
         request = {"format": form, "name": name, "charset": given.charset, "size": len(given.content)}
         try:
             answer = await self._asked(request, given.content)

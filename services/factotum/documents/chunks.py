@@ -53,7 +53,7 @@ def chunks(reading: Reading, name: str) -> list[Chunk]:
 def _of_section(section: Section, title: str) -> Iterator[Chunk]:
     label = _label(section.titles, title)
     if not section.blocks:
-        if section.titles:
+        if any(section.titles[-1:]):
             yield Chunk(section.titles[-1], label)
         return
     count = counter("\n".join(block.text for block in section.blocks))
@@ -132,14 +132,15 @@ def _packed(units: Iterator[_Unit], count: Count, most: int) -> Iterator[tuple[l
     """Units for one chunk each, and what is repeated before them. Chunks of a section are about equally long."""
     waiting = list(units)
     total = sum(unit.tokens for unit in waiting)
-    aim = -(-total // max(1, -(-total // most)))
+    fewest = max(1, -(-total // most))
+    aim = -(-total // fewest)
     held: list[_Unit] = []
-    repeated, tokens = "", 0
+    repeated, tokens, made = "", 0, 0
     for unit in waiting:
-        if held and (tokens + unit.tokens > most or tokens >= aim):
+        if held and (tokens + unit.tokens > most or (tokens >= aim and made < fewest - 1)):
             yield held, repeated
             repeated = _again(held[-1], unit, count, most)
-            held, tokens = [], count(repeated)
+            held, tokens, made = [], count(repeated), made + 1
         held.append(unit)
         tokens += unit.tokens
     if held:

@@ -141,7 +141,7 @@ class _Walk:
             self._heading(_HEADINGS[tag], _text(node))
         elif tag == "pre":
             self._block("".join(_pieces(node)), lines=True)
-        elif tag == "table" and node.css_first(_NO_DATA) is None:
+        elif tag == "table" and _is_data(node):
             self._table(node)
         elif tag == "header":
             # That of a site holds what its navigation holds.
@@ -199,6 +199,11 @@ class _Walk:
         self._lines.append(f"{margin}{self._mark or '  '}{first}")
         self._lines.extend(f"{margin}  {line}" for line in rest)
         self._mark = ""
+
+
+def _is_data(table: LexborNode) -> bool:
+    # The table is among what is found in it.
+    return all(found.mem_id == table.mem_id for found in table.css(_NO_DATA))
 
 
 def _hidden(node: LexborNode) -> bool:

@@ -200,6 +200,20 @@ def add_command(
     _add("command", name, made, b"", as_json=as_json, data=data, tenant=tenant)
 
 
+@adding.command("python")
+def add_python(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The system of a connector that is there as a module.")],
+    as_json: JsonOption = False,
+    data: DataOption = DEFAULT_DATA,
+    tenant: TenantOption = DEFAULT_TENANT,
+) -> None:
+    """A connector of an installed package, or of a file in FACTOTUM_TOOLS_FOLDER. JSON: AddSourceResponse.
+
+    Modules are looked for anew if it is not there yet. Code is never sent: it is put where the tool executor runs.
+    """
+    _add("python", name, {}, b"", as_json=as_json, data=data, tenant=tenant)
+
+
 def remove(
     name: NameArgument,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -207,7 +221,10 @@ def remove(
     data: DataOption = DEFAULT_DATA,
     tenant: TenantOption = DEFAULT_TENANT,
 ) -> None:
-    """Remove a source with its tools; calls under way go to their end. JSON: `{removed: name}`."""
+    """Remove a source with its tools; calls under way go to their end. JSON: `{removed: name}`.
+
+    A connector that is a module stays for other tenants: `factotum tools add python NAME` brings it back.
+    """
     from factotum.api.tools.v1 import tools_pb2 as pb
     from factotum.cli import output
     from factotum.cli.connection import REQUEST_SECONDS, Connection, run
@@ -230,18 +247,23 @@ def remove(
 
 
 def refresh(
-    name: NameArgument,
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="The source; without it, all modules of Python are looked for.")
+    ] = "",
     as_json: JsonOption = False,
     data: DataOption = DEFAULT_DATA,
     tenant: TenantOption = DEFAULT_TENANT,
 ) -> None:
-    """Read a source anew; its tools change only by this. JSON: RefreshSourceResponse."""
+    """Read a source anew; its tools change only by this. JSON: RefreshSourceResponse.
+
+    Modules of Python, of installed packages and of FACTOTUM_TOOLS_FOLDER, are looked for together, for all tenants.
+    """
     from factotum.api.tools.v1 import tools_pb2 as pb
     from factotum.cli import output
     from factotum.cli.connection import run
 
     request = pb.RefreshSourceRequest(tenant=tenant, system=name)
-    output.note(f"reading {name} …")
+    output.note(f"reading {name or 'modules of Python'} …")
     answer = output.to_json(run(_asked("RefreshSource", request, name, data, tenant)))
     if as_json:
         output.print_json(answer)
@@ -250,7 +272,7 @@ def refresh(
         for tool in answer[word]:
             output.say(f"{word:8} {tool}")
     if not any(answer[word] for word in ("added", "removed", "changed")):
-        output.say(f"{name}: nothing has changed")
+        output.say(f"{name or 'modules of Python'}: nothing has changed")
 
 
 def print_sources(data: Path, tenant: str, *, as_json: bool) -> None:
@@ -301,7 +323,8 @@ def _add(
         output.say(tool)
     if len(names) > MOST_SHOWN:
         output.say(f"… and {len(names) - MOST_SHOWN} more: factotum tools list {name}")
-    output.note(f"added {name}: {len(names)} {'tool' if len(names) == 1 else 'tools'}; factotum tools test {names[0]}")
+    advice = f"; factotum tools test {names[0]}" if names else ""
+    output.note(f"added {name}: {len(names)} {'tool' if len(names) == 1 else 'tools'}{advice}")
 
 
 async def _asked(method: str, request: Any, name: str, data: Path, tenant: str) -> Any:

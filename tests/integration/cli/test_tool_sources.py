@@ -102,6 +102,20 @@ def test_refresh_says_what_changed(runner: CliRunner, parts: Stubs) -> None:
     assert json.loads(runner.invoke(app, ["tools", "refresh", "github", "--json"]).stdout)["added"] == []
 
 
+def test_modules_of_python_are_named_and_looked_for(runner: CliRunner, parts: Stubs) -> None:
+    parts.tools.answers["AddSource"] = pb.AddSourceResponse(tools=["dice.throw"])
+    parts.tools.answers["RefreshSource"] = pb.RefreshSourceResponse(removed=["coin.flip"])
+    result = runner.invoke(app, ["tools", "add", "python", "dice"])
+    assert (result.stdout, result.exit_code) == ("dice.throw\n", 0)
+    assert runner.invoke(app, ["tools", "refresh"]).stdout == "removed  coin.flip\n"
+    assert parts.tools.requests == [
+        pb.AddSourceRequest(tenant="acme", system="dice", kind="python", config_json="{}"),
+        pb.RefreshSourceRequest(tenant="acme"),
+    ]
+    parts.tools.answers["RefreshSource"] = pb.RefreshSourceResponse()
+    assert runner.invoke(app, ["tools", "refresh"]).stdout == "modules of Python: nothing has changed\n"
+
+
 def test_the_sources_are_listed_with_what_is_wrong(runner: CliRunner, parts: Stubs) -> None:
     away = pb.Source(tenant="acme", system="library", kind="grpc", fault="no connection; it is tried again")
     parts.tools.answers["ListSources"] = pb.ListSourcesResponse(sources=[_SOURCE, away])

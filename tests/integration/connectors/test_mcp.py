@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
+import yaml
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from factotum.connectors.protocols.mcp import McpCall, McpSettings, call
@@ -195,6 +197,16 @@ async def test_only_allowed_commands_are_started() -> None:
         with pytest.raises(NotPermitted, match=r"tenants\.acme\.mcp\.commands"):
             stdio = {**PROGRAM, "environment": {"LD_PRELOAD": "/tmp/x.so"}}  # noqa: S108 - not read
             await ask({"stdio": stdio}, "tools/list", {"commands": commands})
+
+
+def test_the_settings_of_the_page_are_settings() -> None:
+    text = (FOLDER.parents[1] / "docs" / "mcp.md").read_text()
+    [written] = re.findall(r"^```yaml\n(tenants:.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    [allowed] = McpSettings.model_validate(yaml.safe_load(written)["tenants"]["acme"]["mcp"]).commands
+    assert allowed.hosts == ["api.example.com"] and (allowed.limits.memory_mib, allowed.limits.cpu_seconds) == (
+        512,
+        600,
+    )
 
 
 async def test_a_command_that_is_not_there() -> None:

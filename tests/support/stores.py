@@ -34,16 +34,18 @@ def ids(candidates: list[Candidate]) -> list[str]:
     return [candidate.id for candidate in candidates]
 
 
-async def texts(store: Store, scope: Scope, words: str = "hello", seed: int = 0) -> tuple[list[str], list[str]]:
-    """The texts nearest in meaning to the seed's vector, and those nearest to the words."""
-    rankings = await store.search(scope, vector(seed), words, 1000)
+async def texts(
+    store: Store, scope: Scope, words: str = "hello", dimension: int = SPACE.dimension
+) -> tuple[list[str], list[str]]:
+    """The texts nearest in meaning, and those nearest to the words."""
+    rankings = await store.search(scope, vector(0, dimension), words, 1000)
     found = await store.get(scope.tenant, [candidate.id for ranking in rankings for candidate in ranking])
     by_meaning, by_words = ([found[each.id].text for each in ranking] for ranking in rankings)
     return by_meaning, by_words
 
 
-async def everywhere(store: Store, tenant: str, words: str = "hello") -> set[str]:
+async def everywhere(store: Store, tenant: str, words: str = "hello", dimension: int = SPACE.dimension) -> set[str]:
     """The texts that any way of looking finds."""
     scope = Scope(tenant=tenant, history=True)
-    by_meaning, by_words = await texts(store, scope, words)
+    by_meaning, by_words = await texts(store, scope, words, dimension)
     return {*by_meaning, *by_words, *[record.text async for record in store.records(scope)]}

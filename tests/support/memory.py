@@ -80,8 +80,29 @@ async def start_service(
     directory: Path, cache_dir: Path, kafka: str, port: int, env: Mapping[str, str] | None = None
 ) -> processes.Process:
     """The memory as `factotum dev` would start it; its database lies in `directory`."""
+    return await processes.start(
+        [sys.executable, "-m", "factotum.memory.main"],
+        serving(port),
+        log=directory / "memory.log",
+        env={**service_env(directory, cache_dir, kafka, port), **(env or {})},
+        within=60,
+    )
 
-    async def serving() -> bool:
+
+def service_env(directory: Path, cache_dir: Path, kafka: str, port: int) -> dict[str, str]:
+    return {
+        "FACTOTUM_GRPC__PORT": str(port),
+        "FACTOTUM_KAFKA__BOOTSTRAP_SERVERS": kafka,
+        "FACTOTUM_KAFKA__EMBEDDED": "true",
+        "FACTOTUM_MILVUS__URI": str(directory / "memory.db"),
+        "FACTOTUM_EMBEDDING__CACHE_DIR": str(cache_dir),
+    }
+
+
+def serving(port: int) -> processes.Probe:
+    """True once the gRPC server on this port says that it serves."""
+
+    async def probe() -> bool:
         async with channel(f"127.0.0.1:{port}") as probed:
             try:
                 answer = await health_pb2_grpc.HealthStub(probed).Check(health_pb2.HealthCheckRequest(), timeout=1)
@@ -89,17 +110,4 @@ async def start_service(
                 return False
             return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
-    return await processes.start(
-        [sys.executable, "-m", "factotum.memory.main"],
-        serving,
-        log=directory / "memory.log",
-        env={
-            "FACTOTUM_GRPC__PORT": str(port),
-            "FACTOTUM_KAFKA__BOOTSTRAP_SERVERS": kafka,
-            "FACTOTUM_KAFKA__EMBEDDED": "true",
-            "FACTOTUM_MILVUS__URI": str(directory / "memory.db"),
-            "FACTOTUM_EMBEDDING__CACHE_DIR": str(cache_dir),
-            **(env or {}),
-        },
-        within=60,
-    )
+    return probe

@@ -141,7 +141,7 @@ class Forgetting:
         everything = Scope(tenant=asked.tenant, history=True)
         tried = [record.text for record in removed[:MEANINGS_TRIED]]
         queries = list(dict.fromkeys([*asked.identifiers, *tried]))
-        vectors = await self._embedder.embed(queries) if queries else []
+        vectors = await self._embedder.embed(queries)
         answers = await asyncio.gather(
             *(
                 self._store.search(everything, vector, query, SEARCH_DEPTH)

@@ -9,6 +9,7 @@ from factotum.memory.embedders.onnx import Embedder
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.given_out import GivenOut
 from factotum.memory.grpc_documents import DocumentCalls
+from factotum.memory.grpc_governance import Governance, GovernanceCalls
 from factotum.memory.grpc_status import TRANSLATED, abort
 from factotum.memory.keeping import Keeping
 from factotum.memory.recall import fuse, understand
@@ -20,11 +21,14 @@ SERVICE_NAME = memory_pb2.DESCRIPTOR.services_by_name["MemoryService"].full_name
 MAX_RECORDS = 500
 
 
-class MemoryServicer(DocumentCalls):
+class MemoryServicer(DocumentCalls, GovernanceCalls):
     """INVALID_ARGUMENT for what breaks the contract, UNAVAILABLE while the store is away."""
 
-    def __init__(self, store: Store, embedder: Embedder, keeping: Keeping, given_out: GivenOut) -> None:
+    def __init__(
+        self, store: Store, embedder: Embedder, keeping: Keeping, given_out: GivenOut, governance: Governance
+    ) -> None:
         DocumentCalls.__init__(self, store, preparing(embedder.embed))
+        GovernanceCalls.__init__(self, store, governance)
         self._store = store
         self._embedder = embedder
         self._keeping = keeping

@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from uuid import uuid4
 
 import structlog
 
 from factotum.events.producer import EventProducer
 from factotum.events.stream import Consumer
+from factotum.memory.consolidating import Consolidating
 from factotum.memory.embedders.minilm import DIMENSION, ModelMissing
 from factotum.memory.embedders.onnx import Embedder
 from factotum.memory.errors import StoreUnavailable
+from factotum.memory.forgetting import Forgetting
 from factotum.memory.given_out import GivenOut
 from factotum.memory.grpc import SERVICE_NAME, MemoryServicer
+from factotum.memory.grpc_governance import Governance
 from factotum.memory.keeping import Keeping
 from factotum.memory.recently_forgotten import RecentlyForgotten
 from factotum.memory.refusals import Refusals
 from factotum.memory.settings import Settings
-from factotum.memory.settling import settle
+from factotum.memory.settling import preparing, settle
 from factotum.memory.store.generations import Space
 from factotum.memory.store.milvus import MemoryStore
 from factotum.memory.stream import GROUP, TOPICS, Ingest
@@ -63,9 +67,19 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
             batch_size=settings.ingest.batch_size,
             within_seconds=settings.ingest.within_seconds,
         )
-        server = GrpcServer(
-            settings.grpc, [SERVICE_NAME], [MemoryServicer(store, embedder, keeping, given_out).register]
+        governance = Governance(
+            forgetting=Forgetting(
+                store, embedder, forgotten, passed=keeping.passed, now=clock.now, new_id=lambda: uuid4().hex
+            ),
+            consolidating=Consolidating(store, keeping, clock.now),
+            refusals=refusals,
+            prepare=preparing(embedder.embed),
+            embedder=SPACE.fingerprint,
+            lag=consumer.lag,
+            now=clock.now,
         )
+        servicer = MemoryServicer(store, embedder, keeping, given_out, governance)
+        server = GrpcServer(settings.grpc, [SERVICE_NAME], [servicer.register])
         await server.start()
         log.info("memory listens", port=server.port)
         settling = asyncio.create_task(settle(store, embedder.embed))

@@ -5,15 +5,14 @@ import pytest
 
 from factotum.api.memory.v1.memory_pb2_grpc import MemoryServiceStub
 from factotum.memory.embedders.onnx import Embedder
-from factotum.memory.given_out import GivenOut
-from factotum.memory.grpc import SERVICE_NAME, MemoryServicer
+from factotum.memory.grpc import SERVICE_NAME
 from factotum.memory.main import SPACE
 from factotum.memory.store.milvus import MemoryStore
 from factotum.runtime.grpc_client import channel
 from factotum.runtime.grpc_server import GrpcServer
 from factotum.runtime.settings import GrpcSettings
 from tests.support.kafka import embedded_kafka
-from tests.support.keeping import keeping_on
+from tests.support.keeping import servicer_on
 
 
 @pytest.fixture(scope="session")
@@ -35,9 +34,7 @@ async def store(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Memor
 
 @pytest.fixture(scope="module")
 async def memory(store: MemoryStore, embedder: Embedder) -> AsyncIterator[MemoryServiceStub]:
-    given_out = GivenOut()
-    servicer = MemoryServicer(store, embedder, keeping_on(store, embedder, given_out=given_out), given_out)
-    server = GrpcServer(GrpcSettings(port=0), [SERVICE_NAME], [servicer.register])
+    server = GrpcServer(GrpcSettings(port=0), [SERVICE_NAME], [servicer_on(store, embedder).register])
     await server.start()
     try:
         async with channel(f"127.0.0.1:{server.port}") as connected:

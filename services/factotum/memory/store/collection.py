@@ -210,7 +210,8 @@ class Database:
             if column not in present:
                 wanted = self._client.prepare_index_params()
                 wanted.add_index(column, index_type=index, index_name=column, metric_type=metric)
-                self._client.create_index(name, wanted, timeout=self._timeout)
+                # Milvus Lite has made it when it answers; to be asked again would take half a second each time.
+                self._client.create_index(name, wanted, timeout=self._timeout, sync=self._server is None)
 
     def drop(self, name: str) -> None:
         """Harmless if it is not there."""

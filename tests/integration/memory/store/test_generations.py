@@ -240,6 +240,7 @@ async def test_a_killed_reindex_goes_on_where_it_stood(tmp_path: Path) -> None:
     assert len(collections(path)) == 2
 
 
+@pytest.mark.slow
 async def test_a_reindex_that_was_begun_and_given_up_is_not_trusted(tmp_path: Path) -> None:
     """Records that came meanwhile have no vector of the old embedder."""
     path = tmp_path / "memory.db"
@@ -258,6 +259,7 @@ async def test_a_reindex_that_was_begun_and_given_up_is_not_trusted(tmp_path: Pa
         assert (ids(by_meaning)[0], len(by_meaning), len(by_words)) == ("7", 80, 80)
 
 
+@pytest.mark.slow
 async def test_a_killed_reindex_with_the_same_embedder_prepares_the_rest_anew(tmp_path: Path) -> None:
     path = tmp_path / "memory.db"
     async with MemoryStore(str(path), space=SPACE) as store:

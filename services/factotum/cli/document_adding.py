@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -56,7 +55,7 @@ class Report:
     refused: dict[str, str] = field(default_factory=dict)
     remarks: dict[str, str] = field(default_factory=dict)
     chunks: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -178,7 +177,7 @@ class Adding:
             coming.waiting -= 1
             if kept.result == pb.Kept.RESULT_REFUSED:
                 coming.incomplete = True
-                self.report.left_out[kept.reason] += 1
+                self.report.left_out[kept.reason] = self.report.left_out.get(kept.reason, 0) + 1
             else:
                 self.report.chunks += 1
         for coming in {id(coming): coming for coming, _ in sent}.values():

@@ -23,8 +23,8 @@ _WORD = re.compile(r"\S+\s*")
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a document. `section` says where it stands, e.g. "Guide > Install, page 3"; `page` counts from 1,
-    0: there are none."""
+    """A piece of a document. `section` says where it stands, e.g. "Guide > Install, page 3"; `page` is the one that it
+    begins on, counted from 1, 0: there are none."""
 
     text: str
     section: str
@@ -58,11 +58,17 @@ def _of_section(section: Section, title: str) -> Iterator[Chunk]:
         return
     count = counter("\n".join(block.text for block in section.blocks))
     # One for the end of a word that had to be cut.
-    most = MOST_TOKENS - counter(label)(label) - count(", page 99999") - 1
+    most = MOST_TOKENS - counter(label)(label) - count(", pages 99999-99999") - 1
     for units, repeated in _packed(_units(section.blocks, count, most), count, most):
-        page = units[0].block.page
         if text := _joined(units, repeated):
-            yield Chunk(text, f"{label}, page {page}" if page else label, page)
+            yield Chunk(text, f"{label}{_pages(units)}", units[0].block.page)
+
+
+def _pages(units: list[_Unit]) -> str:
+    first, last = units[0].block.page, units[-1].block.page
+    if not first:
+        return ""
+    return f", page {first}" if first == last else f", pages {first}-{last}"
 
 
 def _label(titles: tuple[str, ...], title: str) -> str:

@@ -59,7 +59,7 @@ def test_chunks_are_bounded_and_the_same_each_time(reading: Reading) -> None:
             if section.blocks:
                 assert count(chunk.text) <= MOST_TOKENS
             assert len(chunk.text.encode()) <= MOST_TOKENS * BYTES_A_TOKEN
-            assert len(chunk.section) <= MOST_LABEL_CHARACTERS + len(", page 99999")
+            assert len(chunk.section) <= MOST_LABEL_CHARACTERS + len(", pages 99999-99999")
 
 
 def test_a_word_longer_than_a_chunk_is_cut_without_losing_a_letter() -> None:
@@ -122,7 +122,7 @@ def test_a_section_says_where_the_chunk_stands(titles: tuple[str, ...], title: s
 
 def test_pages_are_said() -> None:
     (chunk,) = one_section(Block("Text.", page=3), Block("More.", page=4))
-    assert (chunk.section, chunk.page) == ("Guide, page 3", 3)
+    assert (chunk.section, chunk.page) == ("Guide, pages 3-4", 3)
 
 
 def test_a_heading_over_nothing_is_a_chunk_of_its_own() -> None:

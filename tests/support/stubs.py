@@ -107,6 +107,10 @@ class MemoryStub(_Scripted, memory_pb2_grpc.MemoryServiceServicer):
         for answer in await self._answer("Export", request, context):
             yield answer
 
+    async def Reindex(self, request: Message, context: Any) -> Any:
+        for answer in await self._answer("Reindex", request, context):
+            yield answer
+
 
 class Stubs:
     """The three, and the environment in which a command finds them."""

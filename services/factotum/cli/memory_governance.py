@@ -1,4 +1,4 @@
-"""`factotum memory export|forget|receipts|consolidate|status`: what is kept, and whether it stays."""
+"""`factotum memory export|forget|receipts|consolidate|reindex|status`: what is kept, and whether it stays."""
 
 from __future__ import annotations
 
@@ -139,6 +139,37 @@ def consolidate(
         output.console().print(table)
     would = "would be " if dry_run else ""
     output.say(f"{answer['folded']} records {would}folded, {answer['expired']} expired {would}let go")
+
+
+def reindex(as_json: JsonOption = False, data: DataOption = DEFAULT_DATA) -> None:
+    """Embed everything of all tenants anew, with the embedder that the memory was started with; it serves meanwhile.
+
+    Ctrl-C stops watching, not the work. JSON: the last ReindexProgress.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from factotum.api.memory.v1 import memory_pb2 as pb
+    from factotum.cli import output
+    from factotum.cli.connection import Connection, run
+
+    bar = Progress(
+        TextColumn("records"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=output.errors()
+    )
+
+    async def ask() -> pb.ReindexProgress:
+        latest = pb.ReindexProgress()
+        with bar:
+            task = bar.add_task("records", total=None)
+            async with Connection(data, DEFAULT_TENANT, os.environ).memory() as memory:
+                async for latest in memory.Reindex(pb.ReindexRequest()):
+                    bar.update(task, completed=latest.done, total=latest.total or None)
+        return latest
+
+    last = output.to_json(run(ask()))
+    if as_json:
+        output.print_json(last)
+    else:
+        output.say(f"{last['done']} records: {last['from_embedder']} → {last['to_embedder']}")
 
 
 def status(as_json: JsonOption = False, data: DataOption = DEFAULT_DATA, tenant: TenantOption = DEFAULT_TENANT) -> None:

@@ -125,3 +125,10 @@ def test_status(runner: CliRunner, parts: Stubs) -> None:
         assert expected in result.stdout
     assert "under way" in result.stderr
     assert json.loads(runner.invoke(app, ["memory", "status", "--json"]).stdout)["refused"] == {"noise": 4}
+
+
+def test_reindex_says_from_which_embedder_to_which(runner: CliRunner, parts: Stubs) -> None:
+    told = [pb.ReindexProgress(done=n, total=4, from_embedder="old", to_embedder="new") for n in (0, 2, 4)]
+    parts.memory.answers["Reindex"] = [told]
+    assert "4 records: old → new" in runner.invoke(app, ["memory", "reindex"]).stdout
+    assert json.loads(runner.invoke(app, ["memory", "reindex", "--json"]).stdout)["done"] == 4

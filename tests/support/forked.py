@@ -48,6 +48,10 @@ class Forks:
         return status
 
     async def _ask(self, question: Any) -> Any:
+        # One that is cancelled must still take its answer, or the next would take it.
+        return await asyncio.shield(self._asked(question))
+
+    async def _asked(self, question: Any) -> Any:
         assert self._process.stdin is not None and self._process.stdout is not None
         async with self._asking:
             self._process.stdin.write(json.dumps(question).encode() + b"\n")

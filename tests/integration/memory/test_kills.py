@@ -152,6 +152,7 @@ async def test_killed_five_times(tmp_path: Path, model_cache: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.usefixtures("embedder")
 async def test_killed_a_hundred_times(tmp_path: Path, model_cache: Path) -> None:
     await kill([25, 25, 25, 25], 4711, tmp_path, model_cache)

@@ -34,8 +34,6 @@ SETTLED_AFTER = timedelta(days=1)
 # Ids that one record names as what it was made from, and how long they may be together.
 MOST_FOLDED = 500
 MOST_FOLDED_CHARACTERS = 40_000
-# A longer value is content and not a choice.
-LONGEST_CHOICE = 64
 
 # What varies in what is otherwise the same: addresses and links, numbers in all their forms, ids.
 _VARYING = re.compile(r"\S+@\S+|\w+://\S+|\b(?=\w*\d)[\w.:+-]+")
@@ -241,9 +239,9 @@ def _habits(tenant: str, observed: Sequence[_Told]) -> Iterator[Fold]:
 
 
 def _is_choice(value: str, subjects: tuple[str, ...]) -> bool:
-    """Not who it is about, and not a text: those are the same in every call by nature."""
+    """Not who it is about: that is the same in every call by nature."""
     said = normal(value)
-    return 0 < len(said) <= LONGEST_CHOICE and not any(said in subject or subject in said for subject in subjects)
+    return bool(said) and not any(said in subject or subject in said for subject in subjects)
 
 
 def _preference(

@@ -20,6 +20,7 @@ from factotum.api.memory.v1.memory_pb2 import (
     Record,
 )
 from factotum.events.envelope import Event, describe, utc
+from factotum.events.redaction import without_secrets
 from factotum.events.types import OBSERVATION_TYPE, OUTCOME_TYPE, ObservationData, OutcomeData
 from factotum.memory.errors import InvalidRequest, NotAMemory
 from factotum.memory.records import MAX_STEP_CHARACTERS, completed, derived_id
@@ -27,6 +28,9 @@ from factotum.memory.subjects import subjects_of
 from factotum.memory.telling import MAX_DETAILS, cut, details, name_in, procedure_words, shortened, step_words
 
 MAX_FAILURE_CHARACTERS = 2000
+MAX_CHOICES = 20
+# A longer argument is content and not a choice.
+MAX_CHOICE_CHARACTERS = 64
 
 # Of what is not as its kind's rule says: a read is looked up again, an effect stays and a failure teaches.
 EFFECT_IMPORTANCE = 0.4
@@ -142,6 +146,7 @@ def _observation(event: Event, observation: ObservationData) -> Record:
         {
             **_fields(observation, "tool", "tool_version", "effect", "step", "iteration", "procedure", "replayed"),
             "error": "" if error is None else error.kind,
+            "arguments": choices(observation.arguments),
             "started_at": _time(observation.started_at),
             "ended_at": _time(observation.ended_at),
         },
@@ -158,6 +163,18 @@ def _observation(event: Event, observation: ObservationData) -> Record:
     elif observation.tool and observation.effect != "none":
         record.importance = EFFECT_IMPORTANCE
     return record
+
+
+def choices(arguments: dict[str, Any]) -> dict[str, str]:
+    """The arguments that may be a choice, by name: short and not nested, the first `MAX_CHOICES`. What somebody always
+    chooses becomes a preference (`consolidation`)."""
+    found: dict[str, str] = {}
+    for name, value in without_secrets(arguments).items():
+        if isinstance(value, str | int | float) and 0 < len(str(value)) <= MAX_CHOICE_CHARACTERS:
+            found[name] = str(value)
+        if len(found) == MAX_CHOICES:
+            break
+    return found
 
 
 def _record(

@@ -181,9 +181,8 @@ def test_a_habit_becomes_a_preference_and_leaves_what_it_was_seen_in() -> None:
         [choice(n, "Europe/Berlin", person=f"p{n}@acme.example") for n in range(3)],
         [choice(n, "Europe/Berlin", error="unavailable") for n in range(3)],
         [choice(n, "ada@acme.example") for n in range(3)],
-        [choice(n, "x" * 65) for n in range(3)],
     ],
-    ids=["twice", "not always", "in one run", "of several people", "failed", "who it is", "a text"],
+    ids=["twice", "not always", "in one run", "of several people", "failed", "who it is"],
 )
 def test_what_is_no_habit(records: list[Record]) -> None:
     assert not [fold for fold in planned(*records).folds if fold.rule == "habit"]

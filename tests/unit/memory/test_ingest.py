@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from factotum.api.memory.v1.memory_pb2 import KIND_EPISODE, KIND_OBSERVATION, KIND_THOUGHT, TRUST_SYSTEM
 from factotum.events.types import ObservedError
 from factotum.memory.errors import NotAMemory
-from factotum.memory.ingest import memory_of
+from factotum.memory.ingest import choices, memory_of
 from factotum.memory.records import MAX_TEXT_BYTES, completed
 from factotum.memory.telling import CUT_MARK, cut
 from tests.support.memory import EMPLOYEE, ENDED, STARTED, observation, outcome
@@ -173,3 +173,21 @@ def test_any_data_makes_a_record_that_can_be_memory_of(value: Any) -> None:
     for record in (memory_of(outcome(input=value, output=value)), memory_of(observation("o", output=value))):
         assert record.text.strip()
         assert len(record.text.encode()) <= MAX_TEXT_BYTES
+
+
+def test_short_arguments_are_kept_as_what_somebody_may_always_choose() -> None:
+    arguments = {
+        "zone": "Europe/Berlin",
+        "hour": 9,
+        "invite": True,
+        "body": "x" * 65,
+        "attendees": ["a", "b"],
+        "where": {"room": "1"},
+        "empty": "",
+        "password": "hunter2",
+        "none": None,
+    }
+    assert choices(arguments) == {"zone": "Europe/Berlin", "hour": "9", "invite": "True"}
+    assert len(choices({f"a{n}": n for n in range(30)})) == 20
+    kept = memory_of(observation("e1", arguments=arguments))
+    assert json.loads(kept.attributes_json)["arguments"] == choices(arguments)

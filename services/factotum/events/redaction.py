@@ -20,3 +20,9 @@ def without_secrets(value: Any) -> Any:
     if isinstance(value, list):
         return [without_secrets(inner) for inner in value]
     return value
+
+
+def may_name_secrets(text: str) -> bool:
+    """Whether the value of a JSON text may have such a field: if not, `without_secrets` changes nothing of it."""
+    # An escape can stand for any character of a name.
+    return "\\" in text or _SECRET.search(_SEPARATORS.sub("", text.lower())) is not None

@@ -6,17 +6,18 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
-from factotum.events.envelope import Event
-from factotum.events.redaction import without_secrets
-from factotum.events.types import OBSERVATION_TYPE, ObservationData, ObservedError
+from factotum.events.redaction import may_name_secrets, without_secrets
+from factotum.events.types import OBSERVATION_TYPE
 from factotum.runtime import telemetry
 from factotum.sdk.errors import NotDone
 from factotum.sdk.spec import Effect
-from factotum.tool_executor.calls import Answer, Call
+from factotum.tool_executor.calls import Answer, Call, Origin
 from factotum.tool_executor.errors import presentable
 from factotum.tool_executor.ledger import Entry, Publication
+
+Json = Any
 
 SOURCE = "/tool-executor"
 # A request to Kafka takes 1 MiB with key and headers.
@@ -30,8 +31,21 @@ def publication(call: Call, answer: Answer, *, attempt: int | None) -> Publicati
     Fields named like secrets are dropped, and so is what does not fit into a message.
     """
     which = call.started_at.isoformat() if attempt is None else str(attempt)
-    parts = (call.tenant, call.key, call.tool.spec.name, call.origin.run_id, call.origin.step, which)
-    return _published(call.tenant, parts, _data(call, answer))
+    spec, origin, error = call.tool.spec, call.origin, answer.error
+    parts = (call.tenant, call.key, spec.name, origin.run_id, origin.step, which)
+    data = _data(
+        tool=spec.name,
+        tool_version=answer.tool_version,
+        effect=spec.effect.value,
+        origin=origin,
+        arguments_json=call.arguments_json,
+        output_json=answer.output_json,
+        error=None if error is None else {"kind": error.kind, "message": error.message, "retryable": error.retryable},
+        note="",
+        started_at=call.started_at,
+        ended_at=answer.ended_at,
+    )
+    return _published(call.tenant, parts, data)
 
 
 def resolution(
@@ -44,18 +58,15 @@ def resolution(
         output_json: None: it did not happen.
     """
     did = "did not happen" if output_json is None else "happened"
-    arguments = _read(entry.arguments_json or "{}")
-    data = ObservationData(
+    message = f"a person found that it {did}"
+    data = _data(
         tool=entry.tool,
         tool_version=entry.tool_version,
         effect="unknown" if effect is None else effect.value,
-        run_id=entry.origin.run_id,
-        step=entry.origin.step,
-        iteration=entry.origin.iteration,
-        procedure=entry.origin.procedure,
-        arguments=arguments if isinstance(arguments, dict) else {},
-        output=None if output_json is None else _read(output_json),
-        error=ObservedError(kind=NotDone.kind, message=f"a person found that it {did}", retryable=NotDone.retryable)
+        origin=entry.origin,
+        arguments_json=entry.arguments_json or "{}",
+        output_json=output_json,
+        error={"kind": NotDone.kind, "message": message, "retryable": NotDone.retryable}
         if output_json is None
         else None,
         note=f"A person decided that the effect {did}: {presentable(reason) or 'no reason was given'}.",
@@ -66,58 +77,77 @@ def resolution(
     return _published(entry.tenant, parts, data)
 
 
-def _published(tenant: str, parts: tuple[str, ...], data: ObservationData) -> Publication:
+def _data(
+    *,
+    tool: str,
+    tool_version: str,
+    effect: str,
+    origin: Origin,
+    arguments_json: str,
+    output_json: str | None,
+    error: dict[str, Json] | None,
+    note: str,
+    started_at: datetime,
+    ended_at: datetime,
+) -> dict[str, Json]:
+    """An `ObservationData` as it is written. The model itself is made where one is read: to check here what was put
+    together here takes as long as the rest of an observation."""
+    arguments = _read(arguments_json)
+    return {
+        "tool": tool,
+        "tool_version": tool_version,
+        "effect": effect,
+        "run_id": origin.run_id,
+        "step": origin.step,
+        "iteration": origin.iteration,
+        "procedure": origin.procedure,
+        "arguments": arguments if isinstance(arguments, dict) else {},
+        "output": None if output_json is None else _read(output_json),
+        "error": error,
+        "replayed": False,
+        "note": note,
+        "started_at": started_at,
+        "ended_at": ended_at,
+    }
+
+
+def _published(tenant: str, parts: tuple[str, ...], data: dict[str, Json]) -> Publication:
     """The event; its id is derived from `parts`, which make the observation this one."""
-    event = _event(tenant, parts, data)
-    value = event.to_bytes()
+    name = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    value = _event(tenant, name, data)
     if len(value) > MAX_BYTES:
         large = "too large to be kept whole"
-        note = f"{data.note} ({large})" if data.note else large
-        lighter: tuple[dict[str, Any], ...] = ({"output": None, "note": note}, {"arguments": {}})
+        note = f"{data['note']} ({large})" if data["note"] else large
+        lighter: tuple[dict[str, Json], ...] = ({"output": None, "note": note}, {"arguments": {}})
         for without in lighter:
-            data = data.model_copy(update=without)
-            value = _event(tenant, parts, data).to_bytes()
+            data |= without
+            value = _event(tenant, name, data)
             if len(value) <= MAX_BYTES:
                 break
-    key = f"{tenant}/{event.subject or event.id}"
-    return Publication(message_key=key, value=value, traceparent=telemetry.traceparent())
-
-
-def _event(tenant: str, parts: tuple[str, ...], data: ObservationData) -> Event:
-    return Event(
-        id=hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32],
-        source=SOURCE,
-        type=OBSERVATION_TYPE,
-        tenant=tenant,
-        subject=data.run_id or None,
-        time=data.ended_at,
-        data=data.model_dump(mode="json"),
+    return Publication(
+        message_key=f"{tenant}/{data['run_id'] or name}", value=value, traceparent=telemetry.traceparent()
     )
 
 
-def _data(call: Call, answer: Answer) -> ObservationData:
-    spec, origin, error = call.tool.spec, call.origin, answer.error
-    arguments = _read(call.arguments_json)
-    return ObservationData(
-        tool=spec.name,
-        tool_version=answer.tool_version,
-        effect=spec.effect.value,
-        run_id=origin.run_id,
-        step=origin.step,
-        iteration=origin.iteration,
-        procedure=origin.procedure,
-        arguments=arguments if isinstance(arguments, dict) else {},
-        output=None if answer.output_json is None else _read(answer.output_json),
-        error=None
-        if error is None
-        else ObservedError(kind=error.kind, message=error.message, retryable=error.retryable),
-        started_at=call.started_at,
-        ended_at=answer.ended_at,
-    )
+def _event(tenant: str, name: str, data: dict[str, Json]) -> bytes:
+    """The bytes of the `Event`, likewise."""
+    subject = {"subject": data["run_id"]} if data["run_id"] else {}
+    envelope = {
+        "specversion": "1.0",
+        "id": name,
+        "source": SOURCE,
+        "type": OBSERVATION_TYPE,
+        "tenant": tenant,
+        **subject,
+        "time": data["ended_at"],
+        "data": data,
+    }
+    return to_json(envelope, inf_nan_mode="null")
 
 
-def _read(text: str) -> Any:
+def _read(text: str) -> Json:
     try:
-        return without_secrets(from_json(text))
+        value = from_json(text)
     except ValueError:  # arguments that were refused for not being JSON
         return None
+    return without_secrets(value) if may_name_secrets(text) else value

@@ -8,10 +8,15 @@ from pathlib import Path
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from factotum.events.types import OBSERVATION_TYPE
+from factotum.events.envelope import Event
+from factotum.events.types import OBSERVATION_TYPE, ObservationData
+from factotum.sdk.errors import InvalidArgument, ToolError, Unavailable
+from factotum.tool_executor.calls import Answer, Call, Origin
+from factotum.tool_executor.observations import publication
 from factotum.tool_executor.wrappers import observed
 from tests.support import tools
 from tests.support.ledgers import waiting
+from tests.support.tool_calls import NOW
 from tests.support.tool_executor import Bench, bench
 
 
@@ -68,6 +73,30 @@ async def test_what_is_too_large_for_a_message_is_left_out(b: Bench) -> None:
     (_, both), (_, neither) = await b.events()
     assert both.output is None and both.arguments and "too large" in both.note
     assert neither.arguments == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "output", "run_id", "error"),
+    [
+        ('{"name": "ada", "n": [1, 2.0, 1e400, null, true, {}]}', '{"id": "1"}', "run", None),
+        ('{"name": "é\u2028", "deep": {"apiKey": 1, "b": "p\\u0061ssword"}}', None, "", Unavailable("away")),
+        ("[1]", "[]", "", None),
+        ("not json", None, "run", InvalidArgument("no")),
+        ('{"n": NaN, "large": 123456789012345678901234567890}', "null", "", None),
+    ],
+)
+def test_the_bytes_are_those_of_the_models(
+    arguments: str, output: str | None, run_id: str, error: ToolError | None
+) -> None:
+    origin = Origin(run_id=run_id, step="/do/0", iteration="1", procedure="a/b")
+    call = Call("acme", tools.connector.tools["fake.create"], arguments, "key", origin, NOW)
+    ended = NOW.replace(microsecond=123456)
+    value = publication(call, Answer("1.0.0", NOW, ended, output, error), attempt=1).value
+    event = Event.from_bytes(value)
+    data = ObservationData.model_validate(event.data)
+    assert event.model_copy(update={"data": data.model_dump(mode="json")}).to_bytes() == value
+    assert (event.time, data.started_at, data.ended_at, data.run_id) == (ended, NOW, ended, run_id)
+    assert (data.error is None) == (error is None) and b"apiKey" not in value
 
 
 async def test_the_trace_of_the_call_is_kept(b: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

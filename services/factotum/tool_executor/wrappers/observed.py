@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import datetime
 
 from opentelemetry import trace
@@ -66,7 +65,6 @@ class Observed:
                 span.set_status(Status(StatusCode.ERROR, answer.error.message))
             if not answer.recorded:
                 await self._tell(self._observe(call, answer))
-                answer = replace(answer, recorded=True)
             return answer
 
     async def _effect_possible(self, call: Call) -> bool:

@@ -70,15 +70,29 @@ class Call:
         return hashlib.sha256(self.arguments_json.encode()).hexdigest()
 
 
+class Progress:
+    """Where a tool's `context.report` leads: to nobody, or to who listens now."""
+
+    __slots__ = ("listener",)
+
+    def __init__(self) -> None:
+        self.listener: Callable[[str, float | None], None] | None = None
+
+    def __call__(self, text: str, fraction: float | None = None) -> None:
+        if self.listener is not None:
+            self.listener(text, fraction)
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A call whose arguments the tool's model accepts, with the tool's surroundings. `mask` knows the values that
-    it was given, and what the tool conceals."""
+    it was given, and what the tool conceals; `progress` is where its reports lead."""
 
     call: Call
     arguments: BaseModel
     context: ToolContext[Any]
     mask: Mask = field(default_factory=Mask, compare=False)
+    progress: Progress = field(default_factory=Progress, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 from factotum.runtime.secrets.mask import Known, Mask
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import NotPermitted
+from factotum.tool_executor.calls import Progress
 from factotum.tool_executor.catalog import Catalog
 
 
@@ -25,7 +26,16 @@ class Contexts:
         self._now = now
 
     def context(
-        self, *, tenant: str, system: str, key: str, run_id: str, started_at: datetime, user: str, mask: Mask
+        self,
+        *,
+        tenant: str,
+        system: str,
+        key: str,
+        run_id: str,
+        started_at: datetime,
+        user: str,
+        mask: Mask,
+        report: Callable[[str, float | None], None] | None = None,
     ) -> ToolContext[Any]:
         """What the tool conceals is told to the mask. Raises `NotPermitted` where the tenant has not the system."""
 
@@ -42,6 +52,7 @@ class Contexts:
             secret=_unnamed,
             now=self._now,
             user=user,
+            report=report or Progress(),
             conceal=conceal,
         )
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 
 from factotum.events.envelope import TENANT_PATTERN
 from factotum.sdk.sandbox import Sandbox
@@ -31,6 +32,9 @@ MAX_ORIGIN_LENGTH = 1024
 
 # What the attributes of a CloudEvent may not hold either.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+_FIELDS = tuple(field.name for field in fields(Origin))
+_VALUES: Callable[[Origin], tuple[str, ...]] = attrgetter(*_FIELDS)
 
 
 class Executor:
@@ -163,9 +167,12 @@ def check_version(spec: ToolSpec, wanted: str) -> None:
 
 def check_origin(origin: Origin) -> None:
     """Raises `CallRefused`. What is accepted here can be told in an observation later."""
-    for field in fields(origin):
-        value = getattr(origin, field.name)
+    values = _VALUES(origin)
+    whole = "".join(values)
+    if len(whole) <= MAX_ORIGIN_LENGTH and not _CONTROL.search(whole):
+        return
+    for field, value in zip(_FIELDS, values, strict=True):
         if len(value) > MAX_ORIGIN_LENGTH:
-            raise CallRefused(f"origin.{field.name} must be at most {MAX_ORIGIN_LENGTH} characters")
+            raise CallRefused(f"origin.{field} must be at most {MAX_ORIGIN_LENGTH} characters")
         if _CONTROL.search(value):
-            raise CallRefused(f"origin.{field.name} must not hold control characters")
+            raise CallRefused(f"origin.{field} must not hold control characters")

@@ -57,11 +57,12 @@ class GroupCommit:
         self._waiting: deque[_Waiting[Any]] = deque()
         self._working: asyncio.Task[None] | None = None
         self._connection: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
 
     async def open(self) -> None:
         """Makes the file where it is missing. Raises `LedgerUnavailable`."""
         try:
-            self._connection = await asyncio.wrap_future(self._thread.submit(self._open))
+            self._connection, self._reader = await asyncio.wrap_future(self._thread.submit(self._open))
         except (sqlite3.Error, OSError) as error:
             self._thread.shutdown()
             raise self._unavailable(error) from error
@@ -70,9 +71,11 @@ class GroupCommit:
         """Does what is waiting, then closes."""
         if self._working is not None:
             await asyncio.wait({self._working})
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await asyncio.wrap_future(self._thread.submit(connection.close))
+        connections = self._connection, self._reader
+        self._connection = self._reader = None
+        for connection in connections:
+            if connection is not None:
+                await asyncio.wrap_future(self._thread.submit(connection.close))
         self._thread.shutdown()
 
     async def run(self, work: Work[T], *, long: bool = False) -> T:
@@ -90,20 +93,48 @@ class GroupCommit:
             self._working = asyncio.create_task(self._work_off(connection))
         return await future
 
-    def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(self._path, isolation_level=None, timeout=LOCK_SECONDS, check_same_thread=False)
+    async def row(self, query: str, values: Sequence[Any]) -> sqlite3.Row | None:
+        """The first row of a look-up by key, as it was committed: it takes part in no transaction and waits for none.
+
+        Raises `LedgerUnavailable` as `run` does.
+        """
+        if self._reader is None:
+            raise LedgerUnavailable("the ledger is not open")
         try:
-            db.row_factory = sqlite3.Row
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            self._bring_up_to_date(db)
-            # From here on whoever meets a lock comes again.
-            db.execute("PRAGMA busy_timeout = 0")
+            found: sqlite3.Row | None = self._reader.execute(query, values).fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise self._unavailable(error) from error
+            # Rare where there is a write-ahead log: another process recovers it, or closes the file.
+            return await self.run(lambda db: db.execute(query, values).fetchone())
+        except sqlite3.Error as error:
+            raise self._unavailable(error) from error
+        return found
+
+    def _open(self) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        db = self._connected()
+        try:
+            self._prepare(db)
+            reader = self._connected()
         except sqlite3.Error:
             db.close()
             raise
+        reader.execute("PRAGMA query_only = 1")
+        reader.execute("PRAGMA busy_timeout = 0")
+        return db, reader
+
+    def _connected(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._path, isolation_level=None, timeout=LOCK_SECONDS, check_same_thread=False)
+        db.row_factory = sqlite3.Row
         return db
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        self._bring_up_to_date(db)
+        # From here on whoever meets a lock comes again.
+        db.execute("PRAGMA busy_timeout = 0")
 
     def _bring_up_to_date(self, db: sqlite3.Connection) -> None:
         db.execute("BEGIN IMMEDIATE")

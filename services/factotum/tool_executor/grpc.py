@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from math import floor
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -80,7 +81,7 @@ class ToolExecutorServicer(PolicyCalls, SourceCalls, tools_pb2_grpc.ToolExecutor
             )
         except TRANSLATED as error:
             await abort(context, error)
-        return pb.ExecuteResponse(observation=_observation(request, answer))
+        return _response(request, answer)
 
     async def Cancel(self, request: pb.CancelRequest, context: Context) -> pb.CancelResponse:
         try:
@@ -180,20 +181,21 @@ def _approval(request: pb.ExecuteRequest) -> Approval | None:
     return Approval(request.approval.call_sha256, tuple(request.approval.by))
 
 
-def _observation(request: pb.ExecuteRequest, answer: Answer) -> pb.Observation:
-    observation = pb.Observation(
-        tool=request.tool,
-        tool_version=answer.tool_version,
-        idempotency_key=request.idempotency_key,
-        replayed=answer.replayed,
-        started_at=_stamp(answer.started_at),
-        ended_at=_stamp(answer.ended_at),
-    )
+def _response(request: pb.ExecuteRequest, answer: Answer) -> pb.ExecuteResponse:
+    """In place: a message that is given to another one is copied into it."""
+    response = pb.ExecuteResponse()
+    observation = response.observation
+    observation.tool = request.tool
+    observation.tool_version = answer.tool_version
+    observation.idempotency_key = request.idempotency_key
+    observation.replayed = answer.replayed
+    _put(observation.started_at, answer.started_at)
+    _put(observation.ended_at, answer.ended_at)
     if answer.error is not None:
         observation.error.CopyFrom(_error(answer.error, answer.effect_possible))
     else:
         observation.output_json = answer.output_json or ""
-    return observation
+    return response
 
 
 def _error(error: ToolError, effect_possible: bool) -> pb.ToolError:
@@ -233,5 +235,11 @@ def _effect(entry: Entry) -> pb.EffectEntry:
 
 def _stamp(moment: datetime) -> Timestamp:
     stamp = Timestamp()
-    stamp.FromDatetime(moment)
+    _put(stamp, moment)
     return stamp
+
+
+def _put(stamp: Timestamp, moment: datetime) -> None:
+    # What `FromDatetime` does, by a detour over the calendar.
+    stamp.seconds = floor(moment.timestamp())
+    stamp.nanos = moment.microsecond * 1000

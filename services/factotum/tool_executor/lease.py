@@ -9,6 +9,7 @@ from typing import TypeVar
 import structlog
 
 from factotum.sdk.errors import Unavailable
+from factotum.tool_executor.alarms import Alarms, Deadline
 from factotum.tool_executor.errors import LedgerUnavailable
 
 log = structlog.get_logger(__name__)
@@ -28,10 +29,14 @@ class Lease:
         renew: asks the ledger; False if the lease is another's.
         seconds: how long the ledger grants it for each time.
         asked_at: when it was first asked for, by the loop's clock.
+        alarms: wake it when it is time to renew.
     """
 
-    def __init__(self, renew: Callable[[], Awaitable[bool]], *, seconds: float, asked_at: float) -> None:
+    def __init__(
+        self, renew: Callable[[], Awaitable[bool]], *, seconds: float, asked_at: float, alarms: Alarms
+    ) -> None:
         self._renew = renew
+        self._alarms = alarms
         self._seconds = seconds
         self._asked_at = asked_at
         self._until = asked_at + seconds * CERTAIN
@@ -56,13 +61,13 @@ class Lease:
             renewal = loop.create_task(self._kept(cut))
 
         try:
-            async with asyncio.timeout(None) as cut:
+            with Deadline(self._alarms) as cut:
                 # Most calls have ended by then: a task for each would cost more than what it is for.
-                timer = loop.call_at(self._asked_at + self._seconds * RENEWAL, begin)
+                alarm = self._alarms.set(self._asked_at + self._seconds * RENEWAL, begin)
                 try:
                     return await work
                 finally:
-                    timer.cancel()
+                    self._alarms.drop(alarm)
                     if renewal is not None:
                         renewal.cancel()
         except TimeoutError as error:
@@ -70,7 +75,7 @@ class Lease:
                 raise
             raise Unavailable("the attempt was ended: another one may be at this call by now") from error
 
-    async def _kept(self, cut: asyncio.Timeout) -> None:
+    async def _kept(self, cut: Deadline) -> None:
         loop = asyncio.get_running_loop()
         while not cut.expired():
             asked_at, pause = loop.time(), self._seconds * RENEWAL

@@ -79,6 +79,8 @@ _SCHEMA = (
     ("ALTER TABLE effects ADD COLUMN idempotency TEXT NOT NULL DEFAULT 'reconcile'",),
 )
 
+_FIND = "SELECT * FROM effects WHERE tenant = ? AND key = ?"
+
 
 class SqliteLedger:
     """A `Ledger`. Use as an async context manager: entering opens the file and makes what is missing of it."""
@@ -125,7 +127,8 @@ class SqliteLedger:
         return await self._file.run(lambda db: _resolve(db, tenant, key, output_json, reason, now, publications))
 
     async def entry(self, tenant: str, key: str) -> Entry | None:
-        return await self._file.run(lambda db: _find(db, tenant, key))
+        row = await self._file.row(_FIND, (tenant, key))
+        return None if row is None else _entry(row)
 
     async def entries(self, tenant: str, *, states: Sequence[State], limit: int, run_id: str) -> list[Entry]:
         chosen = [state.value for state in states or State]
@@ -175,7 +178,7 @@ class SqliteLedger:
 
 
 def _find(db: sqlite3.Connection, tenant: str, key: str) -> Entry | None:
-    row = db.execute("SELECT * FROM effects WHERE tenant = ? AND key = ?", (tenant, key)).fetchone()
+    row = db.execute(_FIND, (tenant, key)).fetchone()
     return None if row is None else _entry(row)
 
 

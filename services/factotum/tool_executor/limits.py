@@ -134,4 +134,8 @@ class Breakers:
     def of(self, call: Call) -> Breaker | None:
         if call.tool.narrower is not None:
             return None
-        return self._made.setdefault((call.tenant, call.tool.spec.system), Breaker(self._rules))
+        which = (call.tenant, call.tool.spec.system)
+        made = self._made.get(which)
+        if made is None:
+            made = self._made[which] = Breaker(self._rules)
+        return made

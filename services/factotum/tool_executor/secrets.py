@@ -47,6 +47,9 @@ class Needs:
         return bool(self.settings or self.spec or self.document)
 
 
+NOTHING = Needs((), (), ())
+
+
 class Secrets:
     """The secrets of calls."""
 
@@ -65,6 +68,8 @@ class Secrets:
 
     def needs(self, prepared: Prepared) -> Needs:
         call, spec = prepared.call, prepared.call.tool.spec.secrets
+        if not spec and call.secrets is None and not self._references(prepared.context.settings):
+            return NOTHING
         named = {SCHEME + need.name for need in spec}
         referred = tuple(one for one in self._references(prepared.context.settings) if one not in named)
         return Needs(referred, spec, tuple(sorted(marks.named(call))))

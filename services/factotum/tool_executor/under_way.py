@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import TracebackType
+
+from factotum.tool_executor.alarms import Deadline
 
 # Seconds. Most calls take milliseconds: to interrupt one that would have ended by itself makes a doubt, and a
 # question to the system, for nothing.
@@ -18,7 +19,7 @@ class Interruption:
     by a deadline which the request sets."""
 
     requested: bool = False
-    cuts: list[asyncio.Timeout] = field(default_factory=list)
+    cuts: list[Deadline] = field(default_factory=list)
 
 
 class UnderWay:
@@ -43,14 +44,28 @@ class UnderWay:
                     cut.reschedule(deadline)
         return bool(found)
 
-    @contextmanager
-    def entered(self, tenant: str, key: str, interruption: Interruption) -> Iterator[None]:
+    def entered(self, tenant: str, key: str, interruption: Interruption) -> _Entered:
         """The call is found while the block runs; blocks of one call may nest, and outlive each other."""
-        calls = self._calls.setdefault((tenant, key), [])
-        calls.append(interruption)
-        try:
-            yield
-        finally:
-            calls.remove(interruption)
-            if not calls:
-                self._calls.pop((tenant, key), None)
+        return _Entered(self._calls, (tenant, key), interruption)
+
+
+class _Entered:
+    __slots__ = ("_calls", "_interruption", "_key")
+
+    def __init__(
+        self, calls: dict[tuple[str, str], list[Interruption]], key: tuple[str, str], interruption: Interruption
+    ) -> None:
+        self._calls = calls
+        self._key = key
+        self._interruption = interruption
+
+    def __enter__(self) -> None:
+        self._calls.setdefault(self._key, []).append(self._interruption)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        calls = self._calls[self._key]
+        calls.remove(self._interruption)
+        if not calls:
+            del self._calls[self._key]

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from factotum.sdk.sandbox import Sandbox
 from factotum.tool_executor import observations
+from factotum.tool_executor.alarms import Alarms
 from factotum.tool_executor.calls import Answer, Call, Handler
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.contexts import Contexts
@@ -62,13 +63,14 @@ def wrapped(around: Surroundings) -> tuple[Callable[[Call], Awaitable[Answer]], 
     what decides how it is made, inside ledgered.
     """
     ledger, now, retry = around.ledger, around.now, around.ambiguous_retry_seconds
-    breakers = Breakers(around.limits.breaker)
+    breakers, alarms = Breakers(around.limits.breaker), Alarms()
 
     def reaching(system: Handler[T]) -> Handler[T]:
         return Redacted(Watched(Connected(system), breakers=breakers, now=now), secrets=around.secrets)
 
-    acting = Interruptible(Sandboxed(Timed(invoked.act), sandbox=around.sandbox), under_way=around.under_way)
-    asking = Sandboxed(Timed(invoked.ask), sandbox=around.sandbox)
+    timed = Timed(invoked.act, alarms=alarms)
+    acting = Interruptible(Sandboxed(timed, sandbox=around.sandbox), under_way=around.under_way, alarms=alarms)
+    asking = Sandboxed(Timed(invoked.ask, alarms=alarms), sandbox=around.sandbox)
     ledgered = Ledgered(
         Contained(Reported(reaching(acting))),
         Contained(reaching(asking)),
@@ -78,6 +80,7 @@ def wrapped(around: Surroundings) -> tuple[Callable[[Call], Awaitable[Answer]], 
         ambiguous_retry_seconds=retry,
         now=now,
         new_id=around.new_id,
+        alarms=alarms,
     )
     limited = Limited(
         ledgered,

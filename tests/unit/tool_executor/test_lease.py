@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from factotum.sdk.errors import Unavailable
+from factotum.tool_executor.alarms import Alarms
 from factotum.tool_executor.calls import Answer
 from factotum.tool_executor.errors import LedgerUnavailable
 from factotum.tool_executor.lease import Lease
@@ -133,7 +134,7 @@ async def test_a_lease_that_is_renewed_in_time_is_kept() -> None:
         await asyncio.sleep(0.5)
         return "done"
 
-    lease = Lease(renew, seconds=0.3, asked_at=asyncio.get_running_loop().time())
+    lease = Lease(renew, seconds=0.3, asked_at=asyncio.get_running_loop().time(), alarms=Alarms())
     assert await lease.within(work()) == "done" and not lease.lost
     assert not answers
 
@@ -142,13 +143,13 @@ async def test_a_time_limit_of_the_work_is_not_taken_for_the_leases() -> None:
     async def work() -> str:
         raise TimeoutError("its own")
 
-    lease = Lease(taken, seconds=5, asked_at=asyncio.get_running_loop().time())
+    lease = Lease(taken, seconds=5, asked_at=asyncio.get_running_loop().time(), alarms=Alarms())
     with pytest.raises(TimeoutError, match="its own"):
         await lease.within(work())
 
 
 async def test_a_lost_lease_says_whether_anything_was_done() -> None:
-    lease = Lease(taken, seconds=0.1, asked_at=asyncio.get_running_loop().time())
+    lease = Lease(taken, seconds=0.1, asked_at=asyncio.get_running_loop().time(), alarms=Alarms())
     with pytest.raises(Unavailable) as ended:
         await lease.within(asyncio.sleep(5))
     assert ended.value.effect_possible and lease.lost

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from factotum.sdk.errors import Cancelled
 from factotum.sdk.spec import Effect, Idempotency
+from factotum.tool_executor.alarms import Alarms, Deadline
 from factotum.tool_executor.calls import Call, Handler, Prepared
 from factotum.tool_executor.under_way import UnderWay
 
@@ -18,9 +17,10 @@ class Interruptible:
     interruption nobody could tell but a person whether it had its effect: its own time limit ends that.
     """
 
-    def __init__(self, inner: Handler[str], *, under_way: UnderWay) -> None:
+    def __init__(self, inner: Handler[str], *, under_way: UnderWay, alarms: Alarms) -> None:
         self._inner = inner
         self._under_way = under_way
+        self._alarms = alarms
 
     async def __call__(self, prepared: Prepared) -> str:
         call, name = prepared.call, prepared.call.tool.spec.name
@@ -31,7 +31,7 @@ class Interruptible:
         # Of its own: an attempt whose caller is gone is still found.
         with self._under_way.entered(call.tenant, call.key, call.interruption):
             try:
-                async with asyncio.timeout(None) as cut:
+                with Deadline(self._alarms) as cut:
                     call.interruption.cuts.append(cut)
                     try:
                         return await self._inner(prepared)

@@ -34,6 +34,7 @@ from factotum.sdk.errors import (
     Unavailable,
 )
 from factotum.sdk.spec import Effect, Idempotency
+from factotum.tool_executor.alarms import Alarms
 from factotum.tool_executor.calls import Answer, Call, Handler, Prepared
 from factotum.tool_executor.errors import EffectAmbiguous
 from factotum.tool_executor.lease import Lease
@@ -96,6 +97,7 @@ class Ledgered:
         ambiguous_retry_seconds: float,
         now: Callable[[], datetime],
         new_id: Callable[[], str],
+        alarms: Alarms,
     ) -> None:
         self._act = act
         self._ask = ask
@@ -105,6 +107,7 @@ class Ledgered:
         self._ambiguous_retry = ambiguous_retry_seconds
         self._now = now
         self._new_id = new_id
+        self._alarms = alarms
         self._held: set[tuple[str, str]] = set()
         self._attempts: set[asyncio.Task[Answer]] = set()
 
@@ -166,7 +169,10 @@ class Ledgered:
             case Granted(step, number, started_at, doubt):
                 prepared = replace(prepared, context=replace(prepared.context, started_at=started_at))
                 lease = Lease(
-                    lambda: self._renewed(call, owner), seconds=self._lease.total_seconds(), asked_at=asked_at
+                    lambda: self._renewed(call, owner),
+                    seconds=self._lease.total_seconds(),
+                    asked_at=asked_at,
+                    alarms=self._alarms,
                 )
                 self._held.add(key)
                 try:

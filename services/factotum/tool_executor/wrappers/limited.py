@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import datetime
 
 from opentelemetry import trace
@@ -14,7 +13,7 @@ from factotum.sdk.spec import Effect
 from factotum.tool_executor.calls import Answer, Call, Handler, Prepared
 from factotum.tool_executor.errors import SystemResting
 from factotum.tool_executor.ledger import Ledger, Refused, Replay, known
-from factotum.tool_executor.limits import Breakers, TokenBucket
+from factotum.tool_executor.limits import Breaker, Breakers, TokenBucket
 from factotum.tool_executor.wrappers.ledgered import refused, replayed
 
 
@@ -105,8 +104,14 @@ class Limited:
     async def _passed(self, prepared: Prepared) -> Answer:
         call = prepared.call
         self._take(call)
-        async with self._entered(call):
+        breaker = self._breakers.of(call)
+        if breaker is None:
             return await self._inner(prepared)
+        self._enter(breaker, call)
+        try:
+            return await self._inner(prepared)
+        finally:
+            breaker.left(call.interruption)
 
     def _line(self, call: Call, most: int) -> asyncio.Semaphore:
         key = (call.tenant, call.tool.spec.name)
@@ -134,20 +139,11 @@ class Limited:
             what = f"{call.tool.spec.name} takes {limit.calls} calls in {limit.seconds:g} s"
             raise _Beyond(RateLimited(what, retry_after=wait))
 
-    @asynccontextmanager
-    async def _entered(self, call: Call) -> AsyncIterator[None]:
-        breaker = self._breakers.of(call)
-        if breaker is None:
-            yield
-            return
+    def _enter(self, breaker: Breaker, call: Call) -> None:
         if wait := breaker.enter(call.interruption, self._now()):
             trace.get_current_span().set_attribute("factotum.breaker", breaker.position.value)
             what = f"{call.tool.spec.system} did not answer several times in a row and is left alone for a moment"
             raise _Beyond(SystemResting(what, retry_after=wait))
-        try:
-            yield
-        finally:
-            breaker.left(call.interruption)
 
 
 def _ended(passing: asyncio.Task[Answer], line: asyncio.Semaphore) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Generic, TypeVar
 
 import structlog
@@ -32,12 +31,11 @@ class Reported(Generic[T]):
 
     async def __call__(self, prepared: Prepared) -> T:
         # Of the call: a tool may report from a task that was begun outside of it.
-        telling = _Telling(prepared.call, trace.get_current_span())
+        prepared.progress.listener = _Telling(prepared.call, trace.get_current_span())
         try:
-            context = replace(prepared.context, report=telling)
-            return await self._inner(replace(prepared, context=context))
+            return await self._inner(prepared)
         finally:
-            telling.ended = True
+            prepared.progress.listener = None
 
 
 class _Telling:
@@ -46,11 +44,10 @@ class _Telling:
         self._span = span
         self._told = 0
         self._last = 0.0
-        self.ended = False
 
     def __call__(self, text: str, fraction: float | None = None) -> None:
         now = asyncio.get_running_loop().time()
-        if self.ended or self._told >= MOST or (self._told and now - self._last < SECONDS_BETWEEN):
+        if self._told >= MOST or (self._told and now - self._last < SECONDS_BETWEEN):
             return
         self._told += 1
         self._last = now

@@ -6,6 +6,7 @@ import asyncio
 from typing import Generic, TypeVar
 
 from factotum.sdk.errors import Cancelled, Unavailable
+from factotum.tool_executor.alarms import Alarms, Deadline
 from factotum.tool_executor.calls import Handler, Prepared
 
 T = TypeVar("T")
@@ -14,13 +15,14 @@ T = TypeVar("T")
 class Timed(Generic[T]):
     """Raises `Unavailable`, effect possible, when the time is up."""
 
-    def __init__(self, inner: Handler[T]) -> None:
+    def __init__(self, inner: Handler[T], *, alarms: Alarms) -> None:
         self._inner = inner
+        self._alarms = alarms
 
     async def __call__(self, prepared: Prepared) -> T:
         spec = prepared.call.tool.spec
         try:
-            async with asyncio.timeout(spec.timeout_seconds) as limit:
+            with Deadline(self._alarms, asyncio.get_running_loop().time() + spec.timeout_seconds) as limit:
                 return await self._inner(prepared)
         except TimeoutError as error:  # ours, or one that the tool let through: it means the same
             raise Unavailable(f"{spec.name} had no answer within {spec.timeout_seconds:g} s") from error

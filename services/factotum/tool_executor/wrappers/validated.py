@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from factotum.runtime.secrets.mask import Mask
 from factotum.sdk.errors import InvalidArgument
-from factotum.tool_executor.calls import Answer, Call, Handler, Prepared
+from factotum.tool_executor.calls import Answer, Call, Handler, Prepared, Progress
 from factotum.tool_executor.contexts import Contexts
 from factotum.tool_executor.errors import presentable
 
@@ -23,7 +23,7 @@ class Validated:
             arguments = call.tool.arguments.model_validate_json(call.arguments_json)
         except ValidationError as error:
             raise InvalidArgument(presentable(f"{call.tool.spec.name}: {faults(error)}")) from None
-        mask = Mask()
+        mask, progress = Mask(), Progress()
         context = self._contexts.context(
             tenant=call.tenant,
             system=call.tool.spec.system,
@@ -32,8 +32,9 @@ class Validated:
             started_at=call.started_at,
             user=call.origin.user,
             mask=mask,
+            report=progress,
         )
-        return await self._inner(Prepared(call, arguments, context, mask))
+        return await self._inner(Prepared(call, arguments, context, mask, progress))
 
 
 def faults(error: ValidationError) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from factotum.sdk.context import ToolContext
-from factotum.tool_executor.calls import Call, Origin, Prepared
+from factotum.tool_executor.calls import Call, Origin, Prepared, Progress
 from factotum.tool_executor.wrappers import reported
 from factotum.tool_executor.wrappers.reported import Reported
 from tests.support.tool_calls import NOW, tool_context
@@ -27,7 +28,9 @@ async def told(use: Callable[[ToolContext[Any]], None]) -> list[dict[str, Any]]:
         return "done"
 
     with tracer.start_as_current_span("execute_tool fake.read") as span:
-        assert await Reported(act)(Prepared(call, Thing(name="x"), tool_context(None))) == "done"
+        progress = Progress()
+        context = replace(tool_context(None), report=progress)
+        assert await Reported(act)(Prepared(call, Thing(name="x"), context, progress=progress)) == "done"
     return [dict(event.attributes or {}) for event in getattr(span, "events", ())]
 
 

@@ -8,9 +8,7 @@ then it may be taken again, by this process or another: everything here is the s
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,7 +23,7 @@ from factotum.events.envelope import Event, MalformedEvent
 from factotum.events.errors import BrokerUnavailable
 from factotum.events.producer import EventProducer
 from factotum.events.topics import OBSERVATIONS
-from factotum.events.types import OBSERVATION_TYPE, ObservationData
+from factotum.planner import notes
 from factotum.planner.errors import CatalogUnavailable, StoreUnavailable
 from factotum.planner.library import Library
 from factotum.planner.message import Message
@@ -195,7 +193,7 @@ class Intake:
             made = plan(
                 [event], await self._preparation.prepare(event.tenant, match.source, acting_for=acts_for([event]))
             )
-            await self._start(made)
+            await self._start(made, [event])
             return made.run_id
         strategy = strategy_of(event.tenant, match.source.document.full_name, filters)
         group = await self._partial_matches.add(strategy, match.offers, event, message)
@@ -209,18 +207,20 @@ class Intake:
         events = [Event.from_bytes(entry.value or b"") for entry in group.entries]
         try:
             prepared = await self._preparation.prepare(group.tenant, source, acting_for=acts_for(events))
-            await self._start(plan(events, prepared))
+            await self._start(plan(events, prepared), events)
         except (FaultyDocument, RunRefused) as error:
             await self._partial_matches.give_up(group, f"{_versioned(source)}: {error}")
             raise
         await self._partial_matches.started(group)
 
-    async def _start(self, made: Plan) -> None:
+    async def _start(self, made: Plan, events: Sequence[Event]) -> None:
         with tracer.start_as_current_span("start run") as span:
             span.set_attribute(telemetry.TENANT, made.run.tenant)
             span.set_attribute(telemetry.RUN_ID, made.run_id)
             started = await self._starting.start(made)
             logger.info("run started" if started else "run was started before", run_id=made.run_id)
+            # Told each time: it may be the telling that failed before.
+            await self._producer.publish(OBSERVATIONS, notes.chosen(made, events, self._now()))
 
     async def _refuse(self, message: Message, tenant: str, reason: str) -> None:
         events_counter.add(1, {"outcome": "dead-letter", "tenant": tenant})
@@ -237,26 +237,8 @@ class Intake:
         )
 
     async def _note_no_match(self, event: Event) -> None:
-        now = self._now()
         logger.info("no procedure matches", event_id=event.id, event_type=event.type)
-        data = ObservationData(
-            note=f"No procedure matches the event {event.id} of type {event.type} from {event.source}.",
-            started_at=now,
-            ended_at=now,
-        )
-        await self._producer.publish(
-            OBSERVATIONS,
-            Event(
-                # Source and id may be longer together than an id may be.
-                id=f"no-match:{hashlib.sha256(json.dumps([event.source, event.id]).encode()).hexdigest()[:32]}",
-                source="/planner",
-                type=OBSERVATION_TYPE,
-                tenant=event.tenant,
-                subject=event.id,
-                time=now,
-                data=data.model_dump(mode="json"),
-            ),
-        )
+        await self._producer.publish(OBSERVATIONS, notes.no_match(event, self._now()))
 
 
 def _attributes(event: Event) -> dict[str, Any]:

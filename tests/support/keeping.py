@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import uuid4
 
 from factotum.memory.consolidating import Consolidating
-from factotum.memory.embedders.onnx import Embedder
+from factotum.memory.embedders.port import Embedder
 from factotum.memory.forgetting import Forgetting
 from factotum.memory.given_out import GivenOut
 from factotum.memory.grpc import MemoryServicer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 
 from factotum.api.memory.v1 import memory_pb2, memory_pb2_grpc
-from factotum.memory.embedders.onnx import Embedder
+from factotum.memory.embedders.port import Embedder
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.given_out import GivenOut
 from factotum.memory.grpc_documents import DocumentCalls

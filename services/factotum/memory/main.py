@@ -12,8 +12,8 @@ import structlog
 from factotum.events.producer import EventProducer
 from factotum.events.stream import Consumer
 from factotum.memory.consolidating import Consolidating
-from factotum.memory.embedders.minilm import DIMENSION, ModelMissing
-from factotum.memory.embedders.onnx import Embedder
+from factotum.memory.embedders.minilm import ModelMissing
+from factotum.memory.embedders.opened import chosen
 from factotum.memory.errors import StoreUnavailable
 from factotum.memory.forgetting import Forgetting
 from factotum.memory.given_out import GivenOut
@@ -36,8 +36,6 @@ from factotum.runtime.secrets.mask import Known
 # Whose secrets hold what belongs to the process and to no tenant.
 PLATFORM = "platform"
 
-SPACE = Space("minilm-l6-v2/fp32/384", DIMENSION)
-
 log = structlog.get_logger(__name__)
 
 
@@ -45,10 +43,16 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
     """Serves until `stop` is set. Raises `ModelMissing`, `UnknownSecret`, `SecretsUnavailable`, or `RuntimeError` if
     the port is taken."""
     milvus, embedding, kafka = settings.milvus, settings.embedding, settings.kafka
-    token = await _token(settings, known)
+    token = await _secret(settings, known, milvus.token)
+    api_key = await _secret(settings, known, embedding.openai.api_key if embedding.openai else "")
     async with (
-        Embedder(embedding.cache_dir, threads=embedding.threads, batch_size=embedding.batch_size) as embedder,
-        MemoryStore(milvus.uri, token, space=SPACE, timeout_seconds=milvus.timeout_seconds) as store,
+        chosen(embedding, api_key=api_key, now=clock.now) as embedder,
+        MemoryStore(
+            milvus.uri,
+            token,
+            space=Space(embedder.fingerprint, embedder.dimension),
+            timeout_seconds=milvus.timeout_seconds,
+        ) as store,
         EventProducer(
             kafka.bootstrap_servers, client_id="memory", timeout_seconds=kafka.publish_timeout_seconds
         ) as producer,
@@ -74,7 +78,7 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
             consolidating=Consolidating(store, keeping, clock.now),
             refusals=refusals,
             prepare=preparing(embedder.embed),
-            embedder=SPACE.fingerprint,
+            embedder=embedder.fingerprint,
             lag=consumer.lag,
             now=clock.now,
         )
@@ -91,8 +95,8 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
             await server.stop()
 
 
-async def _token(settings: Settings, known: Known) -> str:
-    reference = settings.milvus.token
+async def _secret(settings: Settings, known: Known, reference: str) -> str:
+    """Empty if there is no reference."""
     if not reference:
         return ""
     async with stores.opened(

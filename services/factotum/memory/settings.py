@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from factotum.memory.embedders.minilm import Precision
 from factotum.runtime.settings import GrpcSettings, KafkaSettings, Part, ProcessSettings, SecretsSettings
 
 
@@ -22,10 +24,33 @@ class MilvusSettings(Part):
     timeout_seconds: float = Field(default=10.0, gt=0)
 
 
+class OpenAIEmbeddingSettings(Part):
+    base_url: str = Field(pattern=r"^https?://", description="before /embeddings, e.g. https://api.example.com/v1")
+    model: str = Field(pattern=r"^\S{1,120}$")
+    dimension: int = Field(ge=1, le=32768, description="of the model's vectors")
+    shorten: bool = Field(default=False, description="ask for vectors of that dimension; not every model can")
+    api_key: str = Field(default="", description="secret://name, among the secrets of the tenant `platform`")
+    batch_size: int = Field(default=64, ge=1, le=2048, description="texts of one request")
+    attempts: int = Field(default=5, ge=1, description="of one request, the first included")
+    longest_wait_seconds: float = Field(default=30.0, gt=0, description="between attempts, whatever the endpoint names")
+    timeout_seconds: float = Field(default=30.0, gt=0)
+
+
 class EmbeddingSettings(Part):
-    cache_dir: Path = Field(default_factory=_default_cache, description="where the ONNX graph is kept (90 MB)")
-    threads: int = Field(default=2, ge=1, description="CPU threads")
-    batch_size: int = Field(default=32, ge=1, le=1024)
+    """See docs/memory.md. What is kept was embedded by one of these: another choice wants `factotum memory reindex`."""
+
+    kind: Literal["minilm", "openai"] = "minilm"
+    cache_dir: Path = Field(default_factory=_default_cache, description="where minilm's ONNX file is kept (60 MB)")
+    precision: Precision = Field(default=Precision.INT8, description="of minilm")
+    threads: int = Field(default=2, ge=1, description="CPU threads of minilm")
+    batch_tokens: int = Field(default=1024, ge=1, le=65536, description="of one computation of minilm")
+    openai: OpenAIEmbeddingSettings | None = None
+
+    @model_validator(mode="after")
+    def _endpoint_is_set(self) -> Self:
+        if self.kind == "openai" and self.openai is None:
+            raise ValueError("kind openai wants openai.base_url, openai.model and openai.dimension")
+        return self
 
 
 class IngestSettings(Part):

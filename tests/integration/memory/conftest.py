@@ -6,11 +6,11 @@ import pytest
 from factotum.api.memory.v1.memory_pb2_grpc import MemoryServiceStub
 from factotum.memory.embedders.onnx import Embedder
 from factotum.memory.grpc import SERVICE_NAME
-from factotum.memory.main import SPACE
 from factotum.memory.store.milvus import MemoryStore
 from factotum.runtime.grpc_client import channel
 from factotum.runtime.grpc_server import GrpcServer
 from factotum.runtime.settings import GrpcSettings
+from tests.support.embedding import default_space
 from tests.support.kafka import embedded_kafka
 from tests.support.keeping import servicer_on
 
@@ -28,7 +28,7 @@ async def embedder(model_cache: Path) -> AsyncIterator[Embedder]:
 
 @pytest.fixture(scope="module")
 async def store(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MemoryStore]:
-    async with MemoryStore(str(tmp_path_factory.mktemp("milvus") / "memory.db"), space=SPACE) as it:
+    async with MemoryStore(str(tmp_path_factory.mktemp("milvus") / "memory.db"), space=default_space()) as it:
         yield it
 
 

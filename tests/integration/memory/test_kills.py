@@ -18,11 +18,11 @@ from factotum.events.lag import LagReader
 from factotum.events.producer import EventProducer
 from factotum.events.topics import DEAD_LETTER, OBSERVATIONS, OUTCOMES
 from factotum.memory.ingest import memory_of
-from factotum.memory.main import SPACE
 from factotum.memory.store.milvus import MemoryStore
 from factotum.memory.store.port import Scope
 from factotum.memory.stream import GROUP, TOPICS
 from factotum.runtime.grpc_client import channel
+from tests.support.embedding import default_space
 from tests.support.forked import Forks, forks_of
 from tests.support.kafka import embedded_kafka, read_all
 from tests.support.memory import observation, outcome, service_env, serving
@@ -108,7 +108,7 @@ class House:
     async def _check(self, tenant: str) -> None:
         expected = sorted(memory_of(event).id for event in self._events if event.tenant == tenant)
         scope = Scope(tenant=tenant, history=True)
-        async with MemoryStore(str(self._directory / "memory.db"), space=SPACE) as store:
+        async with MemoryStore(str(self._directory / "memory.db"), space=default_space()) as store:
             listed = sorted([record.id async for record in store.records(scope)])
             by_meaning, by_words = await store.search(scope, np.full(384, 0.051, np.float32), "onboarding", MOST)
             assert len(await store.get(tenant, expected)) == len(expected)

@@ -1,0 +1,62 @@
+"""Texts of many sorts: over these the ranges of the 8-bit graph are taken. Changing one changes the vectors."""
+
+TEXTS = (
+    "a",
+    "When did Maria say that she would move to Lisbon?",
+    "How many days off do I get?",
+    "Employees are entitled to thirty days of paid vacation a year; part-time staff to a share of it.",
+    "Which tool can create a calendar event for several attendees?",
+    "Onboarding of Ada Lovelace (ada.lovelace@acme.example, engineering) completed on 2026-11-24 09:30 UTC.",
+    "identity.create_user with user name ada.lovelace, external id 123. Answered: id 99. A step of onboarding.",
+    "chat.post_message failed (unavailable): the server did not answer within 10 seconds.",
+    "Employee offboarding of Charles Babbage failed on 2026-10-02. Reason: the account is still in use. Undone: "
+    "deactivate user, remove from group. Left to people: approve the return of the laptop.",
+    "Chose employee-onboarding because the event's type is com.example.employee.created and its department is known.",
+    "Prefers mail to chat, and meetings after ten o'clock.",
+    "Language: German",
+    "Caroline: Hey Mel! Good to see you! How have you been?",
+    "Mel: I'm swamped with the kids and work. What's up with you? Anything new?",
+    "I went to a pottery class yesterday, and it was so much fun! I made a bowl with black and white flowers.",
+    "Thanks, that means a lot. We should go camping again next summer, like in 2019 by the lake.",
+    "lol yes!!! see you at 7 :-)",
+    "The printer on the second floor is out of toner. E-4711: call the fire brigade, then the help desk.",
+    "# Installation\nRun `pip install example` and then `example init --config config.yaml` in an empty folder.",
+    "Returns the list of open pull requests of a repository. Parameters: owner (string), repo (string), state "
+    "(open, closed, all), page (integer), per_page (integer, at most 100).",
+    "create_invoice: Creates a draft invoice for a customer. Line items may refer to products or give an amount.",
+    "GET /v1/customers/{id}/orders lists orders, newest first; 404 if there is no such customer.",
+    "def mean(values: list[float]) -> float:\n    if not values:\n        raise ValueError('no values')\n"
+    "    return sum(values) / len(values)",
+    '{"id": "9f8c", "items": [{"sku": "A-1", "count": 3, "price": 19.99}], "paid": true, "note": null}',
+    "SELECT name, count(*) FROM orders JOIN customers USING (customer_id) WHERE paid GROUP BY name ORDER BY 2 DESC;",
+    "2026-11-24T09:30:00Z ERROR worker-3 connection to 10.0.0.7:5432 refused (attempt 4 of 5), retrying in 8.0s",
+    "Traceback (most recent call last):\n  File \"main.py\", line 12, in <module>\nKeyError: 'employee'",
+    "https://www.example.com/a/very/long/path?with=query&and=fragment#section-3.2",
+    "The mitochondrion is the organelle that produces most of the chemical energy of a cell.",
+    "In 1815 the congress of Vienna redrew the map of Europe after the defeat of Napoleon at Leipzig.",
+    "Interest rates rose by 25 basis points, the third increase this quarter, while shares fell 1.4%.",
+    "Preheat the oven to 200 degrees, chop two onions, and let the dough rest for an hour under a wet cloth.",
+    "The tenant shall indemnify the landlord against all claims arising from a breach of clause 7(b) hereof.",
+    "Take one tablet of ibuprofen 400 mg every eight hours after meals; stop if the rash returns.",
+    "The integral of x squared from zero to one is 1/3, since the antiderivative is x³/3.",
+    "She had never seen the sea before, and it was quieter than she had imagined, grey, and very far away.",
+    "No, that is not what I asked for. Please cancel the order and refund the payment to my card.",
+    "Die Sitzung beginnt um neun Uhr; bitte bringen Sie den Ausweis und die unterschriebenen Unterlagen mit.",
+    "¿Dónde está la biblioteca? La reunión se ha aplazado hasta el próximo martes por la tarde.",
+    "Le contrat prend fin le 31 décembre, sauf avis contraire envoyé par lettre recommandée.",
+    "Ünïcödé, 漢字 and 🙂 in one line",
+    "会议改到星期三下午三点。",
+    "Встреча перенесена на среду, пожалуйста, подтвердите участие.",
+    "THIS IS URGENT!!! The payroll export MUST be fixed BEFORE Friday 17:00!!!",
+    "1234567890 3.14159 -42 1,000,000 50% $9.99 €20 #7 @home",
+    "- milk\n- eggs\n- bread\n- a birthday card for grandmother",
+    "the the the the the the the the the the the the",
+    "zxqv blorft wuggly snark 8f3a9c17 e2b4-11ee-be56-0242ac120002",
+    "The quick brown fox jumps over the lazy dog. " * 6,
+    "Meeting notes. Attendees: Ada, Charles, Grace. Decisions: the migration starts on Monday; the old cluster stays "
+    "until the end of the month; Grace writes the runbook. Open questions: who pays for the licences, and whether the "
+    "audit log has to be kept for seven years or ten. Next meeting: Thursday. " * 2,
+    "Vacation policy > Carrying days over, page 3. Days that were not taken by the end of the year may be carried over "
+    "until the end of March if the manager agrees in writing. Days left after that are lost, unless illness prevented "
+    "the employee from taking them. " * 3,
+)

@@ -17,7 +17,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from factotum.connectors.protocols.mcp import McpCall, McpSettings, call
 from factotum.sdk.errors import Ambiguous, Failed, NotPermitted, ToolError, Unavailable
-from factotum.sdk.sandbox import Undeclared
+from factotum.sdk.sandbox import Limits, Undeclared
 from factotum.sdk.spec import Effect, Idempotency
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from tests.support import mcp_program
@@ -203,10 +203,7 @@ def test_the_settings_of_the_page_are_settings() -> None:
     text = (FOLDER.parents[1] / "docs" / "mcp.md").read_text()
     [written] = re.findall(r"^```yaml\n(tenants:.*?)^```$", text, re.MULTILINE | re.DOTALL)
     [allowed] = McpSettings.model_validate(yaml.safe_load(written)["tenants"]["acme"]["mcp"]).commands
-    assert allowed.hosts == ["api.example.com"] and (allowed.limits.memory_mib, allowed.limits.cpu_seconds) == (
-        512,
-        600,
-    )
+    assert allowed.hosts == ["api.example.com"] and allowed.limits == Limits(memory_mib=512, cpu_seconds=600)
 
 
 async def test_a_command_that_is_not_there() -> None:

@@ -194,7 +194,7 @@ class Sources:
         known = self._under_way.get(key)
         if known is not None and known[0] == version:
             return known[1]
-        if version is not None and self._catalog.connector(*key) is None:
+        if version is not None:
             self._catalog.come(*key)
             self._listed.setdefault(key, Listed(*key, "", "{}", fault="its tools are being made"))
         task = asyncio.create_task(self._take_over(key))

@@ -213,6 +213,22 @@ async def test_a_start_does_not_wait_for_a_slow_source_and_its_tools_come(tmp_pa
             again.catalog.tool("acme", "slow.three")
 
 
+async def test_what_is_made_anew_elsewhere_serves_what_there_was_until_it_is_there(tmp_path: Path) -> None:
+    kind = Slow()
+    kind.may.set()
+    async with executor(tmp_path) as one, executor(tmp_path, kind) as other:
+        await one.sources.add(definition(system="slow"))
+        await other.sources.look()
+        kind.may.clear()
+        await one.sources.add(definition(system="slow", document=b"one three"))
+        await other.sources.look(seconds=0.05)
+        assert other.catalog.tool("acme", "slow.one") and other.names() == ["slow.one", "slow.two"]
+        with pytest.raises(ToolComing):
+            other.catalog.tool("acme", "slow.three")
+        kind.may.set()
+        await seen(other, ["slow.one", "slow.three"])
+
+
 async def test_a_slow_source_can_be_removed_while_its_tools_are_made(tmp_path: Path) -> None:
     async with executor(tmp_path) as it:
         await it.sources.add(definition(system="slow"))

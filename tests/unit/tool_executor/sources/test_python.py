@@ -10,15 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from factotum.sdk.tool import Connector
 from factotum.tool_executor import registry
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.errors import UnknownTool
+from factotum.tool_executor.registry import Registry
 from factotum.tool_executor.sources.adding import Sources
 from factotum.tool_executor.sources.python import Modules
 from factotum.tool_executor.sources.source import SourceInvalid
 from factotum.tool_executor.sources.store import Definition, UnknownSource
+from factotum.tool_executor.tenants import Tenants
 from tests.support.composition import catalog_of, sources_of
-from tests.support.listed_source import Listed
+from tests.support.listed_source import Config, Listed
 
 TOOL = """
 from pydantic import BaseModel
@@ -122,13 +125,15 @@ async def test_adding_looks_for_it_and_removing_is_for_one_tenant(tmp_path: Path
 
 async def test_no_code_is_taken(tmp_path: Path) -> None:
     async with executor(tmp_path) as it:
-        code = TOOL.replace("SYSTEM", "dice").replace("NAME", "look").encode()
+        it.write("dice")
+        await it.sources.refresh("acme", "")
+        code = TOOL.replace("SYSTEM", "dice").replace("NAME", "other").encode()
         for definition in (python("dice", document=code), python("dice", config='{"module": "os"}')):
             with pytest.raises(SourceInvalid, match=r"is not taken from here|by its name alone"):
                 await it.sources.add(definition)
         with pytest.raises(SourceInvalid, match="FACTOTUM_TOOLS_FOLDER"):
             await it.sources.add(python("os"))
-        assert it.names() == []
+        assert it.names() == ["dice.look"]
 
 
 async def test_a_module_that_takes_long_is_there_when_it_is_imported(tmp_path: Path) -> None:
@@ -143,6 +148,14 @@ async def test_a_module_that_takes_long_is_there_when_it_is_imported(tmp_path: P
                 await asyncio.sleep(0.02)
                 await it.sources.look()
         assert it.faults() == {"ages": "", "dice": ""}
+
+
+def test_a_name_that_is_taken_is_taken_at_once() -> None:
+    catalog = catalog_of()
+    catalog.put("acme", Listed().offer("dice", Config(), b"one"))
+    catalog.install(Registry([Connector("dice", settings=Config)]), Tenants({}, {}))
+    with pytest.raises(UnknownTool):
+        catalog.tool("acme", "dice.one")
 
 
 async def test_a_name_of_python_goes_before_a_source_for_as_long_as_it_is_there(tmp_path: Path) -> None:

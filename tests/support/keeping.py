@@ -13,6 +13,7 @@ from factotum.memory.given_out import GivenOut
 from factotum.memory.grpc import MemoryServicer
 from factotum.memory.grpc_governance import Governance
 from factotum.memory.keeping import Keeping
+from factotum.memory.recall import Recalling
 from factotum.memory.recently_forgotten import RecentlyForgotten
 from factotum.memory.refusals import Refusals
 from factotum.memory.settling import preparing
@@ -52,7 +53,7 @@ def servicer_on(store: Store, embedder: Embedder, *, now: Callable[[], datetime]
         lag=nothing_behind,
         now=now,
     )
-    return MemoryServicer(store, embedder, keeping, given_out, governance)
+    return MemoryServicer(store, embedder, keeping, Recalling(store, embedder, now), given_out, governance)
 
 
 async def nothing_behind() -> int:

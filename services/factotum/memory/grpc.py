@@ -12,7 +12,7 @@ from factotum.memory.grpc_documents import DocumentCalls
 from factotum.memory.grpc_governance import Governance, GovernanceCalls
 from factotum.memory.grpc_status import TRANSLATED, abort
 from factotum.memory.keeping import Keeping
-from factotum.memory.recall import fuse, understand
+from factotum.memory.recall import Recalling
 from factotum.memory.records import checked_tenant
 from factotum.memory.settling import preparing
 from factotum.memory.store.port import Store
@@ -25,13 +25,18 @@ class MemoryServicer(DocumentCalls, GovernanceCalls):
     """INVALID_ARGUMENT for what breaks the contract, UNAVAILABLE while the store is away."""
 
     def __init__(
-        self, store: Store, embedder: Embedder, keeping: Keeping, given_out: GivenOut, governance: Governance
+        self,
+        store: Store,
+        embedder: Embedder,
+        keeping: Keeping,
+        recalling: Recalling,
+        given_out: GivenOut,
+        governance: Governance,
     ) -> None:
         DocumentCalls.__init__(self, store, preparing(embedder.embed))
         GovernanceCalls.__init__(self, store, governance)
-        self._store = store
-        self._embedder = embedder
         self._keeping = keeping
+        self._recalling = recalling
         self._given_out = given_out
 
     def register(self, server: grpc.aio.Server) -> None:
@@ -57,14 +62,8 @@ class MemoryServicer(DocumentCalls, GovernanceCalls):
         context: grpc.aio.ServicerContext[memory_pb2.RecallRequest, memory_pb2.RecallResponse],
     ) -> memory_pb2.RecallResponse:
         try:
-            query = understand(request)
-            (vector,) = await self._embedder.embed([query.text])
-            rankings = await self._store.search(query.scope, vector, query.text, query.candidates)
-            ids = {candidate.id for ranking in rankings for candidate in ranking}
-            found = await self._store.get(request.tenant, sorted(ids))
-            by_meaning, by_words = ([found[each.id] for each in ranking if each.id in found] for ranking in rankings)
+            recollections = await self._recalling.recall(request)
         except TRANSLATED as error:
             await abort(context, error)
-        recollections = fuse(by_meaning, by_words, query.limit)
         self._given_out.note(request.tenant, (each.record.text for each in recollections))
         return memory_pb2.RecallResponse(recollections=recollections)

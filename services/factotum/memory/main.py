@@ -20,6 +20,7 @@ from factotum.memory.given_out import GivenOut
 from factotum.memory.grpc import SERVICE_NAME, MemoryServicer
 from factotum.memory.grpc_governance import Governance
 from factotum.memory.keeping import Keeping
+from factotum.memory.recall import Recalling
 from factotum.memory.recently_forgotten import RecentlyForgotten
 from factotum.memory.refusals import Refusals
 from factotum.memory.settings import Settings
@@ -82,7 +83,8 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
             lag=consumer.lag,
             now=clock.now,
         )
-        servicer = MemoryServicer(store, embedder, keeping, given_out, governance)
+        recalling = Recalling(store, embedder, clock.now)
+        servicer = MemoryServicer(store, embedder, keeping, recalling, given_out, governance)
         server = GrpcServer(settings.grpc, [SERVICE_NAME], [servicer.register])
         await server.start()
         log.info("memory listens", port=server.port)

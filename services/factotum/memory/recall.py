@@ -1,71 +1,136 @@
-"""What a question to the memory means, and which of the candidates answer it best. Pure."""
+"""What a question to the memory means, and the way to its answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal
 
-from factotum.api.memory.v1.memory_pb2 import KIND_EPISODE, RecallRequest, Recollection, Record
+from factotum.api.memory.v1.memory_pb2 import RecallRequest, Recollection, Record, Why
+from factotum.memory.embedders.port import Embedder
 from factotum.memory.errors import InvalidRequest
-from factotum.memory.records import checked_run_id, checked_tenant, checked_text, kind_name
-from factotum.memory.store.port import Scope
+from factotum.memory.ranking import weights
+from factotum.memory.ranking.found import Found, merged
+from factotum.memory.ranking.neighbourhood import unseen
+from factotum.memory.ranking.order import Ranked, ordered
+from factotum.memory.ranking.question import looked_for
+from factotum.memory.records import checked_run_id, checked_subjects, checked_tenant, checked_text, kind_name
+from factotum.memory.store.port import Scope, Store
 
 DEFAULT_LIMIT = 10
 MAX_LIMIT = 100
-# Reciprocal rank fusion: Cormack, Clarke and Büttcher, SIGIR 2009; 60 is the constant they found.
-RANK_CONSTANT = 60
-# A record that stands low in one list may still win through the other.
-MIN_CANDIDATES = 50
 
 
 @dataclass(frozen=True)
 class Query:
+    """`budget` is in tokens, 0: no bound."""
+
     scope: Scope
     text: str
     limit: int
-
-    @property
-    def candidates(self) -> int:
-        """How many records each of the two searches contributes."""
-        return max(MIN_CANDIDATES, 2 * self.limit)
+    budget: int = 0
 
 
-def understand(request: RecallRequest) -> Query:
-    """Raises `InvalidRequest`."""
+def understand(request: RecallRequest, now: datetime) -> Query:
+    """What has expired by now is not looked at. Raises `InvalidRequest`."""
     if not 0 <= request.limit <= MAX_LIMIT:
         raise InvalidRequest(f"limit: must be between 0 and {MAX_LIMIT}")
+    if request.budget_tokens < 0:
+        raise InvalidRequest("budget_tokens: must not be negative")
     return Query(
         Scope(
             tenant=checked_tenant(request.tenant),
             kinds=tuple(dict.fromkeys(map(kind_name, request.kinds))),
+            subjects=checked_subjects(request.subjects),
             run_id=checked_run_id(request.run_id),
+            after=_moment(request, "after"),
+            before=_moment(request, "before"),
+            alive_at=now,
+            history=request.history,
         ),
         text=checked_text(request.query, "query"),
         limit=request.limit or DEFAULT_LIMIT,
+        budget=request.budget_tokens,
     )
 
 
-def fuse(by_meaning: Sequence[Record], by_words: Sequence[Record], limit: int) -> list[Recollection]:
-    """The best of two rankings of one tenant's records, best first, each record once.
+class Recalling:
+    """Answers questions from a store: two searches, at most one look at neighbours, one reading of what is answered."""
 
-    The score is the sum of 1 / (60 + rank) over the lists that a record is in. An episode stands where
-    the best observation of its run stands, if that is higher: what a part answers, the whole
-    answers too, and tells the rest. Of two with the same score the episode comes first, then the newer.
-    """
-    records = {record.id: record for ranking in (by_meaning, by_words) for record in ranking}
-    episodes = {record.run_id: record.id for record in records.values() if record.kind == KIND_EPISODE}
-    scores = dict.fromkeys(records, 0.0)
-    for ranking in (by_meaning, by_words):
-        places: dict[str, int] = {}
-        for rank, record in enumerate(ranking, start=1):
-            for identity in {record.id, episodes.get(record.run_id, record.id)}:
-                places.setdefault(identity, rank)
-        for identity, rank in places.items():
-            scores[identity] += 1 / (RANK_CONSTANT + rank)
+    def __init__(self, store: Store, embedder: Embedder, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._now = now
 
-    def order(identity: str) -> tuple[float, bool, int, str]:
-        record = records[identity]
-        return -scores[identity], record.kind != KIND_EPISODE, -record.created_at.ToMicroseconds(), identity
+    async def recall(self, request: RecallRequest) -> list[Recollection]:
+        """At most as many as the request's limit, best first, and within its budget.
 
-    best = sorted(scores, key=order)[:limit]
-    return [Recollection(record=records[identity], score=scores[identity]) for identity in best]
+        Raises `InvalidRequest`, `StoreUnavailable`, `EmbedderUnavailable` or `EmbedderRefused`.
+        """
+        now = self._now()
+        query = understand(request, now)
+        ranked = await self.rank(query, now)
+        # With a budget, what is too long makes way for what comes after it.
+        reach = query.limit if not query.budget else min(2 * query.limit, MAX_LIMIT)
+        found = await self._store.get(query.scope.tenant, [each.id for each in ranked[:reach]])
+        return self._within(query, [each for each in ranked[:reach] if each.id in found], found)
+
+    async def rank(self, query: Query, now: datetime) -> list[Ranked]:
+        """All candidates, best first. Raises `StoreUnavailable`, `EmbedderUnavailable` or `EmbedderRefused`."""
+        vector = await self._embedder.embed_query(query.text)
+        count = max(weights.CANDIDATES, query.limit)
+        found = merged(*await self._store.search(query.scope, vector, looked_for(query.text), count))
+        ranked = ordered(found, now)
+        best = [each.found for each in ranked[: weights.LOOKED_UP_HITS]]
+        if beside := unseen(best, found):
+            others = await self._store.stretches(query.scope, beside)
+            ranked = ordered([*found, *map(Found, others)], now) if others else ranked
+        return ranked
+
+    def _within(self, query: Query, ranked: Sequence[Ranked], found: Mapping[str, Record]) -> list[Recollection]:
+        tokens = self._embedder.count_tokens([found[each.id].text for each in ranked])
+        left = query.budget
+        chosen: list[tuple[Ranked, int]] = []
+        for each, length in zip(ranked, tokens, strict=True):
+            if len(chosen) == query.limit:
+                break
+            if query.budget and length > left:
+                continue
+            chosen.append((each, length))
+            left -= length
+        given = {each.id for each, _ in chosen}
+        return [
+            Recollection(
+                record=found[each.id],
+                score=each.score,
+                # Only what is in the answer can be pointed at.
+                why=_why(each if each.neighbour_of in given else replace(each, neighbour_of="")),
+                tokens=length,
+            )
+            for each, length in chosen
+        ]
+
+
+def _why(each: Ranked) -> Why:
+    return Why(
+        meaning_rank=each.found.meaning_rank,
+        meaning_score=each.found.meaning_score,
+        words_rank=each.found.words_rank,
+        words_score=each.found.words_score,
+        relevance=each.found.relevance,
+        recency=each.recency,
+        importance=each.importance,
+        neighbourhood=each.neighbourhood,
+        neighbour_of=each.neighbour_of,
+        duplicates=each.duplicates,
+    )
+
+
+def _moment(request: RecallRequest, name: Literal["after", "before"]) -> datetime | None:
+    if not request.HasField(name):
+        return None
+    try:
+        return getattr(request, name).ToDatetime(tzinfo=UTC)  # type: ignore[no-any-return]
+    except (ValueError, OverflowError) as error:
+        raise InvalidRequest(f"{name}: not within the years 1 to 9999") from error

@@ -1,0 +1,136 @@
+"""How two lists become one order, and why."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factotum.memory.ranking import weights
+from factotum.memory.ranking.found import Found, heights, merged
+from factotum.memory.ranking.neighbourhood import gains, unseen
+from factotum.memory.ranking.order import Ranked, ordered
+from factotum.memory.store.port import Candidate, Stretch
+from tests.support.candidates import LONG_AGO, NOW, candidate, listed
+
+
+def ranked(by_meaning: list[Candidate], by_words: list[Candidate]) -> list[Ranked]:
+    return ordered(merged(by_meaning, by_words), NOW)
+
+
+def ids(by_meaning: list[Candidate], by_words: list[Candidate]) -> str:
+    return "".join(each.id for each in ranked(by_meaning, by_words))
+
+
+def test_what_both_lists_name_comes_first() -> None:
+    assert ids(listed("abcd"), listed("cxyz"))[0] == "c"
+    assert ids([], listed("ba")) == "ba"
+    assert ids(listed("abc"), []) == "abc"
+    assert ids([], []) == ""
+
+
+def test_a_record_far_above_the_others_of_one_list_wins_over_the_first_of_two_flat_ones() -> None:
+    flat = [candidate(name, 1.0 - place / 1000) for place, name in enumerate("abcdefgh")]
+    steep = [candidate("x", 30.0), *(candidate(name, 1.0 - place / 1000) for place, name in enumerate("efghabcd"))]
+    assert ids(flat, steep)[0] == "x"
+
+
+def test_heights_are_counted_from_the_last_and_do_not_depend_on_scale() -> None:
+    assert heights([]) == []
+    assert heights([3.0]) == [1.0]
+    assert heights([2.0, 2.0]) == [0.0, 0.0]
+    assert heights([5.0, 3.0, 1.0]) == pytest.approx(heights([0.5, 0.3, 0.1]))
+    assert heights([5.0, 3.0, 1.0])[-1] == 0
+
+
+def test_an_episode_stands_where_the_best_observation_of_its_run_stands_and_before_it() -> None:
+    part, other = candidate("part", 3.0, run_id="r"), candidate("other", 2.0, run_id="s")
+    episode = candidate("whole", 1.0, run_id="r", kind="episode")
+    assert [each.id for each in ranked([part, other, episode], [part, other])] == ["whole", "part", "other"]
+
+
+def test_of_two_that_answer_equally_the_weightier_and_the_newer_come_first() -> None:
+    old, new = candidate("old", 1.0), candidate("new", 1.0, created_at=LONG_AGO + timedelta(days=1))
+    assert [each.id for each in ranked([old, new], [])] == ["new", "old"]
+    assert [each.id for each in ranked([replace(old, importance=1.0), new], [])] == ["old", "new"]
+    assert [each.id for each in ranked([new, replace(old, created_at=NOW)], [])] == ["old", "new"]
+
+
+def test_recency_and_importance_decide_nothing_between_records_that_answer_differently() -> None:
+    worse = candidate("worse", 1.0, importance=1.0, created_at=NOW)
+    assert ids([candidate("b", 9.0), candidate("c", 6.0), worse], []).startswith("bc")
+
+
+def turns(count: int, hit: int, score: float = 5.0) -> list[Candidate]:
+    return [
+        candidate(str(place), score if place == hit else 0.1, sequence="talk", position=place, speaker="Ann")
+        for place in range(count)
+    ]
+
+
+def test_neighbours_of_a_hit_come_next_the_nearer_the_higher() -> None:
+    answer = ranked(turns(20, hit=7), [])
+    assert [each.id for each in answer[:1]] == ["7"]
+    assert {each.id for each in answer[1:3]} == {"6", "8"}
+    assert {each.id for each in answer[3:5]} == {"5", "9"}
+    assert [each.neighbour_of for each in answer[:3]] == ["", "7", "7"]
+
+
+def test_a_neighbour_in_another_sequence_or_without_one_gains_nothing() -> None:
+    found = [Found(candidate(name, sequence=name and "", position=1), relevance=1.0) for name in "ab"]
+    assert gains(found) == {}
+    beside = [
+        Found(candidate(name, sequence=name, position=1), relevance=relevance)
+        for name, relevance in [("a", 1.0), ("b", 0.0)]
+    ]
+    assert gains(beside)["b"].amount == 0
+
+
+def test_neighbours_that_no_search_found_are_looked_up_once() -> None:
+    hits = [Found(candidate(str(place), sequence="talk", position=place), relevance=1.0) for place in (5, 6)]
+    assert unseen(hits, hits) == [Stretch("talk", 3, 4), Stretch("talk", 7, 8)]
+    assert unseen([Found(candidate("alone"))], []) == []
+
+
+def test_the_same_content_is_told_once_and_names_what_it_stands_for() -> None:
+    first, again = candidate("a", 2.0, content_sha256="ff"), candidate("b", 1.0, content_sha256="ff")
+    answer = ranked([first, again, candidate("c", 0.5)], [])
+    assert [(each.id, each.duplicates) for each in answer] == [("a", ("b",)), ("c", ())]
+    said = ranked([replace(first, speaker="Ann"), replace(again, speaker="Ann")], [])
+    assert [each.duplicates for each in said] == [(), ()]
+    other_kind = ranked([first, replace(again, kind="thought")], [])
+    assert len(other_kind) == 2
+
+
+candidates = st.builds(
+    candidate,
+    st.sampled_from("abcdefgh"),
+    st.floats(0, 30, allow_nan=False),
+    kind=st.sampled_from(["observation", "episode"]),
+    run_id=st.sampled_from(["", "r", "s"]),
+    sequence=st.sampled_from(["", "talk", "book"]),
+    position=st.integers(0, 9),
+    importance=st.floats(0, 1),
+    created_at=st.sampled_from([LONG_AGO, NOW, NOW + timedelta(days=1)]),
+    content_sha256=st.sampled_from(["", "aa", "bb"]),
+)
+rankings = st.lists(candidates, unique_by=lambda each: each.id).map(
+    lambda found: sorted(found, key=lambda each: -each.score)
+)
+
+
+@given(rankings, rankings)
+def test_each_record_once_best_first_and_the_parts_add_up(
+    by_meaning: list[Candidate], by_words: list[Candidate]
+) -> None:
+    answer = ranked(by_meaning, by_words)
+    told = [name for each in answer for name in (each.id, *each.duplicates)]
+    assert sorted(told) == sorted({each.id for each in [*by_meaning, *by_words]})
+    assert [each.score for each in answer] == sorted((each.score for each in answer), reverse=True)
+    for each in answer:
+        parts = (each.found.relevance, each.recency, each.importance, each.neighbourhood)
+        assert min(parts) >= 0
+        assert sum(parts) == pytest.approx(each.score)
+        assert each.recency <= weights.RECENCY
+        assert each.neighbour_of != each.id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -15,7 +15,6 @@ from factotum.api.memory.v1.memory_pb2 import (
     KIND_THOUGHT,
     TRUST_SYSTEM,
     Kind,
-    Place,
     Provenance,
     Record,
 )
@@ -38,11 +37,9 @@ FAILURE_IMPORTANCE = 0.5
 FAILED_RUN_IMPORTANCE = 0.7
 LEFT_TO_PEOPLE_IMPORTANCE = 0.8
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 def memory_of(event: Event) -> Record:
-    """The record of an observation or an outcome, complete.
+    """The record of an observation or an outcome, complete but for a step's place in its run (`Keeping` knows it).
 
     What a tool was called with and answered is an observation, what the planner noted by itself (no tool) a thought,
     how a run ended an episode. The same event always gives the same id, and a run has one episode. Raises
@@ -70,15 +67,6 @@ def memory_of(event: Event) -> Record:
         if isinstance(error, NotAMemory):
             raise
         raise NotAMemory(f"data: {error}") from error
-
-
-def place_in_run(run_id: str, began: datetime) -> Place:
-    """The place of a step among those of its run: the run's id, and the microseconds since 1970 when it began.
-
-    Steps of one run may come in any order and from several branches at once, so their positions are in order but not
-    consecutive: the step before another is the one with the greatest position below its own.
-    """
-    return Place(sequence=run_id, position=(utc(began) - _EPOCH) // timedelta(microseconds=1))
 
 
 def _episode(tenant: str, outcome: OutcomeData) -> Record:
@@ -156,8 +144,6 @@ def _observation(event: Event, observation: ObservationData) -> Record:
     record.subjects.extend(subjects_of(observation.arguments, *answered, without=own))
     if observation.step:
         record.provenance.CopyFrom(Provenance(step=observation.step[:MAX_STEP_CHARACTERS]))
-    if observation.run_id:
-        record.place.CopyFrom(place_in_run(observation.run_id, observation.started_at))
     if error is not None:
         record.importance = FAILURE_IMPORTANCE
     elif observation.tool and observation.effect != "none":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 
@@ -12,16 +12,17 @@ from factotum.memory.embedders.port import Embedder
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.filtering import Refusal, refusal, said
 from factotum.memory.given_out import GivenOut
-from factotum.memory.overview import Overview, stands_so
+from factotum.memory.overview import Overview, is_step, stands_so
 from factotum.memory.preferences import is_settled
 from factotum.memory.recently_forgotten import RecentlyForgotten
 from factotum.memory.records import completed, kind_name
 from factotum.memory.refusals import Refusals
 from factotum.memory.searched import searched
-from factotum.memory.store.port import Burial, Entry, Scope, Store
+from factotum.memory.store.port import Burial, Entry, Scope, Store, Stretch
 
 # Values of one kind in one filter of the store.
 MOST_IN_A_FILTER = 100
+LAST_POSITION = 2**62
 OLDER = "older"
 
 
@@ -29,7 +30,7 @@ class Keeping:
     """Keeps records, for both faces.
 
     What stands already as it comes is neither embedded nor written again, so that a batch that comes twice changes
-    nothing. Batches with preferences are kept one after the other, since each looks at those before it.
+    nothing. Batches with preferences or steps of runs are kept one after the other: each looks at those before it.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Keeping:
         self._forgotten = forgotten
         self._refusals = refusals
         self._now = now
-        self._settling = asyncio.Lock()
+        self._one_by_one = asyncio.Lock()
         self._under_way: set[asyncio.Future[None]] = set()
 
     async def passed(self) -> None:
@@ -77,8 +78,8 @@ class Keeping:
             _completed(tenant, record, now + timedelta(microseconds=index), index)
             for index, (tenant, record) in enumerate(coming)
         ]
-        settles = any(record.kind == KIND_PREFERENCE for record in records)
-        async with self._settling if settles else nullcontext():
+        one_by_one = any(record.kind == KIND_PREFERENCE or is_step(record) for record in records)
+        async with self._one_by_one if one_by_one else nullcontext():
             fates = await self._decide_and_write(coming, records, now)
         for (tenant, _), record, fate in zip(coming, records, fates, strict=True):
             if fate.result == Kept.RESULT_REFUSED:
@@ -110,7 +111,16 @@ class Keeping:
         for scope in _scopes(tenant, new, [record for record in coming if is_settled(record)], now):
             async for record in self._store.records(scope):
                 found[record.id] = record
-        return Overview({**found, **standing}.values(), buried)
+        runs = {record.run_id for record in coming if is_step(record) and record.id not in standing}
+        return Overview({**found, **standing}.values(), buried, await self._ends(tenant, runs))
+
+    async def _ends(self, tenant: str, runs: Iterable[str]) -> dict[str, int]:
+        ends: dict[str, int] = {}
+        everywhere = [Stretch(run, 0, LAST_POSITION) for run in runs]
+        if everywhere:
+            for step in await self._store.stretches(Scope(tenant=tenant, history=True), everywhere):
+                ends[step.sequence] = max(ends.get(step.sequence, 0), step.position + 1)
+        return ends
 
     def _decide(self, tenant: str, given: Record, record: Record, overview: Overview, now: datetime) -> Kept:
         if (burial := overview.buried.get(record.id)) is not None:

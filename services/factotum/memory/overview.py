@@ -6,18 +6,33 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from factotum.api.memory.v1.memory_pb2 import Record
+from factotum.api.memory.v1.memory_pb2 import KIND_OBSERVATION, KIND_THOUGHT, Record
 from factotum.memory.filtering import said
 from factotum.memory.preferences import settle
 from factotum.memory.store.port import Burial
 
 
-class Overview:
-    """Of one tenant. `written` are the records that are to be written, by id, the last of each."""
+def is_step(record: Record) -> bool:
+    """Whether it is to get a place in its run: what came of a step, or what was thought of it, in the order of coming.
 
-    def __init__(self, records: Iterable[Record], buried: Mapping[str, Burial]) -> None:
+    The events of a run come in the order of its steps' ends, those of steps beside each other in any.
+    """
+    return bool(record.run_id) and record.kind in (KIND_OBSERVATION, KIND_THOUGHT) and not record.place.sequence
+
+
+class Overview:
+    """Of one tenant. `written` are the records that are to be written, by id, the last of each.
+
+    Args:
+        ends: by run, the position after its last step that stands.
+    """
+
+    def __init__(
+        self, records: Iterable[Record], buried: Mapping[str, Burial], ends: Mapping[str, int] | None = None
+    ) -> None:
         self.buried = buried
         self.written: dict[str, Record] = {}
+        self._ends = dict(ends or {})
         self._records: dict[str, Record] = {}
         self._said: dict[tuple[Any, ...], list[Record]] = {}
         for record in records:
@@ -27,6 +42,15 @@ class Overview:
         return self._records.get(identity)
 
     def keep(self, record: Record) -> None:
+        """A step stays where it stood, or is the next of its run."""
+        if is_step(record):
+            there = self._records.get(record.id)
+            if there is not None and there.place.sequence == record.run_id:
+                record.place.CopyFrom(there.place)
+            else:
+                position = self._ends.get(record.run_id, 0)
+                record.place.sequence, record.place.position = record.run_id, position
+                self._ends[record.run_id] = position + 1
         self.written[record.id] = record
         self._put(record)
 
@@ -62,6 +86,8 @@ def stands_so(given: Record, completed: Record, standing: Record) -> bool:
     A caller who names no time (`given`) says that it holds now: it stands if it was not superseded.
     """
     coming, there = _comparable(completed), _comparable(standing)
+    if is_step(completed) and standing.place.sequence == completed.run_id:
+        there.ClearField("place")
     if not given.HasField("created_at"):
         if standing.HasField("superseded_at"):
             return False

@@ -109,9 +109,12 @@ class House:
         expected = sorted(memory_of(event).id for event in self._events if event.tenant == tenant)
         scope = Scope(tenant=tenant, history=True)
         async with MemoryStore(str(self._directory / "memory.db"), space=default_space()) as store:
-            listed = sorted([record.id async for record in store.records(scope)])
+            records = [record async for record in store.records(scope)]
             by_meaning, by_words = await store.search(scope, np.full(384, 0.051, np.float32), "onboarding", MOST)
             assert len(await store.get(tenant, expected)) == len(expected)
+        steps = [(record.place.sequence, record.place.position) for record in records if record.place.sequence]
+        assert len(set(steps)) == len(steps) == EVENTS // 2 * len({run for run, _ in steps}), "a place of two steps"
+        listed = sorted(record.id for record in records)
         for name, found in (("list", listed), ("meaning", ids(by_meaning)), ("words", ids(by_words))):
             assert found == expected, (tenant, name, Counter(found) - Counter(expected), set(expected) - set(found))
 

@@ -14,7 +14,7 @@ from factotum.memory.errors import NotAMemory
 from factotum.memory.ingest import choices, memory_of
 from factotum.memory.records import MAX_TEXT_BYTES, completed
 from factotum.memory.telling import CUT_MARK, cut
-from tests.support.memory import EMPLOYEE, ENDED, STARTED, observation, outcome
+from tests.support.memory import EMPLOYEE, ENDED, observation, outcome
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -72,12 +72,11 @@ def test_a_note_of_the_planner_is_a_thought_as_it_is() -> None:
     record = memory_of(observation("o1", tool="", run_id="", procedure="", note="No procedure matches the event 7."))
     assert record.text == "No procedure matches the event 7."
     assert (record.kind, record.trust, record.run_id) == (KIND_THOUGHT, TRUST_SYSTEM, "")
-    assert not record.HasField("place")
     # A person's note on a call goes with the call.
     assert memory_of(observation("o1", note="A person decided that the effect happened.")).kind == KIND_OBSERVATION
 
 
-def test_it_says_where_it_comes_from_whom_it_is_about_and_where_it_stands() -> None:
+def test_it_says_where_it_comes_from_and_whom_it_is_about() -> None:
     record = memory_of(observation("o1", arguments={"userName": "Ada", "to": "ada@acme.example"}))
     assert (record.origin, record.run_id, record.provenance.step) == (
         "o1",
@@ -85,10 +84,7 @@ def test_it_says_where_it_comes_from_whom_it_is_about_and_where_it_stands() -> N
         "/do/1/createAccount",
     )
     assert list(record.subjects) == ["ada", "ada@acme.example"]
-    assert record.place.sequence == record.run_id
-    assert record.place.position == int(STARTED.timestamp() * 1_000_000)
     assert list(memory_of(outcome()).subjects) == ["123", "ada.lovelace@acme.example"]
-    assert not memory_of(outcome()).HasField("place")
 
 
 def test_an_outcome_of_events_is_about_what_they_say() -> None:

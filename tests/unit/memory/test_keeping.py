@@ -144,6 +144,29 @@ async def test_the_same_words_at_two_places_and_of_two_events_are_two_records(be
     assert await bench.keep(observation("o3")) == ["kept"]
 
 
+async def test_the_steps_of_a_run_stand_in_the_order_of_their_coming(bench: Bench) -> None:
+    def step(identity: str, text: str = "mail.send. Answered: nothing.", run: str = "acme.x.1") -> Record:
+        return Record(id=identity, kind=KIND_OBSERVATION, text=text, run_id=run, created_at={"seconds": 1_795_000_000})
+
+    async def places() -> dict[str, tuple[str, int]]:
+        return {key: (record.place.sequence, record.place.position) for key, record in (await bench.all()).items()}
+
+    thought = Record(kind=KIND_THOUGHT, id="why", text="Chose x.", run_id="acme.x.1")
+    await bench.keep(thought, step("a"), step("other", run="acme.x.2"))
+    await bench.keep(step("c"), step("b"), step("a"))  # the last comes again
+    first = {"why": ("acme.x.1", 0), "a": ("acme.x.1", 1), "c": ("acme.x.1", 2), "b": ("acme.x.1", 3)}
+    assert await places() == {**first, "other": ("acme.x.2", 0)}
+    assert await bench.keep(step("b"), step("c"), step("a", "mail.send. Failed.")) == ["unchanged", "unchanged", "kept"]
+    assert await places() == {**first, "other": ("acme.x.2", 0)}
+    # What is gone leaves a gap; nobody takes a place that another has.
+    await bench.store.delete("acme", ["c"])
+    assert await bench.keep(observation("nobody's"), step("d")) == ["kept", "kept"]
+    assert (await places())["d"] == ("acme.x.1", 4)
+    assert (await places())["nobody's"] == ("", 0)
+    await asyncio.gather(*(bench.keep(step(f"at once {n}")) for n in range(4)))
+    assert len(set((await places()).values())) == len(await places())
+
+
 async def test_a_person_confirms_what_a_model_said_but_not_the_other_way_round(bench: Bench) -> None:
     assert await bench.keep(document(id="a", trust=TRUST_MODEL), document(id="b", trust=TRUST_PERSON)) == [
         "kept",

@@ -238,8 +238,13 @@ class PostgresLedger:
         if self._pool is None:
             raise LedgerUnavailable("the ledger is not open")
         with self._said():
-            async with self._pool.acquire(timeout=STATEMENT_SECONDS) as db:
+            # Not the pool's own limit: that makes a task of each acquisition.
+            async with asyncio.timeout(STATEMENT_SECONDS):
+                db = await self._pool.acquire()
+            try:
                 yield db
+            finally:
+                await self._pool.release(db)
 
     @contextmanager
     def _said(self) -> Iterator[None]:

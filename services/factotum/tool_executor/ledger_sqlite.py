@@ -167,13 +167,13 @@ class SqliteLedger:
         return await self._file.run(lambda db: db.execute(query, (before.timestamp(), limit)).rowcount, long=True)
 
     def _claim(self, db: sqlite3.Connection, claim: Claim) -> Decision:
+        # Most keys are new.
+        if not claim.settle and _begun(db, claim):
+            return decide(None, claim, ambiguous_retry_seconds=self._ambiguous_retry)
         entry = _find(db, claim.tenant, claim.key)
         decision = decide(entry, claim, ambiguous_retry_seconds=self._ambiguous_retry)
-        if isinstance(decision, Granted):
-            if entry is None:
-                _begin(db, claim)
-            else:
-                _take_up(db, claim, decision, begun_under(entry, claim, decision))
+        if isinstance(decision, Granted) and entry is not None:
+            _take_up(db, claim, decision, begun_under(entry, claim, decision))
         return decision
 
 
@@ -182,18 +182,21 @@ def _find(db: sqlite3.Connection, tenant: str, key: str) -> Entry | None:
     return None if row is None else _entry(row)
 
 
-def _begin(db: sqlite3.Connection, claim: Claim) -> None:
+def _begun(db: sqlite3.Connection, claim: Claim) -> bool:
+    """Writes a new key. False, and nothing written, where there is an entry."""
     origin, now = claim.origin, claim.now.timestamp()
-    db.execute(
+    written = db.execute(
         "INSERT INTO effects (tenant, key, tool, tool_version, arguments_sha256, arguments_json, run_id, step, "
         "iteration, procedure, event_source, event_id, user, idempotency, state, attempts, started_at, updated_at, "
-        "lease_owner, lease_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'started', 1, ?, ?, ?, ?)",
+        "lease_owner, lease_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'started', 1, ?, ?, ?, ?) "
+        "ON CONFLICT (tenant, key) DO NOTHING",
         (
             *(claim.tenant, claim.key, claim.tool, claim.tool_version, claim.arguments_sha256, claim.arguments_json),
             *(origin.run_id, origin.step, origin.iteration, origin.procedure, origin.event_source, origin.event_id),
             *(origin.user, claim.idempotency, now, now, claim.owner, claim.lease_until.timestamp()),
         ),
     )
+    return written.rowcount == 1
 
 
 def _take_up(db: sqlite3.Connection, claim: Claim, granted: Granted, idempotency: Idempotency) -> None:

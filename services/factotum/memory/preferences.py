@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from factotum.api.memory.v1.memory_pb2 import KIND_PREFERENCE, Record
+from factotum.api.memory.v1.memory_pb2 import Record
+from factotum.memory.kinds import RULES, Replacing
+from factotum.memory.records import kind_name
 
 
 def is_settled(record: Record) -> bool:
     """Whether it is a preference that another can take the place of: one about some topic."""
-    return record.kind == KIND_PREFERENCE and bool(record.topic)
+    return RULES[kind_name(record.kind)].replacing is Replacing.BY_TOPIC and bool(record.topic)
 
 
 def settle(coming: Record, standing: Iterable[Record]) -> tuple[Record, list[Record]]:

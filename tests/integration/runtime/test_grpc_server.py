@@ -44,6 +44,18 @@ async def test_health_is_told_and_watched_until_the_end(server: GrpcServer) -> N
         await stopping
 
 
+async def test_a_server_that_is_not_ready_says_so_until_it_is() -> None:
+    made = GrpcServer(GrpcSettings(port=0), [SERVICE], [])
+    await made.start(ready=False)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{made.port}") as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        for told in (NOT_SERVING, SERVING):
+            for name in ("", SERVICE):
+                assert (await stub.Check(health_pb2.HealthCheckRequest(service=name))).status == told
+            await made.get_ready()
+    await made.stop()
+
+
 async def test_reflection_names_the_service(server: GrpcServer) -> None:
     def services() -> list[str]:
         with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:

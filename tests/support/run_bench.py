@@ -115,3 +115,12 @@ async def run_bench(client: Client) -> AsyncIterator[Bench]:
         runs = Runs(client, task_queue=TASK_QUEUE, ui_url="http://ui")
         decisions = Decisions(client, runs)
         yield Bench(client, executor, outcomes, connection, evaluator, runs, decisions, count=id(outcomes) % 2**32)
+
+
+def refuse(error: Exception) -> Any:
+    """What a scripted tool answers with if it raises the error."""
+
+    def answer(_: object) -> Any:
+        raise error
+
+    return answer

@@ -21,8 +21,8 @@ TRIED = {
     "tests.integration.connectors.test_conformance:test_a_built_in_tool": "",
     "tests.integration.connectors.test_peers:test_conformance": "",
     "tests.integration.connectors.test_chat:test_conformance": "",
-    "tests.integration.connectors.test_directory:test_conformance": "directory",
-    "tests.integration.connectors.test_files:test_conformance": "files",
+    "tests.integration.connectors.directory.test_once:test_conformance": "directory",
+    "tests.integration.connectors.files.test_once:test_conformance": "files",
     "tests.integration.connectors.test_tickets_once:test_it_passes_the_conformance_suite": "tickets",
     "tests.integration.connectors.sql.test_changing:test_conformance": "sql",
 }
@@ -30,8 +30,8 @@ KILLED = {
     "tests.integration.tool_executor.test_kill_points:test_the_effect_stands_once": "",
     "tests.integration.connectors.test_peers:test_a_killed_executor_acts_once_or_a_person_is_asked": "",
     "tests.integration.connectors.test_chat:test_a_killed_executor_acts_once": "",
-    "tests.integration.connectors.test_directory:test_a_killed_executor_acts_once": "directory",
-    "tests.integration.connectors.test_files:test_a_killed_executor_acts_once": "files",
+    "tests.integration.connectors.directory.test_once:test_a_killed_executor_acts_once": "directory",
+    "tests.integration.connectors.files.test_once:test_a_killed_executor_acts_once": "files",
     "tests.integration.connectors.test_tickets_once:test_killed_anywhere_it_happens_once": "tickets",
     "tests.integration.connectors.sql.test_changing:test_a_killed_executor_changes_once": "",
 }

@@ -17,15 +17,8 @@ from factotum.runs.view import RunStatus
 from factotum.sdk.errors import Conflict, Unavailable
 from factotum.workflows.contract import Decision, PendingApproval
 from tests.support.run_bench import Bench, run_bench
-from tests.support.temporal import temporal_server
 
 STEP = "/do/0/add"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def server() -> AsyncIterator[Client]:
-    async with temporal_server() as environment:
-        yield environment.client
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -12,7 +12,6 @@ from temporalio.client import Client, WorkflowExecution
 
 from factotum.workflows.contract import ToolPin
 from tests.support.run_bench import Bench, run_bench
-from tests.support.temporal import temporal_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -20,12 +19,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 LONGEST_HISTORY = 10_240
 MOST_GROWTH_BYTES = 150 * 2**20
 PATIENCE_SECONDS = 1500
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def server() -> AsyncIterator[Client]:
-    async with temporal_server() as environment:
-        yield environment.client
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import WorkflowFailureError
 from temporalio.worker import Replayer
 
 from factotum.runs.view import RunStatus, StepStatus
@@ -17,23 +15,10 @@ from factotum.sdk.errors import Conflict, RateLimited, Unavailable
 from factotum.worker.pool import WORKFLOWS, sandbox
 from factotum.workflows.contract import ToolPin
 from factotum.workflows.local import LARGEST_RESULT_BYTES, MOST_IN_A_ROW
-from tests.support.run_bench import Bench, run_bench
-from tests.support.temporal import temporal_server
+from tests.support.run_bench import Bench
 
 READ = {"x.read": ToolPin(version="1", timeout_seconds=5, effect="none")}
 ONE = "do:\n  - look: {call: x.read, with: {n: 1}, metadata: {summary: Look}}\n"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def server() -> AsyncIterator[Client]:
-    async with temporal_server() as environment:
-        yield environment.client
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def bench(server: Client) -> AsyncIterator[Bench]:
-    async with run_bench(server) as made, made.worker():
-        yield made
 
 
 async def read(bench: Bench, text: str = ONE, *, here_seconds: float = 2.0, **given: Any) -> str:

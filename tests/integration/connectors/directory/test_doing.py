@@ -1,28 +1,20 @@
-"""The directory connector on slapd."""
+"""What the directory connector does on slapd, and what slapd refuses."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from ldap3.core import results
 
 from factotum.connectors.directory import tools
 from factotum.connectors.directory.results import refusal
-from factotum.connectors.directory.settings import DirectorySettings
-from factotum.connectors.directory.tools import CLOCK_SKEW, connector
-from factotum.connectors.directory.wire import Directory
 from factotum.sdk.errors import (
-    Ambiguous,
     Cancelled,
     Conflict,
     Failed,
@@ -32,11 +24,9 @@ from factotum.sdk.errors import (
     ToolError,
     Unavailable,
 )
-from factotum.sdk.testing import World, check_tool
 from tests.support.directory import (
     GROUPS,
     LEFT,
-    NEW_PASSWORD,
     PEOPLE,
     STAFF,
     asked,
@@ -47,20 +37,9 @@ from tests.support.directory import (
     numbers,
     person,
     raw,
-    settings_of,
 )
-from tests.support.kill_points import House, KillPoint, killed_and_called_again
-from tests.support.slapd import ADMIN, BASE, PASSWORD, READER, Slapd, slapd
+from tests.support.slapd import BASE, READER, Slapd
 from tests.support.tool_calls import closed_port
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[Slapd]:
-    with slapd() as running:
-        yield running
-
-
-# What they do
 
 
 async def test_a_person_is_made_found_changed_moved_and_deleted(server: Slapd) -> None:
@@ -161,96 +140,6 @@ async def test_more_entries_than_a_page_has(server: Slapd, monkeypatch: pytest.M
     assert not whole.truncated
 
 
-# Held to its subtree, whatever is said
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cn", "Co"]), min_size=1, max_size=12))
-@example("*")
-@example("x)(objectClass=*")
-@example("x,ou=groups")
-@example(r"a\2c")
-@example(" #x ")
-@example("a+uid=b")
-@example("\\")
-def test_a_value_is_nothing_but_a_value(server: Slapd, text: str) -> None:
-    number = next(numbers)
-    value = f"{text}x{number}"
-
-    async def run() -> None:
-        entry = person(name={"cn": value}, attributes={"sn": ["x"]})
-        try:
-            created = await call(server, "create_entry", entry)
-        except InvalidArgument:
-            # A character that slapd has no place for in a name.
-            return
-        condition = {"attribute": "cn", "operator": "equals", "value": value}
-        found = await call(server, "find", {"conditions": [condition]})
-        assert [one.uuid for one in found.entries] == [created.uuid]
-        assert raw(server, created.dn)
-        assert found.entries[0].dn.lower().endswith(f",{PEOPLE}")
-        # What another tool answers is taken by the next.
-        await call(server, "delete_entry", {"dn": found.entries[0].dn, "uuid": created.uuid})
-        assert raw(server, created.dn) == []
-
-    asyncio.run(run())
-
-
-async def test_a_neighbour_whose_name_is_nearly_the_bases_is_not_touched(server: Slapd) -> None:
-    ours, theirs = "o=Strasse,dc=example", "o=Straße,dc=example"
-    entry = f"cn=salaries,{theirs}"
-    with Directory(settings_of(server)).bound(ADMIN, PASSWORD) as directory:
-        for name in (ours, theirs):
-            directory.add(name, ["organization"], {})
-        directory.add(entry, ["organizationalRole"], {})
-    for call_of in (
-        ("find", {"under": theirs}),
-        ("delete_entry", {"dn": entry}),
-        ("modify_entry", {"dn": entry, "replace": {"description": ["x"]}}),
-    ):
-        with pytest.raises(NotPermitted, match="not beneath"):
-            await call(server, *call_of, base=ours)
-    assert raw(server, entry)
-    assert [one.dn for one in (await call(server, "find", {}, base=ours.upper())).entries] == [ours]
-
-
-OUTSIDE = "cn=secret,dc=globex,dc=example"
-
-
-@pytest.mark.parametrize(
-    ("name", "given"),
-    [
-        ("find", {"under": "dc=example"}),
-        ("find", {"under": OUTSIDE}),
-        (
-            "create_entry",
-            {
-                "under": "dc=globex,dc=example",
-                "name": {"cn": "x"},
-                "object_classes": ["organizationalRole"],
-                "attributes": {},
-            },
-        ),
-        ("modify_entry", {"dn": OUTSIDE, "replace": {"description": ["x"]}}),
-        ("delete_entry", {"dn": OUTSIDE}),
-        ("add_to_group", {"group": STAFF, "member": OUTSIDE}),
-        ("add_to_group", {"group": OUTSIDE, "member": READER}),
-        ("set_password", {"dn": OUTSIDE, "secret": "new"}),
-        ("move", {"dn": OUTSIDE, "uuid": "x", "under": PEOPLE}),
-        ("move", {"dn": READER, "uuid": "x", "under": "dc=globex,dc=example"}),
-        ("move", {"dn": BASE, "uuid": "x", "name": {"dc": "other"}}),
-    ],
-)
-async def test_no_name_outside_of_the_base(server: Slapd, name: str, given: Mapping[str, Any]) -> None:
-    before = raw(server, OUTSIDE)
-    with pytest.raises(NotPermitted, match=r"base|beneath"):
-        await call(server, name, given)
-    assert raw(server, OUTSIDE) == before
-
-
-# Refusals and absence
-
-
 async def test_what_the_directory_refuses(server: Slapd) -> None:
     ada = await made(server)
     taken = raw(server, ada.dn)[0][1]["mail"][0].decode()
@@ -345,88 +234,3 @@ async def test_a_server_that_says_nothing(server: Slapd) -> None:
         with pytest.raises(Cancelled):
             await task
         assert time.monotonic() - started < 2
-
-
-# Once
-
-
-async def test_an_entry_is_ours_by_its_time_and_its_maker(server: Slapd) -> None:
-    given = person()
-    assert await asked(server, "create_entry", given) is None
-    created = await call(server, "create_entry", given)
-    assert await asked(server, "create_entry", given) == created
-    late = datetime.now(UTC) + CLOCK_SKEW + timedelta(seconds=2)
-    assert await asked(server, "create_entry", given, started_at=late) is None
-    assert await asked(server, "create_entry", given, bind_dn=READER) is None
-    with pytest.raises(Unavailable) as raised:
-        await asked(server, "create_entry", given, url=f"ldap://localhost:{closed_port()}")
-    assert raised.value.effect_possible
-
-
-async def test_an_entry_without_a_time_is_for_a_person(server: Slapd, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = person()
-    await call(server, "create_entry", given)
-    monkeypatch.setattr("factotum.connectors.directory.entries.look", lambda *_: {"entryUUID": [b"x"]})
-    with pytest.raises(Ambiguous):
-        await asked(server, "create_entry", given)
-
-
-async def arguments(server: Slapd, name: str) -> dict[str, Any]:
-    if name == "find":
-        return {"under": PEOPLE}
-    if name == "create_entry":
-        return person()
-    ada = await made(server)
-    if name == "remove_from_group":
-        await call(server, "add_to_group", {"group": STAFF, "member": ada.dn})
-    return {
-        "modify_entry": {"dn": ada.dn, "replace": {"title": ["Countess"]}},
-        "delete_entry": {"dn": ada.dn, "uuid": ada.uuid},
-        "add_to_group": {"group": STAFF, "member": ada.dn},
-        "remove_from_group": {"group": STAFF, "member": ada.dn},
-        "set_password": {"dn": ada.dn, "secret": "new"},
-        "move": {"dn": ada.dn, "uuid": ada.uuid, "under": LEFT},
-    }[name]
-
-
-def standing(server: Slapd, name: str, given: Mapping[str, Any]) -> int:
-    if name == "create_entry":
-        return len(raw(server, f"uid={given['name']['uid']},{PEOPLE}"))
-    if name == "modify_entry":
-        return raw(server, given["dn"])[0][1].get("title", []).count(b"Countess")
-    if name == "delete_entry":
-        return int(not raw(server, given["dn"]))
-    if name == "set_password":
-        return len(raw(server, given["dn"])[0][1].get("userPassword", []))
-    if name == "move":
-        return len(raw(server, given["dn"].replace(PEOPLE, LEFT)))
-    there = members(server).count(given["member"])
-    return int(not there) if name == "remove_from_group" else there
-
-
-@pytest.mark.parametrize("name", [name.partition(".")[2] for name in connector.tools])
-async def test_conformance(server: Slapd, name: str) -> None:
-    async def stands(given: Mapping[str, Any]) -> int:
-        return standing(server, name, given)
-
-    undo = connector.tools[f"directory.{name}"].spec.compensation
-    world: World[DirectorySettings] = World(
-        settings=settings_of(server),
-        arguments=lambda _: arguments(server, name),
-        standing=None if name == "find" else stands,
-        undo=undo and connector.tools[undo.call],
-        secrets={"bind": PASSWORD, "new": NEW_PASSWORD} if name == "set_password" else {"bind": PASSWORD},
-        away=settings_of(server, url=f"ldap://localhost:{closed_port()}"),
-    )
-    (await check_tool(connector.tools[f"directory.{name}"], world)).assert_passed()
-
-
-@pytest.mark.parametrize("point", KillPoint)
-@pytest.mark.parametrize("name", [name.partition(".")[2] for name in connector.tools if name != "directory.find"])
-async def test_a_killed_executor_acts_once(server: Slapd, name: str, point: KillPoint, tmp_path: Path) -> None:
-    given = await arguments(server, name)
-    secrets = {"bind": PASSWORD, "new": NEW_PASSWORD}
-    house = House(connector, settings_of(server), tmp_path, secrets, declared=frozenset({"new"}))
-    answer = await killed_and_called_again(house, f"directory.{name}", given, point)
-    assert answer.error is None
-    assert standing(server, name, given) == 1

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,11 @@ from factotum.api.memory.v1.memory_pb2_grpc import MemoryServiceStub
 from factotum.cli.main import app
 from factotum.memory.embedders.onnx import Embedder
 from factotum.memory.grpc import SERVICE_NAME
+from factotum.memory.store.generations import Space
 from factotum.memory.store.milvus import MemoryStore
 from factotum.runtime.grpc_client import channel
 from factotum.runtime.grpc_server import GrpcServer
 from factotum.runtime.settings import GrpcSettings
-from tests.support.embedding import default_space
 from tests.support.keeping import servicer_on
 from tests.support.pdf import pdf
 
@@ -49,16 +49,14 @@ async def address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str
 
 @asynccontextmanager
 async def serving(folder: Path) -> AsyncIterator[str]:
-    async with (
-        Embedder(folder / "model") as embedder,
-        MemoryStore(str(folder / "memory.db"), space=default_space()) as store,
-    ):
+    async with AsyncExitStack() as opened:
+        embedder = await opened.enter_async_context(Embedder(folder / "model"))
+        space = Space(embedder.fingerprint, embedder.dimension)
+        store = await opened.enter_async_context(MemoryStore(str(folder / "memory.db"), space=space))
         server = GrpcServer(GrpcSettings(port=0), [SERVICE_NAME], [servicer_on(store, embedder).register])
         await server.start()
-        try:
-            yield f"127.0.0.1:{server.port}"
-        finally:
-            await server.stop()
+        opened.push_async_callback(server.stop)
+        yield f"127.0.0.1:{server.port}"
 
 
 @pytest.fixture

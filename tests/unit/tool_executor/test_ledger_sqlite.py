@@ -119,3 +119,22 @@ async def test_what_is_committed_together_fails_apart(tmp_path: Path) -> None:
         assert isinstance(again, Refused)
         entries = await ledger.entries("acme", states=[], limit=9, run_id="")
         assert [entry.key for entry in entries] == ["first", "last"]
+
+
+async def test_a_look_up_waits_for_no_transaction_and_sees_what_was_committed(tmp_path: Path) -> None:
+    async with opened(tmp_path) as ledger:
+        assert await ledger.entry(CLAIM.tenant, CLAIM.key) is None
+        await ledger.claim(CLAIM)
+        other = sqlite3.connect(tmp_path / "deep" / "ledger.sqlite", isolation_level=None)
+        try:
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("UPDATE effects SET attempts = 7")
+            entry = await asyncio.wait_for(ledger.entry(CLAIM.tenant, CLAIM.key), 2)
+            assert entry is not None and entry.attempts == 1
+            other.execute("COMMIT")
+        finally:
+            other.close()
+        entry = await ledger.entry(CLAIM.tenant, CLAIM.key)
+        assert entry is not None and entry.attempts == 7
+    with pytest.raises(LedgerUnavailable, match="not open"):
+        await ledger.entry(CLAIM.tenant, CLAIM.key)

@@ -8,8 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from factotum.sdk.errors import ToolError
-from factotum.tool_executor.calls import Answer, Origin
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.execution import Executor
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
@@ -18,18 +16,17 @@ from factotum.tool_executor.sources.mcp.machine import Machine
 from factotum.tool_executor.sources.mcp.source import McpSource
 from factotum.tool_executor.sources.store import Definition
 from tests.support.composition import catalog_of, executor_of, sources_of
+from tests.support.system_calls import SystemCalls, held
 
 
-class McpBench:
+class McpBench(SystemCalls):
     """`source` is the kind, whose sessions are this bench's alone."""
 
     def __init__(self, source: McpSource, catalog: Catalog, sources: Sources, executor: Executor, system: str) -> None:
         self.source = source
         self.catalog = catalog
         self.sources = sources
-        self.executor = executor
-        self.system = system
-        self._calls = 0
+        super().__init__(executor, system)
 
     async def add(self, **config: Any) -> list[str]:
         """The names of the tools, without the system's."""
@@ -39,28 +36,6 @@ class McpBench:
         listed = await self.sources.add(definition)
         return [name.partition(".")[2] for name in listed.tools]
 
-    async def call(self, tool: str, *, key: str = "", settle: bool = False, **arguments: Any) -> Answer:
-        """An answer; a call without a key is another one each time."""
-        self._calls += 1
-        return await self.executor.execute(
-            tenant="acme",
-            tool=f"{self.system}.{tool}",
-            arguments_json=json.dumps(arguments),
-            key=key or f"run:/do/{self._calls}",
-            origin=Origin(run_id="run", step="/do/0/x"),
-            settle=settle,
-        )
-
-    async def output(self, tool: str, **arguments: Any) -> Any:
-        answer = await self.call(tool, **arguments)
-        assert answer.error is None, answer.error
-        return json.loads(answer.output_json or "null")
-
-    async def error(self, tool: str, **arguments: Any) -> ToolError:
-        answer = await self.call(tool, **arguments)
-        assert answer.error is not None, answer.output_json
-        return answer.error
-
 
 @asynccontextmanager
 async def mcp_bench(
@@ -68,16 +43,12 @@ async def mcp_bench(
 ) -> AsyncIterator[McpBench]:
     """Without a source yet. `secrets` are the tenant acme's, by name; acme may have all of the machine, unless another
     `machine` is given."""
-    held = folder / "secrets" / "acme"
-    held.mkdir(parents=True)
-    for name, value in secrets.items():
-        (held / name).write_text(value)
     catalog, source = catalog_of(), McpSource(machine=machine or Machine([Path("/")], ["acme"]))
     async with (
         sources_of(catalog, folder, kinds={"mcp": source}, read_seconds=20.0) as sources,
         SqliteLedger(folder / "ledger.sqlite", ambiguous_retry_seconds=5.0) as ledger,
     ):
-        executor = executor_of(catalog, ledger, secrets=folder / "secrets")
+        executor = executor_of(catalog, ledger, secrets=held(folder, secrets))
         try:
             yield McpBench(source, catalog, sources, executor, system)
             await executor.drained()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Inspector, inspect
@@ -50,6 +51,8 @@ _BUFFER = 50
 _ERRORS = (InvalidArgument, NotPermitted, NotFound, Unavailable, Failed)
 
 connector = Connector("sql", settings=SqlSettings)
+# What opens a transaction.
+_tool = partial(connector.tool, timeout_seconds=_TIMEOUT, concurrency=_AT_ONCE)
 
 
 @connector.tool(
@@ -82,11 +85,9 @@ async def databases(arguments: Nothing, context: ToolContext[SqlSettings]) -> Da
     )
 
 
-@connector.tool(
+@_tool(
     effect=Effect.NONE,
     permissions=("sql.read",),
-    timeout_seconds=_TIMEOUT,
-    concurrency=_AT_ONCE,
     errors=_ERRORS,
     examples=[Example(title="The columns of one table", arguments={"database": "crm", "table": "customers"})],
 )
@@ -96,11 +97,9 @@ async def tables(arguments: TableQuery, context: ToolContext[SqlSettings]) -> Ta
     return await carried_out(transaction, lambda connection, _: _described(arguments, inspect(connection)))
 
 
-@connector.tool(
+@_tool(
     effect=Effect.NONE,
     permissions=("sql.read",),
-    timeout_seconds=_TIMEOUT,
-    concurrency=_AT_ONCE,
     errors=_ERRORS,
     examples=[
         Example(
@@ -130,12 +129,10 @@ async def query(arguments: Query, context: ToolContext[SqlSettings]) -> Rows:
 
 
 # NONE is what is true of every database; `narrowed` says where more is.
-@connector.tool(
+@_tool(
     effect=Effect.UPDATE,
     idempotency=Idempotency.NONE,
     permissions=("sql.write",),
-    timeout_seconds=_TIMEOUT,
-    concurrency=_AT_ONCE,
     errors=(*_ERRORS, Conflict),
     examples=[
         Example(

@@ -29,8 +29,9 @@ from tests.support.memory import observation, outcome, service_env, serving
 from tests.support.processes import free_port
 
 TENANTS = ("acme", "globex")
-# What is published for each life, so much that a kill within a second is in the middle of it.
-EVENTS = 40
+# What is published for each life. What is not committed is handled again by the next one, so that there is always enough
+# for a kill to be in the middle of it.
+EVENTS = 24
 MOST = 16_000
 
 
@@ -82,7 +83,7 @@ class House:
 
     async def _live_and_be_killed(self, kafka: str, life: int) -> None:
         port = free_port()
-        service = await self._forks.start(self._env(kafka, port), self._directory / "memory.log", serving(port))
+        service = await self._forks.start(self._env(kafka, port, 8), self._directory / "memory.log", serving(port))
         try:
             # One in four is killed at any point of its beginning, the others in the middle of a batch.
             if self._chance.random() < 0.25:
@@ -95,10 +96,10 @@ class House:
 
     async def _live_to_the_end(self, kafka: str) -> None:
         port = free_port()
-        service = await self._forks.start(self._env(kafka, port), self._directory / "memory.log", serving(port))
+        service = await self._forks.start(self._env(kafka, port, 64), self._directory / "memory.log", serving(port))
         reader = LagReader(kafka, GROUP, TOPICS)
         try:
-            async with asyncio.timeout(120):
+            async with asyncio.timeout(600):
                 while await reader.read({}) != 0:
                     await asyncio.sleep(0.2)
         finally:
@@ -118,9 +119,9 @@ class House:
         for name, found in (("list", listed), ("meaning", ids(by_meaning)), ("words", ids(by_words))):
             assert found == expected, (tenant, name, Counter(found) - Counter(expected), set(expected) - set(found))
 
-    def _env(self, kafka: str, port: int) -> dict[str, str]:
+    def _env(self, kafka: str, port: int, batch_size: int) -> dict[str, str]:
         env = service_env(self._directory, self._model_cache, kafka, port)
-        return env | {"FACTOTUM_INGEST__BATCH_SIZE": "8", "FACTOTUM_EMBEDDING__THREADS": "1"}
+        return env | {"FACTOTUM_INGEST__BATCH_SIZE": str(batch_size), "FACTOTUM_EMBEDDING__THREADS": "1"}
 
 
 def ids(candidates: Sequence[object]) -> list[str]:

@@ -29,8 +29,8 @@ from tests.support.memory import observation, outcome, service_env, serving
 from tests.support.processes import free_port
 
 TENANTS = ("acme", "globex")
-# What is published for each life. What is not committed is handled again by the next one, so that there is always enough
-# for a kill to be in the middle of it.
+# What is published for each life. What is not committed is handled again by the next one: there is always enough for a
+# kill to be in the middle of it.
 EVENTS = 24
 MOST = 16_000
 

@@ -20,6 +20,13 @@ def test_the_text_itself_or_a_list_of_such(text: str) -> None:
     assert not given.holds("globex", text)
 
 
+def test_a_text_of_several_lines_is_known_as_a_whole() -> None:
+    given = GivenOut()
+    given.note("acme", [f"Lunch\n\n{LUNCH}"])
+    assert given.holds("acme", f"Lunch\n{LUNCH}")
+    assert not given.holds("acme", LUNCH)
+
+
 @pytest.mark.parametrize("text", ["Something else.", f"{LUNCH} So I go at one.", f"- {LUNCH}\n- And more.", "- ", ""])
 def test_what_says_more_or_other(text: str) -> None:
     given = GivenOut()

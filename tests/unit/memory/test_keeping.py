@@ -122,6 +122,11 @@ async def test_a_chunk_with_the_same_words_and_another_version_is_written(bench:
     assert (await bench.all())["c"].provenance.document_version == "b" * 64
 
 
+async def test_a_record_is_not_known_by_itself(bench: Bench) -> None:
+    assert await bench.keep(document(id="a"), document(id="a", attributes_json='{"new": 1}')) == ["kept", "kept"]
+    assert await bench.keep(document(id="a", attributes_json='{"new": 2}')) == ["kept"]
+
+
 async def test_a_refused_replacement_leaves_what_stands(bench: Bench) -> None:
     await bench.keep(document(id="a"))
     assert await bench.keep(document("--", id="a")) == ["too_short"]
@@ -214,9 +219,10 @@ async def test_the_newest_preference_stands_and_the_older_are_history(bench: Ben
     assert since == [2, 3, 9, None]
 
 
-async def test_of_two_preferences_in_one_request_the_later_stands(bench: Bench) -> None:
-    assert await bench.keep(preference("tea"), preference("coffee")) == ["kept", "kept"]
-    assert [r.text for r in (await bench.all()).values() if not r.HasField("superseded_at")] == ["coffee"]
+@pytest.mark.parametrize("drinks", [("tea", "coffee"), ("coffee", "tea")])
+async def test_of_two_preferences_in_one_request_the_later_stands(bench: Bench, drinks: tuple[str, str]) -> None:
+    assert await bench.keep(*map(preference, drinks)) == ["kept", "kept"]
+    assert [r.text for r in (await bench.all()).values() if not r.HasField("superseded_at")] == [drinks[1]]
 
 
 async def test_a_preference_that_holds_again_stands_again(bench: Bench) -> None:

@@ -10,6 +10,9 @@ from factotum.api.memory.v1.memory_pb2 import (
     KIND_DOCUMENT,
     KIND_EPISODE,
     KIND_PREFERENCE,
+    KIND_THOUGHT,
+    TRUST_MODEL,
+    Kept,
     RecallRequest,
     Record,
     RememberRequest,
@@ -114,3 +117,47 @@ async def test_nothing_of_a_refused_request_is_kept(memory: MemoryServiceStub) -
         await memory.Remember(RememberRequest(tenant="whole", records=records))
     assert await recall(memory, "whole", "good") == []
     assert await memory.Remember(RememberRequest(tenant="whole")) == memory_pb2.RememberResponse()
+
+
+async def fates(memory: MemoryServiceStub, tenant: str, *records: Record) -> list[str]:
+    answer = await memory.Remember(RememberRequest(tenant=tenant, records=records))
+    return [fate.reason or Kept.Result.Name(fate.result) for fate in answer.kept]
+
+
+async def test_the_answer_says_what_became_of_each(memory: MemoryServiceStub) -> None:
+    first = Record(id="a", kind=KIND_DOCUMENT, text=FACTS[0], subjects=["Ada@acme.example"])
+    records = [
+        first,
+        Record(id="b", kind=KIND_DOCUMENT, text=FACTS[0].upper(), subjects=["ada@ACME.example"]),
+        Record(id="c", kind=KIND_DOCUMENT, text="--"),
+        Record(kind=KIND_DOCUMENT, text="ha ha ha"),
+    ]
+    assert await fates(memory, "fates", *records) == ["RESULT_KEPT", "known", "too_short", "noise"]
+    assert await fates(memory, "fates", first, records[1]) == ["RESULT_UNCHANGED", "known"]
+    (found,) = (await memory.Recall(RecallRequest(tenant="fates", query="vacation"))).recollections
+    assert list(found.record.subjects) == ["ada@acme.example"]
+    status = await memory.Status(memory_pb2.StatusRequest(tenant="fates"))
+    assert dict(status.refused) == {"known": 2, "too_short": 1, "noise": 1}
+
+
+async def test_what_was_recalled_does_not_come_back(memory: MemoryServiceStub) -> None:
+    await remember(memory, "loop", *FACTS)
+    thoughts = [Record(kind=KIND_THOUGHT, trust=TRUST_MODEL, text=text) for text in FACTS]
+    answers = await recall(memory, "loop", "How long may I be on holidays?", limit=1)
+    assert answers == FACTS[:1]
+    assert await fates(memory, "loop", *thoughts[:2]) == ["recalled", "RESULT_KEPT"]
+
+
+async def test_the_newest_preference_stands(memory: MemoryServiceStub) -> None:
+    def preference(text: str, seconds: int) -> Record:
+        about = {"subjects": ["ada"], "topic": "drink", "created_at": {"seconds": seconds}}
+        return Record(kind=KIND_PREFERENCE, text=f"Ada likes {text}.", **about)
+
+    late, early = preference("coffee", 2_000), preference("tea", 1_000)
+    assert await fates(memory, "tastes", late, early) == ["RESULT_KEPT", "older"]
+    assert await fates(memory, "tastes", early, late) == ["RESULT_UNCHANGED", "RESULT_UNCHANGED"]
+    assert await recall(memory, "tastes", "what does Ada like") == ["Ada likes coffee."]
+    both = await recall(memory, "tastes", "what does Ada like", history=True)
+    assert sorted(both) == ["Ada likes coffee.", "Ada likes tea."]
+    assert await fates(memory, "tastes", preference("water", 3_000)) == ["RESULT_KEPT"]
+    assert await recall(memory, "tastes", "what does Ada like") == ["Ada likes water."]

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from factotum.api.memory.v1.memory_pb2 import KIND_EPISODE, KIND_OBSERVATION, RecallRequest
+from factotum.api.memory.v1.memory_pb2 import KIND_EPISODE, KIND_OBSERVATION, RecallRequest, StatusRequest
 from factotum.api.memory.v1.memory_pb2_grpc import MemoryServiceStub
 from factotum.events.envelope import Event
 from factotum.events.producer import EventProducer
@@ -49,6 +49,10 @@ async def test_the_episode_of_a_run_is_found_by_whom_it_was_about(
                     await asyncio.sleep(0.1)
             assert await found("acme", KIND_EPISODE) == [RUN]
             assert await found("globex", KIND_EPISODE) == ["globex.employee-onboarding.ab12"]
+            async with asyncio.timeout(10):
+                while (status := await memory.Status(StatusRequest(tenant="acme"))).lag:
+                    await asyncio.sleep(0.1)
+            assert dict(status.records) == {"episode": 1, "observation": 1}
         assert len(read_all(kafka, DEAD_LETTER)) == 1
         assert await service.stop() == 0
     finally:

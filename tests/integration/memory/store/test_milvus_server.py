@@ -1,0 +1,109 @@
+"""What a Milvus server or Zilliz Cloud is sent. There is none here: what it makes of that is not tried."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+
+import pytest
+from pymilvus import DataType
+from pymilvus.grpc_gen import common_pb2, schema_pb2
+
+from factotum.memory.store.milvus import MemoryStore
+from factotum.memory.store.port import Burial, Scope, Stretch
+from tests.support.milvus_server import MilvusServer, milvus_server
+from tests.support.stores import NOW, SPACE, entry, vector
+
+Connected = tuple[MemoryStore, MilvusServer]
+
+
+@pytest.fixture(scope="module")
+async def connected() -> AsyncIterator[Connected]:
+    with milvus_server() as (address, server):
+        async with MemoryStore(address, "a token", space=SPACE) as store:
+            await store.upsert([entry("acme", "hello", id="x", subjects=['ada"'])])
+            await store.delete("acme", ["x"])
+            yield store, server
+
+
+async def test_the_token_is_shown(connected: Connected) -> None:
+    assert base64.b64decode(connected[1].authorization) == b"a token"
+
+
+async def test_the_collection_is_partitioned_by_tenant_and_strongly_consistent(connected: Connected) -> None:
+    (made,) = connected[1].of("CreateCollection", "memories_s2_g1_")
+    assert made.consistency_level == common_pb2.Strong
+    schema = schema_pb2.CollectionSchema.FromString(made.schema)
+    fields = {field.name: field for field in schema.fields}
+    assert [name for name, field in fields.items() if field.is_partition_key] == ["tenant"]
+    assert [name for name, field in fields.items() if field.is_primary_key] == ["key"]
+    assert not any(field.autoID for field in schema.fields)
+    assert fields["dense"].data_type == DataType.FLOAT_VECTOR
+    assert fields["subject_keys"].element_type == DataType.VARCHAR
+    parameters = {each.key: each.value for each in fields["searched"].type_params}
+    assert (parameters["enable_analyzer"], parameters["analyzer_params"]) == ("true", '{"type":"english"}')
+    (function,) = schema.functions
+    assert function.type == schema_pb2.BM25
+    assert (list(function.input_field_names), list(function.output_field_names)) == (["searched"], ["sparse"])
+
+
+async def test_the_indexes_are_the_servers_choice_and_bm25(connected: Connected) -> None:
+    indexes = {
+        each.field_name: {pair.key: pair.value for pair in each.extra_params}
+        for each in connected[1].of("CreateIndex", "memories_")
+    }
+    assert indexes["dense"]["index_type"] == "AUTOINDEX"
+    assert indexes["dense"]["metric_type"] == "IP"
+    assert indexes["sparse"]["index_type"] == "SPARSE_INVERTED_INDEX"
+    assert indexes["sparse"]["metric_type"] == "BM25"
+
+
+async def test_a_row_has_every_column_but_what_the_server_makes(connected: Connected) -> None:
+    (made,) = connected[1].of("CreateCollection", "memories_s2_g1_")
+    columns = {field.name for field in schema_pb2.CollectionSchema.FromString(made.schema).fields}
+    (written, *_) = connected[1].of("Upsert", "memories_s2_g1_")
+    assert {field.field_name for field in written.fields_data} == columns - {"sparse"}
+    assert connected[1].of("Insert") == [], "another process may have written the key meanwhile"
+
+
+async def test_nothing_is_asked_but_within_one_tenant(connected: Connected) -> None:
+    store, server = connected
+    seen = {method: len(server.of(method, "memories_")) for method in ("Search", "Query", "Delete")}
+    scope = Scope(tenant="acme", subjects=('" or tenant != "',), run_id="r1", document='"', alive_at=NOW)
+    await store.search(scope, vector(), "hello", 200)
+    await store.get("acme", ['" or key != "'])
+    await store.count(scope)
+    await store.stretches(scope, [Stretch('") or tenant != "', 0, 3)])
+    assert [record async for record in store.records(scope)] == []
+    asked = [
+        request
+        for method in ("Search", "Query", "Delete")
+        for request in server.of(method, "memories_")[seen[method] :]
+    ]
+    searched = [each for each in asked if hasattr(each, "dsl")]
+    assert len(searched) == 2
+    for request in asked:
+        expression = request.dsl if hasattr(request, "dsl") else request.expr
+        assert expression.startswith('tenant == "acme" and ')
+        assert expression.count("tenant") == 1
+    for request in searched:
+        assert request.consistency_level == common_pb2.Strong or request.use_default_consistency
+        assert "text" not in request.output_fields
+
+
+async def test_what_is_deleted_is_deleted_within_the_tenant(connected: Connected) -> None:
+    (deleted, *_) = connected[1].of("Delete", "memories_")
+    assert deleted.expr.startswith('tenant == "acme" and key in ["')
+
+
+async def test_each_write_looks_whether_another_process_has_begun_something(connected: Connected) -> None:
+    store, server = connected
+    before = len(server.of("Query", "memory_state"))
+    await store.upsert([entry("acme", "hello")])
+    asked = [each.expr for each in server.of("Query", "memory_state")[before:]]
+    assert any(each.startswith("sort in ") for each in asked)
+    assert len(server.of("CreateCollection", "memories_")) == 1, "what is noted is believed"
+    await store.bury("acme", ["x"], Burial.FORGOTTEN, NOW)
+    written = server.of("Upsert", "memory_state")[-1]
+    told = b"".join(field.SerializeToString() for field in written.fields_data)
+    assert b"acme" not in told, "a grave names nobody"

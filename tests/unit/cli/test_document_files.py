@@ -77,11 +77,13 @@ def test_a_folder_that_cannot_be_read_has_lost_nothing(root: Path) -> None:
     assert found.has_lost(f"{root.as_uri()}/deeper/gone.md")
 
 
-def test_a_folder_that_vanishes_while_it_is_walked_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_read_is_told_if_it_would_be_looked_at(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = os.scandir
 
     def scandir(path: str) -> object:
-        if str(path).endswith("deep"):
+        if str(path).endswith(("deep", ".git")):
             raise PermissionError(13, "Permission denied", str(path))
         return real(path)
 

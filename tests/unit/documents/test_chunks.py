@@ -18,9 +18,9 @@ WORDS = st.one_of(
     ),
     st.text(alphabet=st.characters(exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]), min_size=1, max_size=12),
 )
-PROSE = st.lists(st.tuples(WORDS, st.sampled_from([" ", ". ", "\n", "\n\n", "? ", "   "])), max_size=150).map(
-    lambda parts: "".join(word + blank for word, blank in parts)
-)
+PROSE = st.lists(
+    st.tuples(WORDS, st.sampled_from([" ", ". ", "\n", "\n\n", "? ", "   ", " " * 500])), max_size=150
+).map(lambda parts: "".join(word + blank for word, blank in parts))
 BLOCKS = st.builds(Block, PROSE, lines=st.booleans(), page=st.integers(0, 3))
 SECTIONS = st.builds(
     Section, st.lists(st.text(max_size=60), max_size=4).map(tuple), st.lists(BLOCKS, max_size=5).map(tuple)
@@ -118,6 +118,15 @@ def test_chunks_of_a_section_are_about_equally_long() -> None:
 def test_a_section_says_where_the_chunk_stands(titles: tuple[str, ...], title: str, section: str) -> None:
     (chunk,) = chunks(Reading(title, (Section(titles, (Block("Text."),)),)), "notes")
     assert chunk.section == section
+
+
+def test_headings_and_pages_count() -> None:
+    text = " ".join(["Nine words are in this sentence, and no more."] * 200)
+    count = counter(text)
+    titles = ("Of headings there are many words", "and more of them here")
+    found = one_section(*[Block(text, page=page) for page in range(100, 104)], titles=titles)
+    sizes = [count(chunk.section) + count(chunk.text) for chunk in found]
+    assert 0.9 * MOST_TOKENS < max(sizes) <= MOST_TOKENS
 
 
 def test_pages_are_said() -> None:

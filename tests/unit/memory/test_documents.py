@@ -125,6 +125,11 @@ async def test_a_document_that_is_gone_may_come_again(bench: Bench) -> None:
     assert await bench.listed() == [(URI, ONE, 2)]
 
 
+async def test_chunks_of_no_version_go_with_their_document(bench: Bench) -> None:
+    await bench.keep(chunk("a", ""), chunk("b"))
+    assert await bench.settle("") == 2
+
+
 async def test_what_was_refused_of_it_is_waited_for_no_longer(bench: Bench) -> None:
     await bench.keep(chunk("a", of=3), chunk("b", of=3))
     assert await bench.settle(ONE) == 0

@@ -12,9 +12,7 @@ from tests.support.memory import EMPLOYEE
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: (
-        st.lists(inner, max_size=5) | st.dictionaries(st.sampled_from(["id", "userName", "employee"]), inner)
-    ),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.sampled_from(["id", "userName", "employee"]), inner),
     max_leaves=30,
 )
 
@@ -25,7 +23,10 @@ JSON = st.recursive(
         ({"employee": EMPLOYEE}, ["123", "ada.lovelace@acme.example"]),
         ({"userName": "Ada", "externalId": 7, "employee_number": "E-9"}, ["ada", "7", "e-9"]),
         ({"to": ["Ada <ada@acme.example>", "<bob+x@acme.example>;"]}, ["ada@acme.example", "bob+x@acme.example"]),
-        ("Write to 'o'brien@acme.example', or mailto:eve@mail.acme.example.", ["o'brien@acme.example", "eve@mail.acme.example"]),
+        (
+            "Write to 'o'brien@acme.example', or mailto:eve@mail.acme.example.",
+            ["o'brien@acme.example", "eve@mail.acme.example"],
+        ),
         ({"users": [{"id": "7"}, {"id": "8"}], "issue": {"key": "HR-12"}}, ["7", "8", "hr-12"]),
         ({"text": "Für jürgen@bücher.example"}, ["jürgen@bücher.example"]),
         # Ids of a platform, and what is none.

@@ -98,15 +98,25 @@ async def forks_of(module: str, env: Mapping[str, str] | None = None) -> AsyncIt
     try:
         yield Forks(process)
     finally:
-        process.kill()
+        assert process.stdin is not None
+        process.stdin.close()  # on which it ends, and every life with it
         await process.wait()
 
 
 def _serve(main: Callable[[], None]) -> None:
+    lives: set[int] = set()
     for line in sys.stdin:
         asked = json.loads(line)
-        answer = _run(main, **asked["run"]) if "run" in asked else _poll(asked["poll"])
+        if "run" in asked:
+            pid = _run(main, **asked["run"])
+            lives.add(pid)
+            answer: int | None = pid
+        elif (answer := _poll(asked["poll"])) is not None:
+            lives.discard(asked["poll"])
         print(json.dumps(answer), flush=True)
+    for pid in lives:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def _run(main: Callable[[], None], env: Mapping[str, str], log: str) -> int:

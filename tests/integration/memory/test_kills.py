@@ -59,8 +59,9 @@ class House:
                 await self._live_and_be_killed(kafka, life)
             await self._live_to_the_end(kafka)
             assert not read_all(kafka, DEAD_LETTER)
-        for tenant in TENANTS:
-            await self._check(tenant)
+        async with MemoryStore(str(self._directory / "memory.db"), space=default_space()) as store:
+            for tenant in TENANTS:
+                await self._check(store, tenant)
 
     async def _publish(self, kafka: str, life: int) -> None:
         run = f"{self._number}.{life}"
@@ -106,13 +107,12 @@ class House:
             await reader.close()
             assert await service.stop() == 0
 
-    async def _check(self, tenant: str) -> None:
+    async def _check(self, store: MemoryStore, tenant: str) -> None:
         expected = sorted(memory_of(event).id for event in self._events if event.tenant == tenant)
         scope = Scope(tenant=tenant, history=True)
-        async with MemoryStore(str(self._directory / "memory.db"), space=default_space()) as store:
-            records = [record async for record in store.records(scope)]
-            by_meaning, by_words = await store.search(scope, np.full(384, 0.051, np.float32), "onboarding", MOST)
-            assert len(await store.get(tenant, expected)) == len(expected)
+        records = [record async for record in store.records(scope)]
+        by_meaning, by_words = await store.search(scope, np.full(384, 0.051, np.float32), "onboarding", MOST)
+        assert len(await store.get(tenant, expected)) == len(expected)
         steps = [(record.place.sequence, record.place.position) for record in records if record.place.sequence]
         assert len(set(steps)) == len(steps) == EVENTS // 2 * len({run for run, _ in steps}), "a place of two steps"
         listed = sorted(record.id for record in records)
@@ -146,7 +146,9 @@ async def kill(times: Sequence[int], seed: int, tmp_path: Path, model_cache: Pat
             directory = tmp_path / str(number)
             directory.mkdir()
             houses.append(House(number, seed + number, forks, directory, model_cache))
-        await asyncio.gather(*(house.run(kills) for house, kills in zip(houses, times, strict=True)))
+        async with asyncio.TaskGroup() as group:
+            for house, kills in zip(houses, times, strict=True):
+                group.create_task(house.run(kills))
         assert any(seen < EVENTS // 4 for house in houses for seen in house.seen), "no kill was in the middle"
 
 

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from factotum.events.topics import EVENTS
 from factotum.runtime import clock
@@ -43,9 +44,12 @@ async def start(variables: dict[str, str]) -> asyncio.subprocess.Process:
 
 
 @asynccontextmanager
-async def running(directory: Path, kafka: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+async def running(
+    directory: Path, kafka: str, *, collector: str = ""
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
     port = free_port()
-    process = await start(environment(*write_sources(directory), kafka, port))
+    variables = environment(*write_sources(directory), kafka, port)
+    process = await start({**variables, "FACTOTUM_TELEMETRY__OTLP_ENDPOINT": collector})
     try:
         async with httpx2.AsyncClient() as client:
             for _ in range(200):
@@ -62,8 +66,11 @@ async def running(directory: Path, kafka: str) -> AsyncIterator[tuple[asyncio.su
         await process.communicate()
 
 
-async def test_trace_goes_on_to_kafka_and_baggage_does_not(tmp_path: Path, kafka: str) -> None:
-    async with running(tmp_path, kafka) as (_, port), httpx2.AsyncClient() as client:
+@pytest.mark.parametrize("collected", [True, False])
+async def test_trace_goes_on_to_kafka_and_baggage_does_not(tmp_path: Path, kafka: str, collected: bool) -> None:
+    # Nobody listens there: that a span cannot be told to its collector hinders nothing.
+    collector = f"http://127.0.0.1:{free_port()}" if collected else ""
+    async with running(tmp_path, kafka, collector=collector) as (_, port), httpx2.AsyncClient() as client:
         body = employee_body("traced")
         headers = bamboohr_headers(body, clock.now())
         headers |= {"traceparent": f"00-{TRACE}-{PARENT}-01", "baggage": "a=b"}
@@ -72,7 +79,8 @@ async def test_trace_goes_on_to_kafka_and_baggage_does_not(tmp_path: Path, kafka
     [message] = [it for it in read_all(kafka, EVENTS) if json.loads(it.value).get("subject") == "traced"]
     _, trace_id, span_id, _ = message.headers["traceparent"].decode().split("-")
     assert trace_id == TRACE
-    assert span_id != PARENT
+    # Where nobody collects spans none is made, and what is done belongs to the caller's.
+    assert (span_id != PARENT) is collected
     assert "baggage" not in message.headers
     assert message.headers["content-type"] == b"application/cloudevents+json"
 

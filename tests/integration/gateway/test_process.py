@@ -71,12 +71,13 @@ async def test_trace_goes_on_to_kafka_and_baggage_does_not(tmp_path: Path, kafka
     # Nobody listens there: that a span cannot be told to its collector hinders nothing.
     collector = f"http://127.0.0.1:{free_port()}" if collected else ""
     async with running(tmp_path, kafka, collector=collector) as (_, port), httpx2.AsyncClient() as client:
-        body = employee_body("traced")
+        subject = f"traced-{collected}"
+        body = employee_body(subject)
         headers = bamboohr_headers(body, clock.now())
         headers |= {"traceparent": f"00-{TRACE}-{PARENT}-01", "baggage": "a=b"}
         response = await client.post(f"http://127.0.0.1:{port}/hooks/bamboohr", content=body, headers=headers)
         assert response.status_code == 202
-    [message] = [it for it in read_all(kafka, EVENTS) if json.loads(it.value).get("subject") == "traced"]
+    [message] = [it for it in read_all(kafka, EVENTS) if json.loads(it.value).get("subject") == subject]
     _, trace_id, span_id, _ = message.headers["traceparent"].decode().split("-")
     assert trace_id == TRACE
     # Where nobody collects spans none is made, and what is done belongs to the caller's.

@@ -26,6 +26,8 @@ LIGHT_PAGE = 5000
 KEYS = 500
 
 Row = dict[str, Any]
+# Column, kind of index, metric, and what the index is given.
+Index = tuple[str, str, str, Mapping[str, float]]
 T = TypeVar("T")
 
 
@@ -199,17 +201,17 @@ class Database:
     def has(self, name: str) -> bool:
         return bool(self._client.has_collection(name, timeout=self._timeout))
 
-    def create(self, name: str, definition: Any, indexes: Sequence[tuple[str, str, str]]) -> None:
+    def create(self, name: str, definition: Any, indexes: Sequence[Index]) -> None:
         """Completes what is not there yet: a process may have been killed between the steps."""
         if not self.has(name):
             self._client.create_collection(name, schema=definition, consistency_level="Strong", timeout=self._timeout)
             if self._server is not None:
                 self._server.index_keys()
         present = set(self._client.list_indexes(name, timeout=self._timeout))
-        for column, index, metric in indexes:
+        for column, index, metric, given in indexes:
             if column not in present:
                 wanted = self._client.prepare_index_params()
-                wanted.add_index(column, index_type=index, index_name=column, metric_type=metric)
+                wanted.add_index(column, index_type=index, index_name=column, metric_type=metric, params=given)
                 # Milvus Lite has made it when it answers; to be asked again would take half a second each time.
                 self._client.create_index(name, wanted, timeout=self._timeout, sync=self._server is None)
 

@@ -46,9 +46,9 @@ class Shelf:
     def present(self, keys: Sequence[str]) -> set[str]:
         found: set[str] = set()
         for start in range(0, len(keys), KEYS):
-            within = scope.of_keys_of_every_tenant(keys[start : start + KEYS])
+            within = scope.near_keys_of_every_tenant(keys[start : start + KEYS], self.schema.columns)
             found |= {row["key"] for row in self.collection.query(within, [])}
-        return found
+        return found & set(keys)
 
     def write(self, entries: Iterable[Entry], space: Space) -> None:
         rows: dict[str, Row] = {}

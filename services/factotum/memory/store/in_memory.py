@@ -12,11 +12,7 @@ from factotum.api.memory.v1.memory_pb2 import Receipt, Record
 from factotum.memory import records
 from factotum.memory.store.port import Burial, Candidate, Entry, Prepare, Progress, Scope, Shape, Stretch, Vector
 from factotum.memory.store.rows import candidate_of, microseconds, subject_form
-from factotum.memory.store.words import terms
-
-# BM25 (Robertson and Zaragoza 2009) with Milvus' defaults.
-K1 = 1.2
-B = 0.75
+from factotum.memory.store.words import K1, B, terms
 
 
 @dataclass(frozen=True)

@@ -109,9 +109,11 @@ class MemoryStore:
         def read(opened: Opened) -> dict[str, Record]:
             shelf = opened.serving
             found: dict[str, Record] = {}
+            wanted = set(ids)
             for start in range(0, len(ids), KEYS):
-                rows = shelf.collection.query(filters.of_ids(tenant, ids[start : start + KEYS]), shelf.schema.full)
-                found.update((row["id"], shelf.schema.record(row)) for row in rows)
+                within = filters.near_ids(tenant, ids[start : start + KEYS], shelf.schema.columns)
+                rows = shelf.collection.query(within, shelf.schema.full)
+                found.update((row["id"], shelf.schema.record(row)) for row in rows if row["id"] in wanted)
             return found
 
         return await self._reading(read)

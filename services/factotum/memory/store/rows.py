@@ -17,6 +17,11 @@ def key_of(tenant: str, identity: str) -> str:
     return hashlib.sha256(f"{records.checked_tenant(tenant)}\n{identity}".encode()).hexdigest()
 
 
+def number_of(key: str) -> int:
+    """A key's first 64 bits: Milvus finds rows by whole numbers some eight times as fast as by texts."""
+    return int.from_bytes(bytes.fromhex(key[:16]), signed=True)
+
+
 def subject_form(subject: str) -> str:
     """How a subject is compared."""
     return records.normal(subject)

@@ -11,9 +11,11 @@ from pymilvus import DataType, Function, FunctionType, MilvusClient
 
 from factotum.api.memory.v1.memory_pb2 import Kind, Record
 from factotum.memory import records
+from factotum.memory.store.collection import Index
 from factotum.memory.store.port import Candidate, Entry, Vector
-from factotum.memory.store.rows import key_of, moment, subject_form
+from factotum.memory.store.rows import key_of, moment, number_of, subject_form
 from factotum.memory.store.scope import Columns, digest
+from factotum.memory.store.words import K1, B
 
 # Milvus counts a VARCHAR's length in bytes, and a character may take four.
 _BYTES = 4
@@ -86,9 +88,10 @@ class Schema2:
     columns: Final = Columns()
 
     def row(self, entry: Entry, dense: Vector) -> Row:
-        record = entry.record
+        record, key = entry.record, key_of(entry.tenant, entry.record.id)
         return {
-            "key": key_of(entry.tenant, record.id),
+            "key": key,
+            "number": number_of(key),
             "tenant": entry.tenant,
             "id": record.id,
             "kind": records.kind_name(record.kind),
@@ -200,7 +203,7 @@ def definition(dimension: int, *, partitioned: bool) -> Any:
     schema.add_field("content_sha256", DataType.VARCHAR, max_length=64)
     schema.add_field("importance", DataType.DOUBLE)
     schema.add_field("trust", DataType.INT8)
-    for name in ("created_at", "expires_at", "superseded_at", "position"):
+    for name in ("number", "created_at", "expires_at", "superseded_at", "position"):
         schema.add_field(name, DataType.INT64)
     for name in ("subjects", "provenance", "attributes"):
         schema.add_field(name, DataType.JSON)
@@ -219,5 +222,9 @@ def definition(dimension: int, *, partitioned: bool) -> Any:
     return schema
 
 
-# Column, index and metric. A server chooses what AUTOINDEX is (HNSW, or Zilliz' own); Milvus Lite looks at every row.
-INDEXES: Final = (("dense", "AUTOINDEX", "IP"), ("sparse", "SPARSE_INVERTED_INDEX", "BM25"))
+# Column, index, metric, and what the index is given.
+# A server chooses what AUTOINDEX is (HNSW, or Zilliz' own); Milvus Lite looks at every row.
+INDEXES: Final[tuple[Index, ...]] = (
+    ("dense", "AUTOINDEX", "IP", {}),
+    ("sparse", "SPARSE_INVERTED_INDEX", "BM25", {"bm25_k1": K1, "bm25_b": B}),
+)

@@ -14,7 +14,7 @@ from typing import Final
 
 from factotum.memory import records
 from factotum.memory.store.port import Scope, Stretch
-from factotum.memory.store.rows import key_of, microseconds, subject_form
+from factotum.memory.store.rows import key_of, microseconds, number_of, subject_form
 
 _MADE_HERE: Final = object()
 
@@ -35,6 +35,10 @@ class Columns:
 
     def of(self, name: str) -> str:
         return name
+
+    def keys(self, keys: Sequence[str]) -> str:
+        """Rows with these keys, and hardly ever another: who asks compares what comes."""
+        return f"number in {[number_of(key) for key in keys]}"
 
     def any_subject(self, digests: Sequence[str]) -> str:
         return f"array_contains_any(subject_keys, {json.dumps(list(digests))})"
@@ -57,6 +61,9 @@ class PathColumns(Columns):
 
     def of(self, name: str) -> str:
         return f'{self._path}["{name}"]'
+
+    def keys(self, keys: Sequence[str]) -> str:
+        return f"key in {json.dumps([_hexadecimal(key) for key in keys])}"
 
     def any_subject(self, digests: Sequence[str]) -> str:
         return f"json_contains_any({self.of('subject_keys')}, {json.dumps(list(digests))})"
@@ -91,6 +98,11 @@ def of_stretches(scope: Scope, stretches: Iterable[Stretch], columns: Columns) -
     return Filter(f"{' and '.join(_clauses(scope, columns))} and ({within})", _MADE_HERE)
 
 
+def near_ids(tenant: str, ids: Iterable[str], columns: Columns) -> Filter:
+    """The rows of the tenant's records with these ids, and hardly ever another. Raises `InvalidRequest`."""
+    return Filter(f"{_tenant(tenant)} and {columns.keys([key_of(tenant, each) for each in ids])}", _MADE_HERE)
+
+
 def of_ids(tenant: str, ids: Iterable[str]) -> Filter:
     """The rows of the tenant's records with these ids. Raises `InvalidRequest`."""
     keys = [key_of(tenant, identity) for identity in ids]
@@ -105,6 +117,11 @@ def after_key(within: Filter, key: str) -> Filter:
 def of_every_tenant() -> Filter:
     """For what the store does by itself: copying a generation, and saying which tenants there are."""
     return Filter('key > ""', _MADE_HERE)
+
+
+def near_keys_of_every_tenant(keys: Sequence[str], columns: Columns) -> Filter:
+    """For what the store does by itself: the rows with these keys, and hardly ever another."""
+    return Filter(columns.keys(keys), _MADE_HERE)
 
 
 def of_keys_of_every_tenant(keys: Iterable[str]) -> Filter:

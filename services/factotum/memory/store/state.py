@@ -18,16 +18,17 @@ from pymilvus import DataType, MilvusClient
 from factotum.api.memory.v1.memory_pb2 import Receipt
 from factotum.memory.records import checked_tenant
 from factotum.memory.store import scope
-from factotum.memory.store.collection import KEYS, PAGE, Collection, Database
+from factotum.memory.store.collection import KEYS, PAGE, Collection, Database, Index
 from factotum.memory.store.port import Burial
-from factotum.memory.store.rows import key_of
+from factotum.memory.store.rows import key_of, number_of
 
 NAME: Final = "memory_state"
+_COLUMNS: Final = scope.Columns()
 # What is noted of a generation.
 _SORTS: Final = ("serving", "filling", "impure")
 # Milvus wants a vector in each collection.
 _NO_VECTOR: Final = [1.0, 0.0]
-_INDEXES: Final = (("vector", "FLAT", "IP"),)
+_INDEXES: Final[tuple[Index, ...]] = (("vector", "FLAT", "IP", {}),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,21 +120,21 @@ class State:
 
     def _add(self, rows: Sequence[tuple[str, str, str, str]]) -> None:
         """Those that are not there yet."""
-        present = set(self._present([row[0] for row in rows]))
+        present = self._present([row[0] for row in rows])
         new = [
-            {"key": key, "sort": sort, "tenant": tenant, "value": value, "vector": _NO_VECTOR}
+            {"key": key, "number": number_of(key), "sort": sort, "tenant": tenant, "value": value, "vector": _NO_VECTOR}
             for key, sort, tenant, value in rows
             if key not in present
         ]
         if new:
             self._collection.write(new, present=set())
 
-    def _present(self, keys: Sequence[str]) -> list[str]:
-        found: list[str] = []
+    def _present(self, keys: Sequence[str]) -> set[str]:
+        found: set[str] = set()
         for start in range(0, len(keys), KEYS):
-            within = scope.of_keys_of_every_tenant(keys[start : start + KEYS])
-            found += (row["key"] for row in self._collection.query(within, []))
-        return found
+            within = scope.near_keys_of_every_tenant(keys[start : start + KEYS], _COLUMNS)
+            found |= {row["key"] for row in self._collection.query(within, [])}
+        return found & set(keys)
 
 
 def _grave(tenant: str, identity: str, why: Burial) -> str:
@@ -144,6 +145,7 @@ def _grave(tenant: str, identity: str, why: Burial) -> str:
 def _definition() -> Any:
     schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("key", DataType.VARCHAR, is_primary=True, max_length=64)
+    schema.add_field("number", DataType.INT64)
     schema.add_field("sort", DataType.VARCHAR, max_length=16)
     schema.add_field("tenant", DataType.VARCHAR, max_length=63)
     schema.add_field("value", DataType.VARCHAR, max_length=8192)

@@ -228,6 +228,11 @@ async def test_a_killed_reindex_goes_on_where_it_stood(tmp_path: Path) -> None:
         scope = Scope(tenant="acme")
         by_meaning, by_words = await store.search(scope, vector(0, 16), "hello", 100)
         assert (len(by_meaning), len(by_words)) == (32, 80)
+        moved = by_meaning[0].id
+        await store.delete("acme", [moved])
+        by_meaning, by_words = await store.search(scope, vector(0, 16), "hello", 100)
+        assert moved not in {*ids(by_meaning), *ids(by_words)}
+        await store.upsert([of_space(OTHER, entry("acme", f"hello {moved}", id=moved))])
         # Before it goes on: what is written and deleted now is so in both.
         await store.upsert([of_space(OTHER, entry("acme", f"hello {n} new", id=str(n))) for n in (10, 70, 90)])
         await store.delete("acme", ["11", "71"])

@@ -9,8 +9,10 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pymilvus import MilvusClient
@@ -118,6 +120,37 @@ async def test_a_killed_creation_is_completed(tmp_path: Path, monkeypatch: pytes
     async with MemoryStore(path, space=SPACE) as store:
         await store.upsert([entry("acme", "hello")])
         assert await everywhere(store, "acme") == {"hello"}
+
+
+async def test_a_write_and_a_search_do_not_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine counts words and documents in two steps, and a search by words between them fails."""
+    under_way: list[str] = []
+    overlaps: list[set[str]] = []
+
+    def watched(name: str) -> None:
+        inner = getattr(MilvusClient, name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            under_way.append(name)
+            overlaps.append(set(under_way))
+            time.sleep(0.01)
+            try:
+                return inner(*arguments, **options)
+            finally:
+                under_way.remove(name)
+
+        monkeypatch.setattr(MilvusClient, name, call)
+
+    async with MemoryStore(str(tmp_path / "memory.db"), space=SPACE) as store:
+        await store.upsert([entry("acme", "hello", id="x")])
+        for name in ("search", "insert", "upsert", "delete"):
+            watched(name)
+        searches = (store.search(Scope(tenant="acme"), vector(), "hello", 10) for _ in range(8))
+        writes = (store.upsert([entry("acme", "hello", id=f"{n % 2}")]) for n in range(8))
+        await asyncio.gather(*(each for pair in zip(searches, writes, strict=True) for each in pair))
+    assert {"search"} in overlaps
+    assert {"insert"} in overlaps
+    assert [names for names in overlaps if len(names) > 1] == []
 
 
 async def test_the_file_finds_a_row_by_its_key(tmp_path: Path) -> None:

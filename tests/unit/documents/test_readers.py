@@ -196,7 +196,7 @@ def test_pdf() -> None:
         Section(("1 Leave", "1.1 Sick leave"), (Block("Call (early) at 8 \\ 9.", page=2),)),
         Section(("Not a line",), (Block("Contents … 3\nPay comes monthly.", page=3),)),
     )
-    assert chunks(found, "x")[0].section == "Handbook > 1 Leave, page 1"
+    assert chunks(found, "x")[0].section == "Handbook > 1 Leave, pages 1-2"
 
 
 def test_a_pdf_that_only_its_owner_may_change_is_read() -> None:

@@ -156,7 +156,7 @@ def test_what_no_configuration_is(config: dict[str, Any], words: str) -> None:
 
 
 def test_the_documents_examples_are_configurations() -> None:
-    whole, terms, remote = blocks(ROOT / "docs" / "mcp.md", "yaml")
+    whole, terms, _, remote = blocks(ROOT / "docs" / "mcp.md", "yaml")
     assert McpConfig.model_validate(yaml.safe_load(whole)).stdio is not None
     assert McpConfig.model_validate(yaml.safe_load(remote)).references() == [
         "secret://docs-client",

@@ -119,12 +119,16 @@ class MemoryStore:
         return await self._reading(read)
 
     async def stretches(self, scope: Scope, stretches: Sequence[Stretch]) -> list[Candidate]:
+        named = [each for each in stretches if each.sequence]
+        sequences = {each.sequence for each in named}
+
         def read(opened: Opened) -> list[Candidate]:
             shelf = opened.serving
-            within = filters.of_stretches(scope, stretches, shelf.schema.columns)
-            return [shelf.schema.candidate(row, 0.0) for row in shelf.collection.query(within, shelf.schema.light)]
+            within = filters.near_stretches(scope, named, shelf.schema.columns)
+            found = [shelf.schema.candidate(row, 0.0) for row in shelf.collection.query(within, shelf.schema.light)]
+            return [each for each in found if each.sequence in sequences]
 
-        return await self._reading(read) if stretches else []
+        return await self._reading(read) if named else []
 
     async def records(self, scope: Scope) -> AsyncIterator[Record]:
         last = ""

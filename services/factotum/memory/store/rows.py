@@ -22,6 +22,11 @@ def number_of(key: str) -> int:
     return int.from_bytes(bytes.fromhex(key[:16]), signed=True)
 
 
+def sequence_number(sequence: str) -> int:
+    """What a sequence is found by: for the same reason a whole number; 0 for none."""
+    return number_of(hashlib.sha256(sequence.encode()).hexdigest()) if sequence else 0
+
+
 def subject_form(subject: str) -> str:
     """How a subject is compared."""
     return records.normal(subject)

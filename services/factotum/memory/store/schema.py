@@ -13,7 +13,7 @@ from factotum.api.memory.v1.memory_pb2 import Kind, Record
 from factotum.memory import records
 from factotum.memory.store.collection import Index
 from factotum.memory.store.port import Candidate, Entry, Vector
-from factotum.memory.store.rows import key_of, moment, number_of, subject_form
+from factotum.memory.store.rows import key_of, moment, number_of, sequence_number, subject_form
 from factotum.memory.store.scope import Columns, digest
 from factotum.memory.store.words import K1, B
 
@@ -92,6 +92,7 @@ class Schema2:
         return {
             "key": key,
             "number": number_of(key),
+            "sequence_number": sequence_number(record.place.sequence),
             "tenant": entry.tenant,
             "id": record.id,
             "kind": records.kind_name(record.kind),
@@ -164,7 +165,6 @@ def filtered(record: Record) -> Row:
     return {
         "subject_keys": [digest(subject_form(subject)) for subject in record.subjects],
         "document_key": digest(record.provenance.document) if record.provenance.document else "",
-        "sequence_key": digest(record.place.sequence) if record.place.sequence else "",
         "position": record.place.position,
         "expires_at": record.expires_at.ToMicroseconds() if record.HasField("expires_at") else NEVER,
         "superseded_at": record.superseded_at.ToMicroseconds(),
@@ -203,7 +203,7 @@ def definition(dimension: int, *, partitioned: bool) -> Any:
     schema.add_field("content_sha256", DataType.VARCHAR, max_length=64)
     schema.add_field("importance", DataType.DOUBLE)
     schema.add_field("trust", DataType.INT8)
-    for name in ("number", "created_at", "expires_at", "superseded_at", "position"):
+    for name in ("number", "sequence_number", "created_at", "expires_at", "superseded_at", "position"):
         schema.add_field(name, DataType.INT64)
     for name in ("subjects", "provenance", "attributes"):
         schema.add_field(name, DataType.JSON)
@@ -214,8 +214,7 @@ def definition(dimension: int, *, partitioned: bool) -> Any:
         max_capacity=records.MAX_SUBJECTS,
         max_length=_DIGEST,
     )
-    for name in ("document_key", "sequence_key"):
-        schema.add_field(name, DataType.VARCHAR, max_length=_DIGEST)
+    schema.add_field("document_key", DataType.VARCHAR, max_length=_DIGEST)
     schema.add_function(
         Function("words", FunctionType.BM25, input_field_names=["searched"], output_field_names=["sparse"])
     )

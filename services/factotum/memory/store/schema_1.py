@@ -16,7 +16,7 @@ from factotum.memory.kinds import RULES
 from factotum.memory.store.port import Candidate, Entry, Vector
 from factotum.memory.store.rows import candidate_of, key_of
 from factotum.memory.store.schema import Row, filtered
-from factotum.memory.store.scope import PathColumns
+from factotum.memory.store.scope import PathColumns, digest
 
 NAME: Final = "memories"
 DIMENSION: Final = 384
@@ -41,7 +41,12 @@ class Schema1:
         for field in ("text", "attributes_json"):
             rest.ClearField(field)
         flags = {"is_there": 1, "is_superseded": int(record.HasField("superseded_at"))}
-        beside = {**filtered(record), **flags, _REST: base64.b64encode(rest.SerializeToString()).decode()}
+        beside = {
+            **filtered(record),
+            "sequence_key": digest(record.place.sequence) if record.place.sequence else "",
+            **flags,
+            _REST: base64.b64encode(rest.SerializeToString()).decode(),
+        }
         return {
             "key": key_of(entry.tenant, record.id),
             "tenant": entry.tenant,

@@ -14,7 +14,7 @@ from typing import Final
 
 from factotum.memory import records
 from factotum.memory.store.port import Scope, Stretch
-from factotum.memory.store.rows import key_of, microseconds, number_of, subject_form
+from factotum.memory.store.rows import key_of, microseconds, number_of, sequence_number, subject_form
 
 _MADE_HERE: Final = object()
 
@@ -39,6 +39,16 @@ class Columns:
     def keys(self, keys: Sequence[str]) -> str:
         """Rows with these keys, and hardly ever another: who asks compares what comes."""
         return f"number in {[number_of(key) for key in keys]}"
+
+    def places(self, stretches: Sequence[Stretch]) -> str:
+        """Rows in one of these stretches, and hardly ever another."""
+        # Most rows fall out by the first condition, which is one look into a set.
+        numbers = sorted({sequence_number(each.sequence) for each in stretches})
+        within = " or ".join(
+            f"(sequence_number == {sequence_number(each.sequence)} and {_between('position', each)})"
+            for each in stretches
+        )
+        return f"sequence_number in {numbers} and ({within})"
 
     def any_subject(self, digests: Sequence[str]) -> str:
         return f"array_contains_any(subject_keys, {json.dumps(list(digests))})"
@@ -65,6 +75,13 @@ class PathColumns(Columns):
     def keys(self, keys: Sequence[str]) -> str:
         return f"key in {json.dumps([_hexadecimal(key) for key in keys])}"
 
+    def places(self, stretches: Sequence[Stretch]) -> str:
+        within = " or ".join(
+            f'({self.of("sequence_key")} == "{digest(each.sequence)}" and {_between(self.of("position"), each)})'
+            for each in stretches
+        )
+        return f"({within})"
+
     def any_subject(self, digests: Sequence[str]) -> str:
         return f"json_contains_any({self.of('subject_keys')}, {json.dumps(list(digests))})"
 
@@ -85,17 +102,12 @@ def of_scope(scope: Scope, columns: Columns) -> Filter:
     return Filter(" and ".join(_clauses(scope, columns)), _MADE_HERE)
 
 
-def of_stretches(scope: Scope, stretches: Iterable[Stretch], columns: Columns) -> Filter:
-    """The rows of the scope in one of the stretches. Raises `InvalidRequest`."""
-    sequence, position = columns.of("sequence_key"), columns.of("position")
-    places = [
-        f'({sequence} == "{digest(stretch.sequence)}"'
-        f" and {position} >= {int(stretch.first)} and {position} <= {int(stretch.last)})"
-        for stretch in stretches
-        if stretch.sequence
-    ]
-    within = " or ".join(places) or 'key == ""'
-    return Filter(f"{' and '.join(_clauses(scope, columns))} and ({within})", _MADE_HERE)
+def near_stretches(scope: Scope, stretches: Sequence[Stretch], columns: Columns) -> Filter:
+    """The rows of the scope in one of the stretches, which are of sequences with a name; and hardly ever another.
+
+    Raises `InvalidRequest`.
+    """
+    return Filter(" and ".join([*_clauses(scope, columns), columns.places(stretches)]), _MADE_HERE)
 
 
 def near_ids(tenant: str, ids: Iterable[str], columns: Columns) -> Filter:
@@ -163,6 +175,10 @@ def _clauses(scope: Scope, columns: Columns) -> list[str]:
     if not scope.history:
         parts.append(columns.standing())
     return parts
+
+
+def _between(position: str, stretch: Stretch) -> str:
+    return f"{position} >= {int(stretch.first)} and {position} <= {int(stretch.last)}"
 
 
 def _tenant(tenant: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from factotum.memory.ranking import weights
 from factotum.memory.ranking.found import Found, merged
 from factotum.memory.ranking.neighbourhood import unseen
 from factotum.memory.ranking.order import Ranked, ordered
+from factotum.memory.ranking.parts import joined, parts
 from factotum.memory.ranking.question import looked_for
 from factotum.memory.records import checked_run_id, checked_subjects, checked_tenant, checked_text, kind_name
 from factotum.memory.store.port import Scope, Store
@@ -56,7 +58,8 @@ def understand(request: RecallRequest, now: datetime) -> Query:
 
 
 class Recalling:
-    """Answers questions from a store: two searches, at most one look at neighbours, one reading of what is answered."""
+    """Answers questions from a store: two searches (a question of several parts: as many for each), at most one look at
+    neighbours, one reading of what is answered."""
 
     def __init__(self, store: Store, embedder: Embedder, now: Callable[[], datetime]) -> None:
         self._store = store
@@ -78,15 +81,21 @@ class Recalling:
 
     async def rank(self, query: Query, now: datetime) -> list[Ranked]:
         """All candidates, best first. Raises `StoreUnavailable`, `EmbedderUnavailable` or `EmbedderRefused`."""
-        vector = await self._embedder.embed_query(query.text)
-        count = max(weights.CANDIDATES, query.limit)
-        found = merged(*await self._store.search(query.scope, vector, looked_for(query.text), count))
+        whole, *of_parts = await asyncio.gather(
+            *(self._look(query.scope, text, query.limit) for text in (query.text, *parts(query.text)))
+        )
+        found = joined(whole, of_parts)
         ranked = ordered(found, now)
         best = [each.found for each in ranked[: weights.LOOKED_UP_HITS]]
         if beside := unseen(best, found):
             others = await self._store.stretches(query.scope, beside)
             ranked = ordered([*found, *map(Found, others)], now) if others else ranked
         return ranked
+
+    async def _look(self, scope: Scope, text: str, limit: int) -> list[Found]:
+        vector = await self._embedder.embed_query(text)
+        count = max(weights.CANDIDATES, limit)
+        return merged(*await self._store.search(scope, vector, looked_for(text), count))
 
     def _within(self, query: Query, ranked: Sequence[Ranked], found: Mapping[str, Record]) -> list[Recollection]:
         tokens = self._embedder.count_tokens([found[each.id].text for each in ranked])

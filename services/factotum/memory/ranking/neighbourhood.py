@@ -16,11 +16,9 @@ from factotum.memory.ranking import weights
 from factotum.memory.ranking.found import Found
 from factotum.memory.store.port import Stretch
 
-# What a record gives to one at this distance from it, as a share of its own relevance.
+# How much of what a record gives to its next one it gives to one at this distance.
 _SHARES = {
-    step: weights.NEIGHBOUR * math.exp(-(abs(step) - 1) / weights.REACH)
-    for step in range(-weights.FARTHEST, weights.FARTHEST + 1)
-    if step
+    step: math.exp(-(abs(step) - 1) / weights.REACH) for step in range(-weights.FARTHEST, weights.FARTHEST + 1) if step
 }
 
 
@@ -69,10 +67,12 @@ def _gains(members: Sequence[Found]) -> Iterable[tuple[str, Gain]]:
             at[each.candidate.position] = each
     for each in members:
         amount, most, most_from = of_all, 0.0, ""
-        for step, share in _SHARES.items():
+        given = weights.NEIGHBOUR if each.candidate.speaker else weights.NEIGHBOUR_UNSPOKEN
+        # Most sequences of a large memory have one record among the candidates.
+        for step, share in _SHARES.items() if len(at) > 1 else ():
             if (beside := at.get(each.candidate.position + step)) is None:
                 continue
-            part = share * beside.relevance
+            part = given * share * beside.relevance
             amount += part
             if part > most:
                 most, most_from = part, beside.candidate.id

@@ -49,10 +49,10 @@ def ordered(found: Sequence[Found], now: datetime) -> list[Ranked]:
 
 def _ranked(found: Found, gain: Gain, now: datetime) -> Ranked:
     candidate = found.candidate
-    age = max(now - candidate.created_at, timedelta())
+    half_lives = (now - candidate.created_at) / _HALF_LIFE
     return Ranked(
         found,
-        recency=weights.RECENCY * 0.5 ** (age / _HALF_LIFE),
+        recency=weights.RECENCY * 0.5 ** max(half_lives, 0.0),
         importance=weights.IMPORTANCE * candidate.importance,
         neighbourhood=gain.amount,
         neighbour_of=gain.most_from if gain.amount > found.relevance else "",

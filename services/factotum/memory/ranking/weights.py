@@ -13,8 +13,14 @@ DEVIATIONS: Final = 4.0
 # The sum of both is raised to this power: one strong record counts for more than many middling ones.
 SHARPNESS: Final = 1.5
 
+# A question of several sentences or clauses is searched for as a whole and in so many parts of at least so many words.
+PARTS: Final = 4
+PART_WORDS: Final = 3
+
 # What a record gains from one at a distance of n in its sequence: NEIGHBOUR * exp(-(n - 1) / REACH) of its relevance.
+# People answer each other, so what is said around a turn tells much of it; chunks and tools side by side tell less.
 NEIGHBOUR: Final = 0.4
+NEIGHBOUR_UNSPOKEN: Final = 0.1
 REACH: Final = 2.0
 FARTHEST: Final = 6
 # What it gains from the best of its whole sequence: this share of the mean relevance of the best few.

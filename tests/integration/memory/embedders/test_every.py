@@ -24,10 +24,10 @@ async def test_a_row_a_text_each_of_length_one(every: Embedder) -> None:
 
 
 async def test_a_vector_does_not_depend_on_its_batch(every: Embedder) -> None:
-    together = await every.embed(TEXTS * 3)
+    together = await every.embed(TEXTS * 2)
     alone = np.concatenate([await every.embed([text]) for text in TEXTS])
     # Sums are made in another order, which may move an 8-bit value to the one beside it.
-    assert (together * np.tile(alone, (3, 1))).sum(1).min() > 0.999
+    assert (together * np.tile(alone, (2, 1))).sum(1).min() > 0.999
     assert (await every.embed([])).shape == (0, every.dimension)
 
 

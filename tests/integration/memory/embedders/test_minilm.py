@@ -28,6 +28,7 @@ def weights() -> dict[str, Array]:
 
 
 @cache
+@cache
 def reference(text: str) -> Array:
     """One text at a time, so without padding or mask; written from the paper, not from the graph."""
     files = minilm.packaged_files()

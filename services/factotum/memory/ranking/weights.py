@@ -7,7 +7,7 @@ from typing import Final
 # How many records each of the two searches contributes. What stands below the last of a list counts as far away as it.
 CANDIDATES: Final = 200
 # Of the sum of both lists; words have the rest.
-MEANING: Final = 0.4
+MEANING: Final = 0.45
 # A list's scores, in standard deviations above its last, are divided by this: the best of a usual list has about 1.
 DEVIATIONS: Final = 4.0
 # The sum of both is raised to this power: one strong record counts for more than many middling ones.
@@ -25,7 +25,7 @@ REACH: Final = 2.0
 FARTHEST: Final = 6
 # What it gains from the best of its whole sequence: this share of the mean relevance of the best few.
 SEQUENCE: Final = 0.3
-BEST_OF_SEQUENCE: Final = 1
+BEST_OF_SEQUENCE: Final = 2
 # Hits whose neighbours are looked up in the store, where the searches did not find them, and how far.
 LOOKED_UP_HITS: Final = 10
 LOOKED_UP_DISTANCE: Final = 2

@@ -29,13 +29,14 @@ from factotum.tool_executor.calls import Answer, Origin
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.execution import Executor
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
+from factotum.tool_executor.policy.folders import STARTER, texts
 from factotum.tool_executor.sandbox.bubblewrap import Bubblewrap
 from factotum.tool_executor.sources.adding import Sources
 from factotum.tool_executor.sources.command.source import CommandSource
 from factotum.tool_executor.sources.command.tools import NoSettings
 from factotum.tool_executor.sources.source import SourceInvalid
 from factotum.tool_executor.sources.store import Definition
-from tests.support.composition import catalog_of, executor_of, sources_of
+from tests.support.composition import catalog_of, executor_of, permits_of, sources_of
 from tests.support.machine import needs
 from tests.support.scripted_http import Answer as HttpAnswer
 from tests.support.scripted_http import scripted_http
@@ -53,6 +54,7 @@ def _sandbox() -> None:
 @dataclass(slots=True)
 class Bench:
     executor: Executor
+    ledger: SqliteLedger
     sources: Sources
     catalog: Catalog
     keys: count[int]
@@ -87,7 +89,7 @@ async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench
         sources_of(catalog, folder, kinds={"command": CommandSource()}) as sources,
     ):
         executor = executor_of(catalog, ledger, secrets=folder / "secrets")
-        yield Bench(executor, sources, catalog, count())
+        yield Bench(executor, ledger, sources, catalog, count())
         await executor.drained()
 
 
@@ -273,3 +275,21 @@ async def test_what_makes_no_tools(bench: Bench, document: str, words: str) -> N
 async def test_not_twice_declared(bench: Bench, tmp_path: Path) -> None:
     with pytest.raises(SourceInvalid, match="not both"):
         await bench.declare(document="commands: {}", a=sh("true"))
+
+
+async def test_a_command_that_says_nothing_of_its_effect_is_permitted_by_name_and_done_once(bench: Bench) -> None:
+    await bench.declare(slow=sh('printf "$FACTOTUM_IDEMPOTENCY_KEY"'), known=sh("true", effect="none"))
+    permits = permits_of("\n".join(texts([STARTER]).values()))
+    bound = executor_of(bench.catalog, bench.ledger, secrets=Path("/none"), permits=permits)
+    refused = (await bound.execute(tenant="acme", tool="cmd.slow", arguments_json="{}", key="s", origin=Origin())).error
+    assert isinstance(refused, NotPermitted)
+    assert "effect: none" in refused.message and 'Tool::"cmd.slow"' in refused.message
+    assert (
+        await bound.execute(tenant="acme", tool="cmd.known", arguments_json="{}", key="k", origin=Origin())
+    ).error is None
+    await bound.drained()
+    twice = [
+        await bench.executor.execute(tenant="acme", tool="cmd.slow", arguments_json="{}", key="one", origin=Origin())
+        for _ in range(2)
+    ]
+    assert [answer.replayed for answer in twice] == [False, True]

@@ -61,8 +61,9 @@ def test_what_the_tables_say_is_so(row: Row) -> None:
         "user": next((word for word in words if " " not in word), ""),
     }
     approved = tuple(word.removeprefix("approved by ") for word in words if word.startswith("approved"))
-    action, name = row.call.split()
-    tool = Wanted(name, "1.0.0", action, (f"{name.partition('.')[0]}.{action}",), "installed")
+    call, _, source = row.call.partition(" from ")
+    action, name = call.split()
+    tool = Wanted(name, "1.0.0", action, (f"{name.partition('.')[0]}.{action}",), source or "installed")
     secrets = frozenset(word.split()[2] for word in words if word.startswith("with secret "))
     reserved = secrets if "of settings" in row.who else frozenset[str]()
     given = None

@@ -117,8 +117,9 @@ def test_declarations_that_are_refused(changes: dict[str, Any], words: str) -> N
 @pytest.mark.parametrize(
     ("changes", "effect", "idempotency"),
     [
-        ({}, Effect.NONE, Idempotency.NATIVE),
-        ({"effect": "execute"}, Effect.EXECUTE, Idempotency.NATIVE),
+        ({}, Effect.EXECUTE, Idempotency.NONE),
+        ({"effect": "none"}, Effect.NONE, Idempotency.NATIVE),
+        ({"idempotency": "native"}, Effect.EXECUTE, Idempotency.NATIVE),
         ({"hosts": ["a.example"]}, Effect.EXECUTE, Idempotency.NONE),
         ({"hosts": ["a.example"], "effect": "none"}, Effect.NONE, Idempotency.NATIVE),
         ({"hosts": ["a.example"], "effect": "send", "idempotency": "native"}, Effect.SEND, Idempotency.NATIVE),
@@ -126,4 +127,4 @@ def test_declarations_that_are_refused(changes: dict[str, Any], words: str) -> N
 )
 def test_what_is_known_of_its_effect(changes: dict[str, Any], effect: Effect, idempotency: Idempotency) -> None:
     made = declared(**changes)
-    assert (made.does, made.once) == (effect, idempotency)
+    assert (made.effect, made.once) == (effect, idempotency)

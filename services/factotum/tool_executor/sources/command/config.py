@@ -75,8 +75,8 @@ class Declared(Part):
     """One command.
 
     Attributes:
-        effect: of its author's word; where nothing is said, none for one that reaches nobody, else execute.
-        idempotency: likewise; a command that reaches nobody may be repeated, of one that does nobody knows.
+        effect: on its author's word. Where nothing is said it is taken for one that nobody knows anything of.
+        idempotency: likewise; where nothing is said, what only reads may be repeated and nothing else.
         argv: the program, and words. After a word `--` a value may begin with a dash; else such a value is refused
             where a program could take it for an option.
         slots: what the tool is given, each with its JSON Schema. One with a `default` may be left out, and one that
@@ -92,7 +92,7 @@ class Declared(Part):
     """
 
     description: str = Field(min_length=1)
-    effect: Effect | None = None
+    effect: Effect = Effect.EXECUTE
     idempotency: Idempotency | None = None
     version: str = Field(default="1.0.0", pattern=r"^\d+\.\d+\.\d+$")
     argv: list[str | Word] = Field(min_length=1)
@@ -116,13 +116,8 @@ class Declared(Part):
     examples: list[Example] = []
 
     @property
-    def does(self) -> Effect:
-        return self.effect or (Effect.EXECUTE if self.hosts else Effect.NONE)
-
-    @property
     def once(self) -> Idempotency:
-        doubtful = bool(self.hosts) and self.does is not Effect.NONE
-        return self.idempotency or (Idempotency.NONE if doubtful else Idempotency.NATIVE)
+        return self.idempotency or (Idempotency.NATIVE if self.effect is Effect.NONE else Idempotency.NONE)
 
     @property
     def secrets(self) -> dict[str, SecretVariable]:

@@ -45,7 +45,7 @@ def tool(name: str, declared: Declared) -> CommandTool:
         name=name,
         version=declared.version,
         description=declared.description,
-        effect=declared.does,
+        effect=declared.effect,
         idempotency=declared.once,
         input_schema=arguments.model_json_schema(),
         output_schema=output.model_json_schema(),
@@ -116,8 +116,8 @@ class _Running:
         self._name = name
         self._declared = declared
         self._output = output
-        # What reaches nobody did nothing, however it ended.
-        self._reaches = bool(declared.hosts) and declared.does is not Effect.NONE
+        # What reaches nobody changed nothing that outlives its sandbox, whatever its effect is said to be.
+        self._reaches = bool(declared.hosts) and declared.effect is not Effect.NONE
 
     async def __call__(self, arguments: SchemaModel, context: ToolContext[NoSettings]) -> SchemaModel:
         defaults = {name: schema["default"] for name, schema in self._declared.slots.items() if "default" in schema}

@@ -17,6 +17,7 @@ from factotum.memory.ranking.neighbourhood import unseen
 from factotum.memory.ranking.order import Ranked, ordered
 from factotum.memory.ranking.parts import joined, parts
 from factotum.memory.ranking.question import looked_for
+from factotum.memory.ranking.versions import newest
 from factotum.memory.records import checked_run_id, checked_subjects, checked_tenant, checked_text, kind_name
 from factotum.memory.store.port import Scope, Store
 
@@ -84,12 +85,13 @@ class Recalling:
         whole, *of_parts = await asyncio.gather(
             *(self._look(query.scope, text, query.limit) for text in (query.text, *parts(query.text)))
         )
-        found = joined(whole, of_parts)
+        found = newest(joined(whole, of_parts))
         ranked = ordered(found, now)
         best = [each.found for each in ranked[: weights.LOOKED_UP_HITS]]
         if beside := unseen(best, found):
-            others = await self._store.stretches(query.scope, beside)
-            ranked = ordered([*found, *map(Found, others)], now) if others else ranked
+            known = {each.candidate.id for each in found}
+            others = [each for each in await self._store.stretches(query.scope, beside) if each.id not in known]
+            ranked = ordered(newest([*found, *map(Found, others)]), now) if others else ranked
         return ranked
 
     async def _look(self, scope: Scope, text: str, limit: int) -> list[Found]:

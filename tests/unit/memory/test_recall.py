@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factotum.api.memory.v1.memory_pb2 import (
+    KIND_DOCUMENT,
     KIND_EPISODE,
     KIND_OBSERVATION,
     KIND_TOOL,
@@ -131,6 +132,17 @@ async def test_a_neighbour_that_no_search_reached_is_looked_up(monkeypatch: pyte
     assert len(found) == 1
     found = await recalled(talk, "find an apartment", limit=3)
     assert "1 2 3" in texts(found)
+
+
+async def test_the_newer_version_of_a_chunk_stands_though_no_search_reached_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("factotum.memory.ranking.weights.CANDIDATES", 1)
+    old, new = (
+        Record(kind=KIND_DOCUMENT, text=text, id=text[:3], place={"sequence": "guide", "position": 3})
+        for text in ("old: press the boiler twice", "new: 1 2 3")
+    )
+    old.created_at.FromDatetime(NOW - timedelta(days=1))
+    assert texts(await recalled([old], "press the boiler twice", limit=1)) == [old.text]
+    assert texts(await recalled([old, new], "press the boiler twice", limit=1)) == [new.text]
 
 
 async def test_a_budget_is_filled_with_what_fits() -> None:

@@ -14,7 +14,7 @@ from factotum.memory.bench.trial import Trial
 from factotum.memory.embedders.minilm import ModelMissing
 from factotum.memory.embedders.opened import chosen
 from factotum.memory.errors import EmbedderRefused, EmbedderUnavailable, InvalidRequest, StoreUnavailable
-from factotum.memory.settings import EmbeddingSettings
+from factotum.memory.settings import Settings
 from factotum.runtime import clock
 
 DEPTHS = (5, 10, 20)
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _run(options: argparse.Namespace, passages: Sequence[files.Passage], asked: Sequence[files.Question]) -> str:
-    embedder = chosen(EmbeddingSettings(), api_key="", now=clock.now)
+    embedder = chosen(Settings().embedding, api_key="", now=clock.now)
     depths = sorted(set(options.k or DEPTHS))
     with tempfile.TemporaryDirectory(prefix="factotum-bench-") as folder:
         async with embedder:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from factotum.memory.ranking import weights
 from factotum.memory.ranking.found import Found
+from factotum.memory.ranking.versions import versioned
 from factotum.memory.store.port import Stretch
 
 # How much of what a record gives to its next one it gives to one at this distance.
@@ -39,8 +40,8 @@ def gains(found: Sequence[Found]) -> dict[str, Gain]:
     return {identity: gain for members in sequences.values() for identity, gain in _gains(members)}
 
 
-def unseen(best: Iterable[Found], found: Sequence[Found]) -> list[Stretch]:
-    """Where the neighbours of the best are that no search found."""
+def unseen(best: Sequence[Found], found: Sequence[Found]) -> list[Stretch]:
+    """Where the neighbours of the best are that no search found, and what may be a newer version of the best."""
     known = {(each.candidate.sequence, each.candidate.position) for each in found}
     wanted = {
         (each.candidate.sequence, each.candidate.position + step)
@@ -48,8 +49,9 @@ def unseen(best: Iterable[Found], found: Sequence[Found]) -> list[Stretch]:
         if each.candidate.sequence
         for step in range(-weights.LOOKED_UP_DISTANCE, weights.LOOKED_UP_DISTANCE + 1)
     }
+    places = {(each.candidate.sequence, each.candidate.position) for each in best if versioned(each.candidate)}
     stretches: list[Stretch] = []
-    for sequence, position in sorted(wanted - known):
+    for sequence, position in sorted((wanted - known) | places):
         if stretches and stretches[-1].sequence == sequence and stretches[-1].last == position - 1:
             stretches[-1] = Stretch(sequence, stretches[-1].first, position)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 # How many records each of the two searches contributes. What stands below the last of a list counts as far away as it.
-CANDIDATES: Final = 200
+CANDIDATES: Final = 100
 # Of the sum of both lists; words have the rest.
 MEANING: Final = 0.45
 # A list's scores, in standard deviations above its last, are divided by this: the best of a usual list has about 1.

@@ -22,6 +22,8 @@ _LITE_WRITE_SECONDS = 120.0
 PAGE = 500
 # Of only a key and a word.
 LIGHT_PAGE = 5000
+# Rows that a search gives back faster than a query.
+_MOST_SEARCHED = 1000
 # Keys in one filter.
 KEYS = 500
 
@@ -57,6 +59,18 @@ class Collection:
             **more,
         )
         return list({row["key"]: row for row in found}.values())
+
+    def few(self, within: Filter, columns: Sequence[str], most: int, anywhere: Vector) -> list[Row]:
+        """As `query`, for rows of which there are hardly more than `most`; `anywhere` is a vector.
+
+        On Milvus Lite a query walks over all keys, whatever it asks for: 30 ms with 100,000 records. A search looks
+        at the vectors that the filter lets through, each of them, and takes 6.
+        """
+        if self._lite and most < _MOST_SEARCHED:
+            hits = self._search("dense", anywhere.tolist(), "IP", within, ["key", *columns], most + 1)
+            if len(hits) <= most:
+                return list({row["key"]: row for row, _ in hits}.values())
+        return self.query(within, columns)
 
     def pages(self, within: Filter, columns: Sequence[str], size: int) -> Iterator[list[Row]]:
         """Every row, in the order of keys; one that is written meanwhile may be among them or not."""

@@ -43,6 +43,10 @@ class Shelf:
         """Whether its vectors and those of the space compare."""
         return self.generation.fingerprint == space.fingerprint and not self.generation.impure
 
+    def few(self, within: scope.Filter, columns: Sequence[str], most: int) -> list[Row]:
+        """As the collection's."""
+        return self.collection.few(within, columns, most, _no_vector(self.generation.dimension))
+
     def present(self, keys: Sequence[str]) -> set[str]:
         found: set[str] = set()
         for start in range(0, len(keys), KEYS):

@@ -111,8 +111,9 @@ class MemoryStore:
             found: dict[str, Record] = {}
             wanted = set(ids)
             for start in range(0, len(ids), KEYS):
-                within = filters.near_ids(tenant, ids[start : start + KEYS], shelf.schema.columns)
-                rows = shelf.collection.query(within, shelf.schema.full)
+                part = ids[start : start + KEYS]
+                within = filters.near_ids(tenant, part, shelf.schema.columns)
+                rows = shelf.few(within, shelf.schema.full, len(part))
                 found.update((row["id"], shelf.schema.record(row)) for row in rows if row["id"] in wanted)
             return found
 
@@ -121,11 +122,13 @@ class MemoryStore:
     async def stretches(self, scope: Scope, stretches: Sequence[Stretch]) -> list[Candidate]:
         named = [each for each in stretches if each.sequence]
         sequences = {each.sequence for each in named}
+        places = sum(each.last - each.first + 1 for each in named)
 
         def read(opened: Opened) -> list[Candidate]:
             shelf = opened.serving
             within = filters.near_stretches(scope, named, shelf.schema.columns)
-            found = [shelf.schema.candidate(row, 0.0) for row in shelf.collection.query(within, shelf.schema.light)]
+            rows = shelf.few(within, shelf.schema.light, places)
+            found = [shelf.schema.candidate(row, 0.0) for row in rows]
             return [each for each in found if each.sequence in sequences]
 
         return await self._reading(read) if named else []

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from factotum.api.memory.v1.memory_pb2 import KIND_DOCUMENT, RecallRequest, Record
+from factotum.api.memory.v1.memory_pb2 import KIND_TOOL, RecallRequest, Record
 from factotum.memory.bench import measures
 from factotum.memory.bench.files import Passage, Question
 from factotum.memory.bench.plain import Plain
@@ -161,7 +161,8 @@ def _batches(passages: Sequence[Passage]) -> Iterator[tuple[int, Sequence[Passag
 
 
 def _record(number: int, passage: Passage) -> Record:
-    record = Record(id=str(number), kind=KIND_DOCUMENT, text=_text(passage))
+    # A kind that neither expires nor has versions: a file may put two passages at one place.
+    record = Record(id=str(number), kind=KIND_TOOL, text=_text(passage))
     record.created_at.FromDatetime(passage.time or _NO_TIME)
     record.place.speaker = passage.speaker[:MAX_SPEAKER_CHARACTERS]
     if passage.sequence:

@@ -67,6 +67,7 @@ bench: setup ## Measure onboarding, the interpreter and Execute beside what one 
 	$(BIN)/python -m benchmarks.onboarding --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.interpreter --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.execute --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.recall --write docs/benchmarks.md
 
 kafka: setup ## Fetch Apache Kafka with Maven, for `factotum dev --kafka apache`
 	$(BIN)/factotum dev kafka-install

@@ -37,7 +37,7 @@ from factotum.memory.store.port import Candidate, Scope, Store, Stretch, Vector
 from factotum.runtime import clock
 
 ANSWERS, WARM_UP = 10, 20
-COLUMNS = ("", "p50 ms", "p99 ms", "its record in the ten", "ratio p50", "ratio p99")
+COLUMNS = ("", "p50 ms", "p99 ms", "ratio p50", "ratio p99")
 
 Ask = Callable[[str], Awaitable[list[str]]]
 
@@ -49,7 +49,6 @@ class Side:
     title: str
     ask: Ask
     seconds: list[float] = field(default_factory=list)
-    found: int = 0
 
     def quantile(self, share: float) -> float:
         return quantile(self.seconds, share)
@@ -58,7 +57,7 @@ class Side:
         ratios = [f"{self.quantile(share) / direct.quantile(share):.2f}" for share in (0.5, 0.99)]
         return [
             *(self.title, f"{1000 * self.quantile(0.5):.1f}", f"{1000 * self.quantile(0.99):.1f}"),
-            *(f"{self.found / len(self.seconds):.0%}", f"**{ratios[0]}**", ratios[1]),
+            *(f"**{ratios[0]}**", ratios[1]),
         ]
 
 
@@ -115,7 +114,7 @@ class Outcome:
 
 async def compare(folder: Path, count: int, asked: int) -> Outcome:
     texts = recall_texts.texts(count, seed=recall_stores.SEED)
-    pairs = recall_texts.questions(texts, asked + WARM_UP, seed=2)
+    asked_of = recall_texts.questions(texts, asked + WARM_UP, seed=2)
     del texts
     async with Embedder(EmbeddingSettings().cache_dir) as embedder, recall_stores.store(folder, embedder) as store:
         with recall_stores.by_hand(folder, embedder.dimension) as plain:
@@ -139,17 +138,16 @@ async def compare(folder: Path, count: int, asked: int) -> Outcome:
                 Side("direct, 10", directly(ANSWERS)),
                 Side(f"recall, {weights.CANDIDATES}", recall),
             ]
-            for question, _ in pairs[:WARM_UP]:
+            for question in asked_of[:WARM_UP]:
                 for side in sides:
                     await side.ask(question)
             watched.parts.clear()
-            for turn, (question, text) in enumerate(pairs[WARM_UP:]):
+            for turn, question in enumerate(asked_of[WARM_UP:]):
                 # Each goes first as often as the others.
                 for side in sides[turn % len(sides) :] + sides[: turn % len(sides)]:
                     began = time.perf_counter()
-                    answer = await side.ask(question)
+                    await side.ask(question)
                     side.seconds.append(time.perf_counter() - began)
-                    side.found += text in answer
             memory = resident(folder)
     parts = {name: 1000 * quantile(seconds, 0.5) for name, seconds in watched.parts.items()}
     parts["all the rest"] = 1000 * sides[-1].quantile(0.5) - sum(parts.values())
@@ -176,7 +174,9 @@ def write(path: Path, outcome: Outcome, *, count: int, asked: int) -> None:
             "each question, one question at a time, in turns. Direct is `hybrid_search` of `pymilvus` with RRF over",
             "a collection of texts and vectors. Recall has tenants, kinds, times, expiry and places beside them,",
             "filters by tenant and expiry, looks up neighbours, ranks, and gives whole records with the reasons. A",
-            "question is four to nine words of a record. Read the ratios: the machine did other work as well.",
+            "question is four to nine words of a record. The records of a sequence have nothing to do with each other",
+            "here, so that what is found says nothing: `factotum memory bench` measures that. Read the ratios, not the",
+            "figures: the machine did other work at the same time.",
             "",
             f"{count:,} records, {asked} questions; {os.cpu_count()} cores; {clock.now():%Y-%m-%d}.",
             "",

@@ -66,15 +66,15 @@ def texts(count: int, *, seed: int) -> list[str]:
     return [_text(random, written) for _ in range(count)]
 
 
-def questions(kept: list[str], count: int, *, seed: int) -> list[tuple[str, str]]:
-    """Questions, and the text of the record that each has four to nine words of, in their order."""
+def questions(kept: list[str], count: int, *, seed: int) -> list[str]:
+    """Each has four to nine words of a record in their order, behind a question's first words."""
     random = Random(seed)  # noqa: S311
     asked = []
     for text in random.sample(kept, count):
         words = text.split()
         picked = sorted(random.sample(range(len(words)), min(len(words), random.randint(4, 9))))
         beginning = random.choice(["What about", "When was", "Which one", "Who said"])
-        asked.append((" ".join([beginning, *(words[index] for index in picked)]), text))
+        asked.append(" ".join([beginning, *(words[index] for index in picked)]))
     return asked
 
 

@@ -60,6 +60,11 @@ def unseen(best: Sequence[Found], found: Sequence[Found]) -> list[Stretch]:
 
 
 def _gains(members: Sequence[Found]) -> Iterable[tuple[str, Gain]]:
+    if len(members) == 1:
+        # As in most sequences of a large memory.
+        (alone,) = members
+        yield alone.candidate.id, Gain(weights.SEQUENCE * alone.relevance / weights.BEST_OF_SEQUENCE)
+        return
     best = heapq.nlargest(weights.BEST_OF_SEQUENCE, (each.relevance for each in members))
     of_all = weights.SEQUENCE * math.fsum(best) / weights.BEST_OF_SEQUENCE
     at: dict[int, Found] = {}
@@ -70,8 +75,7 @@ def _gains(members: Sequence[Found]) -> Iterable[tuple[str, Gain]]:
     for each in members:
         amount, most, most_from = of_all, 0.0, ""
         given = weights.NEIGHBOUR if each.candidate.speaker else weights.NEIGHBOUR_UNSPOKEN
-        # Most sequences of a large memory have one record among the candidates.
-        for step, share in _SHARES.items() if len(at) > 1 else ():
+        for step, share in _SHARES.items():
             if (beside := at.get(each.candidate.position + step)) is None:
                 continue
             part = given * share * beside.relevance

@@ -31,12 +31,18 @@ UserOption = Annotated[str, typer.Option("--user", metavar="NAME", help="The per
 @app.command("list")
 def list_tools(
     system: Annotated[str, typer.Argument(metavar="[SYSTEM]", help="Only the tools of this one.")] = "",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also those that the tenant cannot call: it has no settings of the system.")
+    ] = False,
     sources: Annotated[bool, typer.Option("--sources", help="The sources that were added, in place of tools.")] = False,
     as_json: JsonOption = False,
     data: DataOption = DEFAULT_DATA,
     tenant: TenantOption = DEFAULT_TENANT,
 ) -> None:
-    """List the tools. JSON: `{tools: [Tool]}` without their schemas; with --sources `{sources: [Source]}`."""
+    """List the tools that the tenant has.
+
+    JSON: `{tools: [Tool]}` without their schemas; with --sources `{sources: [Source]}`.
+    """
     from factotum.api.tools.v1 import tools_pb2 as pb
     from factotum.cli import output
     from factotum.cli.connection import REQUEST_SECONDS, Connection, run
@@ -54,7 +60,16 @@ def list_tools(
     if system:
         answer["tools"] = [tool for tool in answer["tools"] if _system(tool) == system]
         if not answer["tools"]:
-            raise CommandError(f"there is no tool of {system!r}: `factotum tools list` shows all")
+            raise CommandError(f"there is no tool of {system!r}: `factotum tools list --all` shows all there are")
+    left_out = 0
+    if not everything:
+        there = answer["tools"]
+        answer["tools"] = [tool for tool in there if not tool["without_settings"]]
+        left_out = len(there) - len(answer["tools"])
+        if system and left_out:
+            raise CommandError(
+                f"{tenant} has no settings of {system}: `factotum tools list {system} --all` shows its tools"
+            )
     if as_json:
         output.print_json(answer)
         return
@@ -65,9 +80,12 @@ def list_tools(
             table.add_section()
         before = _system(tool)
         once = tool["idempotency"] if tool["effect"] != "none" else ""
-        columns = (tool["name"], tool["version"], tool["effect"], once, tool["source"], tool["description"])
+        source = "no settings" if tool["without_settings"] else tool["source"]
+        columns = (tool["name"], tool["version"], tool["effect"], once, source, tool["description"])
         table.add_row(*map(output.cell, columns))
     output.console().print(table)
+    if left_out:
+        output.note(f"{left_out} more of systems that {tenant} has no settings of: --all")
 
 
 @app.command()

@@ -8,8 +8,12 @@ from factotum.api.tools.v1 import tools_pb2 as pb
 from factotum.sdk.spec import Compensation, Effect, Example, Idempotency, RateLimit, SecretNeed, ToolSpec
 
 
-def message_of(spec: ToolSpec, *, source: str, schemas: bool = True) -> pb.Tool:
-    """`source` says where the tool comes from; without `schemas` those of the arguments and the output are empty."""
+def message_of(spec: ToolSpec, *, source: str, schemas: bool = True, settings: bool = True) -> pb.Tool:
+    """`source` says where the tool comes from; without `schemas` those of the arguments and the output are empty.
+
+    Args:
+        settings: whether the tenant has what its calls are given.
+    """
     undo, limit = spec.compensation, spec.rate_limit
     return pb.Tool(
         name=spec.name,
@@ -39,6 +43,7 @@ def message_of(spec: ToolSpec, *, source: str, schemas: bool = True) -> pb.Tool:
         ],
         source=source,
         sandbox=spec.sandbox,
+        without_settings=not settings,
     )
 
 

@@ -82,6 +82,9 @@ class Catalog:
         offer = self._offers.get(tenant, {}).get(system)
         return self._tenants.settings(tenant, system) if offer is None else offer.settings
 
+    def has_settings(self, tenant: str, system: str) -> bool:
+        return system in self._offers.get(tenant, {}) or self._tenants.has(tenant, system)
+
     def connector(self, tenant: str, system: str) -> AnyConnector | None:
         offer = self._offers.get(tenant, {}).get(system)
         return self._registry.connectors.get(system) if offer is None else offer.connector

@@ -144,7 +144,13 @@ class ToolExecutorServicer(PolicyCalls, SourceCalls, tools_pb2_grpc.ToolExecutor
         return [tool for tool in self._catalog.tools(request.tenant) if not names or tool.spec.name in names]
 
     def _tool(self, tenant: str, tool: AnyTool, *, schemas: bool = True) -> pb.Tool:
-        return message_of(tool.spec, source=self._catalog.origin(tenant, tool.spec.system), schemas=schemas)
+        system = tool.spec.system
+        return message_of(
+            tool.spec,
+            source=self._catalog.origin(tenant, system),
+            schemas=schemas,
+            settings=self._catalog.has_settings(tenant, system),
+        )
 
 
 def _output(request: pb.ResolveEffectRequest) -> str:

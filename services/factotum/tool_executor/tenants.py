@@ -55,6 +55,10 @@ class Tenants:
         used = [settings for (whose, _), settings in self._settings.items() if whose == tenant]
         return frozenset(map(name_of, references([*used, self._written.get(tenant)])))
 
+    def has(self, tenant: str, system: str) -> bool:
+        """Whether there are settings that can be used."""
+        return (tenant, system) in self._settings
+
     def settings(self, tenant: str, system: str) -> BaseModel:
         """Raises `NotPermitted` where the tenant has none, or none that can be used."""
         key = (tenant, system)

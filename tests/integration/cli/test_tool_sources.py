@@ -136,6 +136,18 @@ def test_the_list_asks_for_no_schemas_and_can_show_one_system(runner: CliRunner,
     assert nothing.exit_code == 1 and "'nothing'" in nothing.stderr
 
 
+def test_the_list_leaves_out_what_the_tenant_has_no_settings_of(runner: CliRunner, parts: Stubs) -> None:
+    other = pb.Tool(name="mail.send", version="1.0.0", effect=pb.EFFECT_SEND, without_settings=True)
+    parts.tools.answers["ListTools"] = pb.ListToolsResponse(tools=[_TOOL, other])
+    shown = runner.invoke(app, ["tools", "list"])
+    assert "mail.send" not in shown.stdout and "1 more" in shown.stderr and "--all" in shown.stderr
+    assert "no settings" in runner.invoke(app, ["tools", "list", "--all"]).stdout
+    listed = json.loads(runner.invoke(app, ["tools", "list", "--json"]).stdout)
+    assert [tool["name"] for tool in listed["tools"]] == ["github.issues_create"]
+    one = runner.invoke(app, ["tools", "list", "mail"])
+    assert one.exit_code == 1 and "has no settings of mail" in one.stderr
+
+
 def test_describe_tells_all_of_the_contract(runner: CliRunner, parts: Stubs) -> None:
     parts.tools.answers["DescribeTool"] = pb.DescribeToolResponse(tool=_TOOL)
     shown = runner.invoke(app, ["tools", "describe", "github.issues_create"]).stdout

@@ -94,6 +94,10 @@ async def test_the_catalog(executor: ExecutorProcess) -> None:
         "fake.read",
         "fake.send",
     ]
+    assert not any(tool.without_settings for tool in tools)
+    # They are there for plans to be checked against, whoever has no settings of them.
+    without = (await executor.stub.ListTools(pb.ListToolsRequest(tenant="nobody"))).tools
+    assert len(without) == len(tools) and all(tool.without_settings for tool in without)
     described = await executor.stub.DescribeTool(pb.DescribeToolRequest(tenant="acme", tool="fake.create"))
     assert described.tool == tools[0]
     assert (tools[0].effect, tools[0].idempotency) == (pb.EFFECT_CREATE, pb.IDEMPOTENCY_RECONCILE)

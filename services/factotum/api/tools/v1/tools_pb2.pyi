@@ -579,6 +579,7 @@ class Tool(_message.Message):
     EXAMPLES_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     SANDBOX_FIELD_NUMBER: _builtins.int
+    WITHOUT_SETTINGS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     description: _builtins.str
@@ -593,6 +594,8 @@ class Tool(_message.Message):
     """Where it comes from: `installed`, `folder`, or the kind of a source that was added."""
     sandbox: _builtins.bool
     """It runs commands, in a sandbox."""
+    without_settings: _builtins.bool
+    """The tenant has no settings of its system, or none that can be used: every call is refused until it has."""
     @_builtins.property
     def permissions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What a policy must grant to who calls."""
@@ -633,10 +636,11 @@ class Tool(_message.Message):
         examples: _abc.Iterable[Global___Example] | None = ...,
         source: _builtins.str = ...,
         sandbox: _builtins.bool = ...,
+        without_settings: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["compensation", b"compensation", "rate_limit", b"rate_limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["compensation", b"compensation", "concurrency", b"concurrency", "description", b"description", "effect", b"effect", "errors", b"errors", "examples", b"examples", "idempotency", b"idempotency", "input_schema_json", b"input_schema_json", "name", b"name", "output_schema_json", b"output_schema_json", "permissions", b"permissions", "rate_limit", b"rate_limit", "sandbox", b"sandbox", "secrets", b"secrets", "source", b"source", "timeout_seconds", b"timeout_seconds", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compensation", b"compensation", "concurrency", b"concurrency", "description", b"description", "effect", b"effect", "errors", b"errors", "examples", b"examples", "idempotency", b"idempotency", "input_schema_json", b"input_schema_json", "name", b"name", "output_schema_json", b"output_schema_json", "permissions", b"permissions", "rate_limit", b"rate_limit", "sandbox", b"sandbox", "secrets", b"secrets", "source", b"source", "timeout_seconds", b"timeout_seconds", "version", b"version", "without_settings", b"without_settings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,4 +1,10 @@
-"""Which behaviour stands around a tool, in which order: here, and nowhere else."""
+"""Which behaviour stands around a tool, in which order: here, and nowhere else.
+
+One thing of a tool runs before all of it: its narrower, which says by the arguments what the call does, and so what
+policy is asked for (`narrowing`). Nobody has permitted the call by then, so it is not run where no policy could permit
+it (but to learn what became of an effect), and is given secrets only where it cannot say it without. Where it fails,
+the tool is taken by its declaration, which is the most that a call can do.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from factotum.api.memory.v1.memory_pb2 import Record
 from factotum.memory.errors import InvalidRequest
@@ -15,6 +16,11 @@ MAX_IDENTIFIERS = 32
 LONGEST_IDENTIFIER = 256
 # A shorter one stands in nearly every text: it is looked for among the subjects alone.
 SHORTEST_IN_TEXT = 3
+# Words that may stand between those of a name: "first name Grace, last name Hopper", "Hopper, Grace".
+BETWEEN_NAMES = 4
+
+# A decimal number is one word: 1042 is not named by 1042.5.
+_WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+")
 
 
 def checked_identifiers(identifiers: Iterable[str]) -> tuple[str, ...]:
@@ -29,10 +35,11 @@ def checked_identifiers(identifiers: Iterable[str]) -> tuple[str, ...]:
 
 
 class Concerns:
-    """Whether a record names one of some identifiers: as a subject, or at the borders of words in anything it holds.
-    One of less than three characters is looked for among the subjects alone.
+    """Whether a record names one of some identifiers: as a subject, or by its words in anything the record holds.
 
-    `ada@acme.example` is not named by `cada@acme.example` nor by `ada@acme.example.org`.
+    An address is named by itself: `ada@acme.example` is not by `c.ada@acme.example` nor by `ada@acme.example.org`. The
+    words of a name may come in any order and a little apart; those of what holds a digit come one after the other.
+    What has less than three characters is looked for among the subjects alone.
 
     Args:
         identifiers: as `checked_identifiers` gives them.
@@ -40,15 +47,26 @@ class Concerns:
 
     def __init__(self, identifiers: Sequence[str]) -> None:
         self._identifiers = frozenset(identifiers)
-        findable = sorted((one for one in identifiers if len(one) >= SHORTEST_IN_TEXT), key=len, reverse=True)
-        alternatives = "|".join(map(re.escape, findable)) or "(?!)"
-        # A dot, a plus or a hyphen goes on with an address or a number; a dot at the end of a sentence does not.
-        self._named = re.compile(rf"(?<![\w@+-])(?<!\w\.)(?:{alternatives})(?![\w@+-]|\.\w)")
+        findable = [identifier for identifier in identifiers if len(identifier) >= SHORTEST_IN_TEXT]
+        addresses = sorted((one for one in findable if "@" in one), key=len, reverse=True)
+        alternatives = "|".join(map(re.escape, addresses)) or "(?!)"
+        # A dot or a hyphen between word characters goes on with an address; one at the end of a sentence does not.
+        self._address = re.compile(rf"(?<![\w@+])(?<!\w[.-])(?:{alternatives})(?![\w@+]|[.-]\w)")
+        self._phrases = [words for one in findable if "@" not in one and (words := _WORD.findall(one))]
 
     def __call__(self, record: Record) -> bool:
         if any(normal(subject) in self._identifiers for subject in record.subjects):
             return True
-        return any(self._named.search(normal(text)) for text in texts(record))
+        return any(self._is_named(text) for text in texts(record))
+
+    def _is_named(self, text: str) -> bool:
+        said = normal(text)
+        if self._address.search(said):
+            return True
+        if "%" in text and self._address.search(normal(unquote(text))):
+            return True
+        words = _WORD.findall(said) if self._phrases else []
+        return any(_named(phrase, words) for phrase in self._phrases)
 
 
 def texts(record: Record) -> Iterator[str]:
@@ -57,6 +75,19 @@ def texts(record: Record) -> Iterator[str]:
     yield from (record.text, record.id, record.run_id, record.origin, record.topic, place.sequence, place.speaker)
     yield from (provenance.step, provenance.document, provenance.section, provenance.person)
     yield from _strings(json.loads(record.attributes_json or "{}"))
+
+
+def _named(phrase: Sequence[str], words: Sequence[str]) -> bool:
+    is_name = all(word.isalpha() for word in phrase)
+    reach = len(phrase) + (BETWEEN_NAMES if is_name and len(phrase) > 1 else 0)
+    wanted = set(phrase)
+    if not wanted.issubset(words):
+        return False
+    if is_name:
+        places = (place for place, word in enumerate(words) if word in wanted)
+        return any(wanted.issubset(words[place : place + reach]) for place in places)
+    starts = (place for place, word in enumerate(words) if word == phrase[0])
+    return any(list(words[place : place + reach]) == list(phrase) for place in starts)
 
 
 def _strings(value: Any) -> Iterator[str]:

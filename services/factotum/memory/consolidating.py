@@ -51,14 +51,23 @@ class Consolidating:
         return plan(tenant, records, self._now())
 
     async def _carry_out(self, tenant: str, found: Plan) -> None:
-        fates = await self._keeping.keep([(tenant, fold.into) for fold in found.folds])
+        folds = await self._not_forgotten(tenant, found.folds)
+        fates = await self._keeping.keep([(tenant, fold.into) for fold in folds])
         # What the write filter did not take tells nothing: what it was made from stays.
-        kept = [fold for fold, (_, fate) in zip(found.folds, fates, strict=True) if fate.result != Kept.RESULT_REFUSED]
+        kept = [fold for fold, (_, fate) in zip(folds, fates, strict=True) if fate.result != Kept.RESULT_REFUSED]
         folded = [identity for fold in kept for identity in fold.removed]
         await self._remove(tenant, [*found.left, *folded], bury=True)
-        await self._remove(tenant, found.expired, bury=False)
+        # Neither is buried: a habit may come back.
+        await self._remove(tenant, [*found.withdrawn, *found.expired], bury=False)
         if folded or found.expired:
             log.info("consolidated", tenant=tenant, folded=len(folded), expired=len(found.expired))
+
+    async def _not_forgotten(self, tenant: str, folds: Sequence[Fold]) -> list[Fold]:
+        """A record may have been forgotten since the plan was made of it."""
+        sources = sorted({identity for fold in folds for identity in fold.into.provenance.folded_from})
+        graves = await self._store.buried(tenant, sources)
+        gone = {identity for identity, why in graves.items() if why == Burial.FORGOTTEN}
+        return [fold for fold in folds if gone.isdisjoint(fold.into.provenance.folded_from)]
 
     async def _remove(self, tenant: str, ids: Sequence[str], *, bury: bool) -> None:
         for start in range(0, len(ids), BATCH):

@@ -1,9 +1,9 @@
 """What of the kept observations can be told in fewer words: the plan of a consolidation. Pure.
 
-Two rules. *Repeated*: at least `FEWEST` observations of one tool that say the same, apart from numbers, times and
-names, become one episode that tells how often and when. *Habit*: a subject for whom one argument of one tool had the
-same value in at least `FEWEST` runs, and never another, gets a preference. What only a few times happened, and what
-happened in the last `SETTLED_AFTER`, is left as it is.
+Two rules. *Repeated*: at least `FEWEST` observations of one tool that are about the same and say the same, apart from
+numbers and times, become one episode that tells how often and when. *Habit*: a subject for whom one argument of one
+tool had the same value in at least `FEWEST` runs, and never another, gets a preference, which goes when it is broken.
+What only a few times happened, and what happened in the last `SETTLED_AFTER`, is left as it is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from factotum.api.memory.v1.memory_pb2 import (
     TRUST_SYSTEM,
     Record,
 )
-from factotum.memory.records import MAX_SUBJECTS, derived_id, normal
+from factotum.memory.records import derived_id, normal
 from factotum.memory.telling import cut
 
 REPEATED, HABIT = "repeated", "habit"
@@ -52,10 +52,12 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`left` are records that an earlier consolidation folded, and was killed before it had removed them."""
+    """`left` are records that an earlier consolidation folded, and was killed before it had removed them; `withdrawn`
+    are habits that were broken since."""
 
     folds: tuple[Fold, ...] = ()
     left: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
     expired: tuple[str, ...] = ()
 
 
@@ -75,6 +77,10 @@ class _Told:
         return tuple(sorted(self.record.subjects))
 
 
+# By whom it is about, tool and argument: what was seen of each value.
+_Uses = dict[tuple[tuple[str, ...], str, str], dict[str, list[_Told]]]
+
+
 def plan(tenant: str, records: Iterable[Record], now: datetime) -> Plan:
     """What to do with a tenant's records; records of kinds that do not fold only expire.
 
@@ -83,13 +89,12 @@ def plan(tenant: str, records: Iterable[Record], now: datetime) -> Plan:
     """
     expired: list[str] = []
     seen: list[_Told] = []
-    said: set[tuple[str, str]] = set()
+    preferences: list[_Told] = []
     for record in records:
         if record.HasField("expires_at") and record.expires_at.ToDatetime(tzinfo=UTC) <= now:
             expired.append(record.id)
         elif record.kind == KIND_PREFERENCE:
-            if record.trust == TRUST_PERSON:
-                said.update((subject, record.topic) for subject in record.subjects)
+            preferences.append(_Told(record, json.loads(record.attributes_json or "{}")))
         elif now - record.created_at.ToDatetime(tzinfo=UTC) >= SETTLED_AFTER:
             seen.append(_Told(record, json.loads(record.attributes_json or "{}")))
     seen.sort(key=lambda told: (told.moment, told.record.id))
@@ -101,13 +106,20 @@ def plan(tenant: str, records: Iterable[Record], now: datetime) -> Plan:
         for told in seen
         if told.record.kind == KIND_OBSERVATION and told.attributes.get("tool") and told.record.id not in left
     ]
+    uses = _uses(observed)
     # What a person said is not outvoted by what was done.
+    said = {(s, p.record.topic) for p in preferences if p.record.trust == TRUST_PERSON for s in p.record.subjects}
     habits = (
         fold
-        for fold in _habits(tenant, observed)
+        for fold in _habits(tenant, uses)
         if said.isdisjoint((subject, fold.into.topic) for subject in fold.into.subjects)
     )
-    return Plan((*_repeated(tenant, observed, folded), *habits), tuple(sorted(left)), tuple(sorted(expired)))
+    return Plan(
+        (*_repeated(tenant, observed, folded), *habits),
+        tuple(sorted(left)),
+        tuple(sorted(told.record.id for told in preferences if _is_broken(told, uses))),
+        tuple(sorted(expired)),
+    )
 
 
 def _left(seen: Sequence[_Told], folded: Sequence[_Told]) -> set[str]:
@@ -138,7 +150,7 @@ def _repeated(tenant: str, observed: Sequence[_Told], folded: Sequence[_Told]) -
         earlier[str(told.attributes["shape"])].append(told)
     for key, group in groups.items():
         # What was folded before takes in what came since, as long as it can name all it was made from.
-        base = next((one for one in earlier[key] if _names(one) < MOST_FOLDED and _joins(one, group)), None)
+        base = next((one for one in earlier[key] if _names(one) < MOST_FOLDED), None)
         if base is not None or len(group) >= FEWEST:
             yield from _folds(tenant, key, base, group)
 
@@ -148,7 +160,7 @@ def _folds(tenant: str, key: str, base: _Told | None, group: Sequence[_Told]) ->
     while rest and (base is not None or len(rest) >= FEWEST):
         taken = _fitting(base, rest)
         rest = rest[len(taken) :]
-        if base is None and len(taken) < FEWEST:
+        if not taken or (base is None and len(taken) < FEWEST):
             return
         into = _episode(tenant, key, base, taken)
         removed = ([base.record.id] if base is not None else []) + [told.record.id for told in taken]
@@ -157,23 +169,16 @@ def _folds(tenant: str, key: str, base: _Told | None, group: Sequence[_Told]) ->
 
 
 def _fitting(base: _Told | None, rest: Sequence[_Told]) -> list[_Told]:
-    """As many of the oldest as one record can name, and whose subjects it can hold."""
-    subjects = set(base.subjects) if base is not None else set()
+    """As many of the oldest as one record can name."""
     named = list(base.record.provenance.folded_from) if base is not None else []
-    room = MOST_FOLDED - len(named)
     characters = MOST_FOLDED_CHARACTERS - sum(map(len, named))
     taken: list[_Told] = []
-    for told in rest[:room]:
+    for told in rest[: MOST_FOLDED - len(named)]:
         characters -= len(told.record.id)
-        if len(subjects | set(told.subjects)) > MAX_SUBJECTS or characters < 0:
+        if characters < 0:
             break
-        subjects |= set(told.subjects)
         taken.append(told)
     return taken
-
-
-def _joins(base: _Told, group: Sequence[_Told]) -> bool:
-    return len(set(base.subjects) | set(group[0].subjects)) <= MAX_SUBJECTS
 
 
 def _names(told: _Told) -> int:
@@ -181,7 +186,8 @@ def _names(told: _Told) -> int:
 
 
 def _key(told: _Told) -> str:
-    kept = (told.attributes["tool"], told.attributes.get("error", ""), shape(told.record))
+    # Of other people it tells another thing: nobody's data may come to stand in, or go with, somebody else's.
+    kept = (told.attributes["tool"], told.attributes.get("error", ""), told.subjects, shape(told.record))
     return hashlib.sha256(json.dumps(kept).encode()).hexdigest()[:32]
 
 
@@ -202,7 +208,7 @@ def _episode(tenant: str, key: str, base: _Told | None, group: Sequence[_Told]) 
         kind=KIND_EPISODE,
         text=cut(text),
         created_at=last.record.created_at,
-        subjects=sorted({subject for told in (*group, *((base,) if base else ())) for subject in told.subjects}),
+        subjects=last.subjects,
         trust=TRUST_SYSTEM,
         importance=max(told.record.importance for told in group),
         attributes_json=json.dumps(
@@ -222,20 +228,32 @@ def _episode(tenant: str, key: str, base: _Told | None, group: Sequence[_Told]) 
     return record
 
 
-def _habits(tenant: str, observed: Sequence[_Told]) -> Iterator[Fold]:
-    """One argument of one tool, for one person, always the same."""
-    uses: dict[tuple[tuple[str, ...], str, str], dict[str, list[_Told]]] = defaultdict(lambda: defaultdict(list))
+def _uses(observed: Sequence[_Told]) -> _Uses:
+    uses: _Uses = defaultdict(lambda: defaultdict(list))
     for told in observed:
         if told.attributes.get("error") or not told.subjects:
             continue
         for name, value in (told.attributes.get("arguments") or {}).items():
             uses[told.subjects, str(told.attributes["tool"]), name][str(value)].append(told)
+    return uses
+
+
+def _habits(tenant: str, uses: _Uses) -> Iterator[Fold]:
+    """One argument of one tool, for one person, always the same."""
     for (subjects, tool, name), values in uses.items():
         if len(values) != 1:
             continue
         ((value, seen),) = values.items()
         if len({told.record.run_id for told in seen}) >= FEWEST and _is_choice(value, subjects):
             yield Fold(tenant, HABIT, _preference(tenant, subjects, tool, name, value, seen[-MOST_FOLDED:]), ())
+
+
+def _is_broken(preference: _Told, uses: _Uses) -> bool:
+    made = preference.attributes
+    if made.get("folded") != HABIT:
+        return False
+    values = uses.get((preference.subjects, made["tool"], made["argument"]), {})
+    return any(value != made["value"] for value in values)
 
 
 def _is_choice(value: str, subjects: tuple[str, ...]) -> bool:

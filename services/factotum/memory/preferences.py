@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from factotum.api.memory.v1.memory_pb2 import Record
+from factotum.api.memory.v1.memory_pb2 import TRUST_MODEL, Record
 from factotum.memory.kinds import RULES, Replacing
 from factotum.memory.records import kind_name
 
@@ -18,31 +18,35 @@ def settle(coming: Record, standing: Iterable[Record]) -> tuple[Record, list[Rec
     """The preference as it is to be kept, and those that stand and change because it comes.
 
     The newest by `created_at` stands, of those of one moment the one with the greatest id: in which order they come
-    makes no difference. Whoever is superseded is so since the next newer one. Those without subjects are everybody's.
+    makes no difference. What a model says never takes the place of what a person or a system said. Whoever is
+    superseded is so since the next newer one. Those without subjects are everybody's.
     """
     rivals = [record for record in standing if record.id != coming.id and _same_matter(record, coming)]
     newer = [record for record in rivals if _age(record) > _age(coming)]
     kept = _copy(coming)
     kept.ClearField("superseded_at")
     if newer:
-        kept.superseded_at.CopyFrom(min(newer, key=_age).created_at)
+        kept.superseded_at.FromMicroseconds(min(_since(coming, one) for one in newer))
     changed = []
     for record in rivals:
         if _age(record) < _age(coming) and not _superseded_before(record, coming):
             older = _copy(record)
-            older.superseded_at.CopyFrom(coming.created_at)
+            older.superseded_at.FromMicroseconds(_since(record, coming))
             changed.append(older)
     return kept, changed
 
 
 def _superseded_before(record: Record, coming: Record) -> bool:
-    return (
-        record.HasField("superseded_at") and record.superseded_at.ToMicroseconds() <= coming.created_at.ToMicroseconds()
-    )
+    return record.HasField("superseded_at") and record.superseded_at.ToMicroseconds() <= _since(record, coming)
 
 
-def _age(record: Record) -> tuple[int, str]:
-    return record.created_at.ToMicroseconds(), record.id
+def _since(record: Record, other: Record) -> int:
+    """Microseconds since 1970 at which both were there."""
+    return max(record.created_at.ToMicroseconds(), other.created_at.ToMicroseconds())
+
+
+def _age(record: Record) -> tuple[bool, int, str]:
+    return record.trust != TRUST_MODEL, record.created_at.ToMicroseconds(), record.id
 
 
 def _same_matter(one: Record, other: Record) -> bool:

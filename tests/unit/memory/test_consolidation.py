@@ -102,10 +102,14 @@ def test_what_says_something_else_is_not_folded_with_it() -> None:
     assert {one.id for one in others}.isdisjoint(fold.removed)
 
 
-def test_the_same_for_several_people_is_folded_and_concerns_each() -> None:
+def test_what_is_about_different_people_is_never_folded_together() -> None:
     people = ["ada@acme.example", "bob@acme.example", "cyd@acme.example"]
-    (fold,) = planned(*(failure(number, person=person) for number, person in enumerate(people))).folds
-    assert list(fold.into.subjects) == people
+    assert not planned(*(failure(number, person=person) for number, person in enumerate(people))).folds
+    twice = [failure(10 * n + number, person=person) for n in range(3) for number, person in enumerate(people)]
+    folds = planned(*twice).folds
+    assert sorted(list(fold.into.subjects) for fold in folds) == [[person] for person in people]
+    for fold in folds:
+        assert {other for other in people if other in fold.into.text} == set(fold.into.subjects)
 
 
 def test_only_observations_of_tools_repeat_themselves() -> None:
@@ -114,13 +118,10 @@ def test_only_observations_of_tools_repeat_themselves() -> None:
     assert not planned(*same, *notes).folds
 
 
-def test_more_than_one_record_can_name_or_concern_becomes_several() -> None:
+def test_more_than_one_record_can_name_becomes_several() -> None:
     many = [failure(number) for number in range(MOST_FOLDED + FEWEST)]
     folds = planned(*many).folds
     assert [len(fold.removed) for fold in folds] == [MOST_FOLDED, FEWEST]
-    crowd = [failure(number, person=f"person{number}@acme.example") for number in range(40)]
-    folds = planned(*crowd).folds
-    assert [len(fold.into.subjects) for fold in folds] == [32, 8]
 
 
 def test_a_later_one_takes_in_what_came_since() -> None:
@@ -192,6 +193,16 @@ def test_a_person_s_word_is_not_outvoted_by_a_habit() -> None:
     said = record(99, "Ada wants reviews in UTC.", kind=KIND_PREFERENCE, subjects=("ada@acme.example",))
     said.topic, said.trust = "calendar.schedule zone", TRUST_PERSON
     assert not [f for f in planned(said, *(choice(n, "Europe/Berlin") for n in range(3))).folds if f.rule == "habit"]
+
+
+def test_a_habit_that_is_broken_is_withdrawn() -> None:
+    berlin = [choice(n, "Europe/Berlin") for n in range(3)]
+    (habit,) = [fold.into for fold in planned(*berlin).folds if fold.rule == "habit"]
+    assert planned(*berlin, habit).withdrawn == ()
+    assert planned(habit).withdrawn == (), "what it was seen in has expired"
+    found = planned(*berlin, habit, choice(9, "Europe/Paris"))
+    assert found.withdrawn == (habit.id,)
+    assert not [fold for fold in found.folds if fold.rule == "habit"]
 
 
 def test_the_shape_keeps_the_words() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factotum.api.memory.v1.memory_pb2 import KIND_PREFERENCE, Record
+from factotum.api.memory.v1.memory_pb2 import KIND_PREFERENCE, TRUST_MODEL, TRUST_PERSON, Record
 from factotum.memory.preferences import settle
 from factotum.memory.records import completed
 
@@ -40,6 +40,18 @@ def test_the_newest_stands_and_history_says_since_when() -> None:
     tea, coffee, water = preference("tea", 1), preference("coffee", 3), preference("water", 8)
     for order in permutations([tea, coffee, water]):
         assert superseded(kept_in_order(list(order))) == {"tea": 3, "coffee": 8, "water": None}
+
+
+def test_a_model_s_word_takes_nobody_s_place() -> None:
+    said, guessed, again = (
+        preference("window", 1, trust=TRUST_PERSON),
+        preference("aisle", 3, trust=TRUST_MODEL),
+        preference("middle", 5, trust=TRUST_MODEL),
+    )
+    for order in permutations([said, guessed, again]):
+        assert superseded(kept_in_order(list(order))) == {"window": None, "aisle": 3, "middle": 5}
+    for order in permutations([guessed, again]):
+        assert superseded(kept_in_order(list(order))) == {"aisle": 5, "middle": None}
 
 
 def test_other_subjects_and_topics_stand_beside() -> None:

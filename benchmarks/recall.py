@@ -133,9 +133,8 @@ async def compare(folder: Path, count: int, asked: int) -> Outcome:
                 return [each.record.text for each in await recalling.recall(request)]
 
             sides = [
-                Side("direct, 200 candidates of each search", directly(weights.CANDIDATES)),
-                Side("direct, 100", directly(100)),
-                Side("direct, 10", directly(ANSWERS)),
+                Side(f"direct, {weights.CANDIDATES} candidates of each search", directly(weights.CANDIDATES)),
+                Side(f"direct, {ANSWERS}", directly(ANSWERS)),
                 Side(f"recall, {weights.CANDIDATES}", recall),
             ]
             for question in asked_of[:WARM_UP]:

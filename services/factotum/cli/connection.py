@@ -17,7 +17,7 @@ import grpc
 from factotum.api.memory.v1 import memory_pb2_grpc
 from factotum.api.planner.v1 import planner_pb2_grpc
 from factotum.api.tools.v1 import tools_pb2_grpc
-from factotum.cli.errors import BadInput, CommandError, StackNotRunning, TimedOut
+from factotum.cli.errors import BadInput, CommandError, Refused, StackNotRunning, TimedOut
 from factotum.dev import state
 from factotum.runtime.grpc_client import channel
 from factotum.runtime.grpc_server import MAX_DOCUMENT_BYTES
@@ -139,7 +139,7 @@ def translated(part: str, error: grpc.aio.AioRpcError) -> CommandError:
             | grpc.StatusCode.ALREADY_EXISTS
             | grpc.StatusCode.PERMISSION_DENIED
         ):
-            return CommandError(details)
+            return Refused(details)
         case code:
             return CommandError(f"the {part} answered {code.name}: {details}")
 

@@ -31,5 +31,9 @@ class BadInput(CommandError):
     status = ExitStatus.USAGE
 
 
+class Refused(CommandError):
+    """A part answered that it did not do what it was asked."""
+
+
 class TimedOut(CommandError):
     status = ExitStatus.TIMEOUT

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from factotum.cli import tool_sources
-from factotum.cli.errors import BadInput, CommandError
+from factotum.cli.errors import BadInput, CommandError, Refused
 from factotum.cli.options import DEFAULT_DATA, DEFAULT_TENANT, DataOption, JsonOption, TenantOption
 
 # Longer than any tool may take.
@@ -196,7 +196,7 @@ def call(
         answer = run(ask())
     except (CommandError, KeyboardInterrupt) as error:
         # With another key the call would be made anew, whatever became of this one.
-        if not key and not isinstance(error, BadInput):
+        if not key and not isinstance(error, BadInput | Refused):
             output.note(f"to ask what came of it, repeat it with --key {request.idempotency_key}")
         raise
     observation = output.to_json(answer.observation)

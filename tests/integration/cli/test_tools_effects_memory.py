@@ -143,3 +143,10 @@ def test_lint_takes_the_running_stacks_tools(runner: CliRunner, parts: Stubs, tm
     found = json.loads(result.stdout)
     assert (result.exit_code, found["catalog"]) == (1, "stack")
     assert "'userName' is a required property" in found["files"][0]["faults"][0]["message"]
+
+
+def test_what_was_refused_before_it_was_done_is_not_to_be_asked_for_again(runner: CliRunner, parts: Stubs) -> None:
+    for code, said in ((grpc.StatusCode.NOT_FOUND, False), (grpc.StatusCode.UNAVAILABLE, True)):
+        parts.tools.answers["Execute"] = (code, "nope")
+        result = runner.invoke(app, ["tools", "call", "nope.x", "{}"])
+        assert result.exit_code == 1 and ("--key" in result.stderr) is said, code

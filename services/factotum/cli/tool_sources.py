@@ -61,7 +61,10 @@ def add_openapi(
     ] = None,
     bearer: BearerOption = "",
     base_url: Annotated[
-        str, typer.Option("--base-url", metavar="URL", help="In place of the document's servers.")
+        str,
+        typer.Option(
+            "--base-url", metavar="URL", help="In place of the document's servers, but not of an operation's own."
+        ),
     ] = "",
     reach: Annotated[
         list[str] | None,
@@ -188,7 +191,11 @@ def add_grpc(
 @adding.command("command")
 def add_command(
     name: NameArgument,
-    file: Annotated[str, typer.Argument(metavar="@FILE|JSON", help="What the commands are, as JSON or YAML.")],
+    file: Annotated[
+        str,
+        typer.Argument(metavar="[@FILE|JSON]", help="What the commands are, as JSON or YAML; the same as --config."),
+    ] = "",
+    config: ConfigOption = "",
     as_json: JsonOption = False,
     data: DataOption = DEFAULT_DATA,
     tenant: TenantOption = DEFAULT_TENANT,
@@ -196,7 +203,9 @@ def add_command(
     """Commands, run in a sandbox. JSON: AddSourceResponse."""
     from factotum.cli import source_config
 
-    made = source_config.given(file, "the description of the commands")
+    if bool(file) == bool(config):
+        raise BadInput("say once what the commands are: @FILE, or --config @FILE")
+    made = source_config.given(file or config, "the description of the commands")
     _add("command", name, made, b"", as_json=as_json, data=data, tenant=tenant)
 
 

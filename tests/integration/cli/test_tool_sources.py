@@ -60,10 +60,11 @@ def test_every_kind_is_added_by_its_own_options(runner: CliRunner, parts: Stubs,
         ["mcp", "x", "--url", "https://a.example/mcp", "--allow", "*"],
         ["grpc", "x", "--address", "grpc://127.0.0.1:1", "--reads", "a.B/*"],
         ["command", "x", f"@{commands}"],
+        ["command", "x", "--config", f"@{commands}"],
     ):
         result = runner.invoke(app, ["tools", "add", *words])
         assert result.exit_code == 0, result.stderr
-    assert [request.kind for request in parts.tools.requests] == ["mcp", "grpc", "command"]  # type: ignore[attr-defined]
+    assert [request.kind for request in parts.tools.requests] == ["mcp", "grpc", "command", "command"]  # type: ignore[attr-defined]
 
 
 def test_what_is_wrong_is_one_sentence(runner: CliRunner, parts: Stubs) -> None:

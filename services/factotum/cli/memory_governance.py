@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from factotum.cli.errors import BadInput
+from factotum.cli.errors import BadInput, CommandError
 from factotum.cli.memory_records import EXCERPT, WHOLE_SECONDS, SubjectsOption
 from factotum.cli.options import DEFAULT_DATA, DEFAULT_TENANT, DataOption, JsonOption, TenantOption
 
@@ -51,7 +51,8 @@ def forget(
 ) -> None:
     """Remove every record of a person, and what was made from them, from every index; it cannot be undone.
 
-    It is searched for again afterwards, and a receipt without personal data stays. JSON: Receipt.
+    It is searched for again afterwards, and a receipt without personal data stays. Exit status 1 while events that
+    may tell of the person are still to be read. JSON: Receipt, and `behind`.
     """
     from factotum.api.memory.v1 import memory_pb2 as pb
     from factotum.cli import output
@@ -60,23 +61,30 @@ def forget(
     if bool(subjects) == bool(ids):
         raise BadInput("say whom with --subject, or which records with --id, and not both")
 
-    async def ask(dry: bool) -> pb.Receipt:
+    async def ask(dry: bool) -> pb.ForgetResponse:
         request = pb.ForgetRequest(tenant=tenant, subjects=subjects or [], ids=ids or [], dry_run=dry)
         async with Connection(data, tenant, os.environ).memory() as memory:
-            return (await memory.Forget(request, timeout=WHOLE_SECONDS)).receipt
+            return await memory.Forget(request, timeout=WHOLE_SECONDS)
 
     if not (dry_run or yes):
-        found = output.to_json(run(ask(True)))
+        found = output.to_json(run(ask(True)).receipt)
         output.note(f"to be forgotten: {_counted(found['removed'])}; `--dry-run` and `memory export` show more")
         typer.confirm("Forget them for good?", abort=True, err=True)
-    receipt = output.to_json(run(ask(dry_run)))
+    answer = run(ask(dry_run))
+    receipt = output.to_json(answer.receipt)
     if as_json:
-        output.print_json(receipt)
+        output.print_json({**receipt, "behind": answer.behind})
     elif dry_run:
         output.say(f"would be forgotten: {_counted(receipt['removed'])}, {receipt['derived']} of them made from others")
     else:
         output.say(f"forgotten: {_counted(receipt['removed'])}, {receipt['derived']} of them made from others")
         output.say(f"{receipt['searches']} searches afterwards found nothing; receipt {receipt['id']}")
+    if subjects and not dry_run and answer.behind:
+        what = f"{answer.behind} messages were" if answer.behind > 0 else "nobody knows how many messages were"
+        raise CommandError(
+            f"{what} not read yet, and may tell of them: forget again when `factotum memory status` says that"
+            " nothing is behind Kafka"
+        )
 
 
 def receipts(

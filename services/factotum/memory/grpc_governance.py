@@ -81,7 +81,7 @@ class GovernanceCalls(memory_pb2_grpc.MemoryServiceServicer):
             receipt = await self._governance.forgetting.forget(asked, dry_run=request.dry_run)
         except TRANSLATED as error:
             await abort(context, error)
-        return pb.ForgetResponse(receipt=receipt)
+        return pb.ForgetResponse(receipt=receipt, behind=await self._governance.lag())
 
     async def ListReceipts(self, request: pb.ListReceiptsRequest, context: Context) -> pb.ListReceiptsResponse:
         try:

@@ -81,6 +81,14 @@ def test_forget_does_not_ask_where_it_is_told_so(runner: CliRunner, forgets: Stu
     assert forgets.memory.requests == [pb.ForgetRequest(tenant="acme", ids=["r1", "r2"])]
 
 
+@pytest.mark.parametrize(("behind", "words"), [(40, "40 messages were not read yet"), (-1, "nobody knows")])
+def test_what_is_still_to_be_read_is_told(runner: CliRunner, forgets: Stubs, behind: int, words: str) -> None:
+    forgets.memory.answers["Forget"] = pb.ForgetResponse(receipt=RECEIPT, behind=behind)
+    result = runner.invoke(app, ["memory", "forget", "--subject", "ada@acme.example", "--yes"])
+    assert result.exit_code == 1 and "receipt-1" in result.stdout and words in result.stderr
+    assert runner.invoke(app, ["memory", "forget", "--id", "r1", "--yes"]).exit_code == 0
+
+
 def test_a_dry_run_forgets_nothing(runner: CliRunner, forgets: Stubs) -> None:
     result = runner.invoke(app, ["memory", "forget", "--subject", "ada@acme.example", "--dry-run"])
     assert "would be forgotten" in result.stdout

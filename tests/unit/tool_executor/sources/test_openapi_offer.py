@@ -65,6 +65,7 @@ def test_some_can_be_left_out() -> None:
     ("config", "words"),
     [
         ({"operations": ["parcel/*"]}, "no operation 'parcel/[*]'"),
+        ({"operations": ["p*"]}, "no operation 'p[*]': [*] ends at a slash, so write 'p[*][*]'"),
         ({"without": ["parcels/nothing"]}, "no operation 'parcels/nothing'"),
         ({"terms": {"parcels/mace": {"effect": "none"}}}, "terms are given for 'parcels/mace'"),
         ({"operations": ["parcels/get"], "paging": {"parcels/list": {"style": "link"}}}, "paging are given for"),

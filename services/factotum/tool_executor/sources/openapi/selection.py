@@ -40,6 +40,10 @@ def selected(operations: Sequence[Described], config: OpenapiConfig) -> list[Des
     for pattern in (*config.operations, *config.without):
         if not any(fits(pattern, one) for one in operations):
             some = ", ".join(sorted(filter(None, (one.id for one in operations)))[:10])
+            # A star ends at a slash, which many ids have.
+            wider = pattern.replace("**", "*").replace("*", "**")
+            if wider != pattern and any(fits(wider, one) for one in operations):
+                raise SourceInvalid(f"the document has no operation {pattern!r}: * ends at a slash, so write {wider!r}")
             raise SourceInvalid(f"the document has no operation {pattern!r}; it has {some or 'none with an id'}")
     taken = [
         one

@@ -182,6 +182,11 @@ class _Making:
         scheme, _, rest = where.partition("://")
         host, _, port = rest.rpartition(":")
         if not allowed(self._settings.allow, scheme, host.strip("[]"), int(port))[1]:
+            if self._config.base_url:
+                raise SourceInvalid(
+                    f"{interface.name} has a server of its own, {where}, which base_url does not take the place of "
+                    f"and which may not be reached: allow it (--reach {where}), or leave the operation out (--without)"
+                )
             raise SourceInvalid(
                 f"{interface.name} is at {where}, which may not be reached: add it to allow, or set base_url"
             )

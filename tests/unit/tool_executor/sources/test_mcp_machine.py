@@ -74,3 +74,18 @@ async def test_a_setting_that_is_taken_back_holds_for_sources_of_before() -> Non
     assert McpSource(machine=Machine(unsandboxed=["acme"])).offer("m", config, READ).connector.tools
     with pytest.raises(SourceInvalid):
         McpSource().offer("m", config, READ)
+
+
+def test_a_program_that_its_sandbox_does_not_show_is_named(tmp_path: Path) -> None:
+    there = tmp_path / "server.js"
+    there.touch()
+    machine = Machine()
+    for command, folders, named in (
+        (["node", str(there)], [], True),
+        (["node", str(there)], [str(tmp_path)], False),
+        (["/usr/bin/env", str(tmp_path / "gone.js")], [], False),
+    ):
+        config = McpConfig.model_validate(stdio(command=command, folders=folders))
+        assert config.stdio is not None
+        said = machine.unseen(config.stdio)
+        assert (str(there) in said and "FACTOTUM_SANDBOX__FOLDERS" in said) is named, command

@@ -96,9 +96,15 @@ class Access:
             failed = wire.error or Unavailable(f"{self.system} broke off: {error.exceptions[0]}")
         except ToolError as error:
             failed = error
+        if live is None and isinstance(failed, Unavailable) and (advice := self._unseen()):
+            failed = Failed(f"{failed.message}; {advice}")
         if failed is not None:
             failed.effect_possible = False
             raise failed
+
+    def _unseen(self) -> str:
+        program = self.config.stdio
+        return "" if program is None or program.unsandboxed else self.machine.unseen(program)
 
     async def _transport(self, wire: Wire) -> AbstractAsyncContextManager[TransportStreams]:
         if self.config.http is not None:

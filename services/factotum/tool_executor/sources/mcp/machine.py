@@ -12,6 +12,9 @@ from pathlib import Path
 from factotum.sdk.errors import NotPermitted
 from factotum.tool_executor.sources.mcp.config import Program
 
+# What every sandbox shows.
+_SHOWN = ("/usr", "/bin", "/lib", "/lib64", "/sbin", "/dev", "/proc")
+
 
 class Machine:
     """Args:
@@ -39,6 +42,18 @@ class Machine:
         for folder in program.folders:
             if not any(Path(folder).resolve().is_relative_to(one.resolve()) for one in self._folders):
                 raise self._elsewhere(folder)
+
+    def unseen(self, program: Program) -> str:
+        """What to do about a path of the command line that is there and that its sandbox does not show; else empty."""
+        shown = [*map(Path, program.folders), *map(Path, _SHOWN)]
+        for word in program.command:
+            path = Path(word)
+            if path.is_absolute() and path.exists() and not any(path.is_relative_to(one) for one in shown):
+                return (
+                    f"its sandbox does not show {word}: name its folder under stdio.folders, and where the tenant adds "
+                    "the source also in FACTOTUM_SANDBOX__FOLDERS of the tool executor"
+                )
+        return ""
 
     def _elsewhere(self, folder: str) -> NotPermitted:
         there_are = ", ".join(map(str, self._folders)) or "none"

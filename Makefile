@@ -63,10 +63,11 @@ lock: setup ## Pin every dependency by hash into the lock
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group check --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-header --python-version 3.11 -o $(LOCK)
 
-bench: setup ## Measure onboarding, the interpreter and Execute beside what one would write by hand
+bench: setup ## Measure onboarding, the interpreter, Execute, embedding and recall beside what one would write by hand
 	$(BIN)/python -m benchmarks.onboarding --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.interpreter --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.execute --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.embedding --write docs/benchmarks.md
 	$(BIN)/python -m benchmarks.recall --write docs/benchmarks.md
 
 kafka: setup ## Fetch Apache Kafka with Maven, for `factotum dev --kafka apache`

@@ -100,6 +100,7 @@ class Forgetting:
             doomed = await self._doomed(asked)
         if doomed:
             raise StoreUnavailable(f"{len(doomed)} records came while they were being forgotten: forget again")
+        await self._store.scrub()
         searches = await self._searched_again(asked, list(removed.values()))
         receipt = _receipt(self._new_id(), self._now(), list(removed.values()), asked, searches=searches)
         await self._store.keep_receipt(asked.tenant, receipt)

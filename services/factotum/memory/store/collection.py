@@ -212,6 +212,11 @@ class Database:
         self._client.load_collection(name, timeout=LOAD_SECONDS)
         return Collection(self._client, name, timeout=self._timeout, lite=self._server is not None)
 
+    def scrub(self) -> None:
+        """Of what was deleted, nothing is left in the file of Milvus Lite. A server clears its own by itself."""
+        if self._server is not None:
+            self._server.scrub()
+
     def has(self, name: str) -> bool:
         return bool(self._client.has_collection(name, timeout=self._timeout))
 

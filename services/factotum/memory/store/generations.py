@@ -132,6 +132,9 @@ class Opened:
                 shelf.collection.delete(scope.of_ids(tenant, ids[start : start + KEYS]))
         return len(present)
 
+    def scrub(self) -> None:
+        self._database.scrub()
+
     def begin(self, *, anew: bool) -> Shelf:
         """A generation to fill, the one begun before or a new one. From now on both are written.
 

@@ -164,6 +164,9 @@ class MemoryStore:
         records.checked_tenant(tenant)
         return await self._writing(lambda opened: opened.delete(tenant, ids)) if ids else 0
 
+    async def scrub(self) -> None:
+        await self._writing(lambda opened: opened.scrub(), alone=True)
+
     async def bury(self, tenant: str, ids: Sequence[str], why: Burial, now: datetime) -> None:
         records.checked_tenant(tenant)
         if ids:

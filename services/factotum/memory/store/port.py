@@ -130,6 +130,10 @@ class Store(Protocol):
     async def delete(self, tenant: str, ids: Sequence[str]) -> int:
         """Removes these records for good, from every index; returns how many there were. No call after it finds one."""
 
+    async def scrub(self) -> None:
+        """After it what was deleted is not in the store's files any more, as far as that is in our hands: a Milvus
+        server clears its files by itself, later."""
+
     async def bury(self, tenant: str, ids: Sequence[str], why: Burial, now: datetime) -> None:
         """Remembers that these ids must not be kept again, whether such records stand or not; not what they said.
 

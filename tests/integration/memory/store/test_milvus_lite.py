@@ -166,6 +166,22 @@ async def test_the_file_finds_a_row_by_its_key(tmp_path: Path) -> None:
     assert f"{table}_by_key" in plan[0][3]
 
 
+async def test_nothing_of_what_was_deleted_is_left_in_the_file_once_it_is_scrubbed(tmp_path: Path) -> None:
+    path = tmp_path / "memory.db"
+    async with MemoryStore(str(path), space=SPACE) as store:
+        await store.upsert([entry("acme", f"zoequick number {number}", id=f"x{number}") for number in range(300)])
+        await store.upsert([entry("acme", "hello", id="stays")])
+        assert b"zoequick" in path.read_bytes()
+        await store.delete("acme", [f"x{number}" for number in range(300)])
+        searching = [asyncio.ensure_future(texts(store, Scope(tenant="acme"))) for _ in range(20)]
+        await store.scrub()
+        assert b"zoequick" not in path.read_bytes()
+        assert await asyncio.gather(*searching) == [(["hello"], ["hello"])] * 20
+        await store.upsert([entry("acme", "hello again", id="later")])
+        assert set((await texts(store, Scope(tenant="acme")))[0]) == {"hello", "hello again"}
+    assert b"zoequick" not in path.read_bytes()
+
+
 async def test_a_server_that_is_away_is_unavailable() -> None:
     async with MemoryStore("http://127.0.0.1:9", "token", space=SPACE, timeout_seconds=1) as store:
         with pytest.raises(StoreUnavailable):

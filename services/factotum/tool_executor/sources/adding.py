@@ -324,23 +324,27 @@ def _changes(before: Mapping[str, ToolSpec], after: Mapping[str, ToolSpec]) -> C
 
 
 def _changed(before: Mapping[str, ToolSpec], after: Mapping[str, ToolSpec]) -> Iterator[str]:
-    # Tools of one document share what stands under $defs, which is compared once.
+    # Tools of one document share what stands under $defs, which is compared once. Both outlive this: no other object
+    # comes to have their ids.
     same: dict[tuple[int, int], bool] = {}
     for name in before.keys() & after.keys():
-        ones, others = _parts(before[name]), _parts(after[name])
-        for one, other in zip(ones, others, strict=True):
-            pair = id(one), id(other)
+        one, other = before[name], after[name]
+        if _bare(one) != _bare(other):
+            yield name
+            continue
+        for shared, others in zip(_shared(one), _shared(other), strict=True):
+            pair = id(shared), id(others)
             if pair not in same:
-                same[pair] = one == other
+                same[pair] = shared == others
             if not same[pair]:
                 yield name
                 break
 
 
-def _parts(spec: ToolSpec) -> tuple[Any, ...]:
-    schemas = spec.input_schema, spec.output_schema
-    bare = [{name: value for name, value in schema.items() if name != "$defs"} for schema in schemas]
-    return (
-        spec.model_copy(update={"input_schema": bare[0], "output_schema": bare[1]}),
-        *(schema.get("$defs") for schema in schemas),
-    )
+def _bare(spec: ToolSpec) -> ToolSpec:
+    schemas = ({k: v for k, v in s.items() if k != "$defs"} for s in (spec.input_schema, spec.output_schema))
+    return spec.model_copy(update=dict(zip(("input_schema", "output_schema"), schemas, strict=True)))
+
+
+def _shared(spec: ToolSpec) -> tuple[Any, ...]:
+    return spec.input_schema.get("$defs"), spec.output_schema.get("$defs")

@@ -1,5 +1,6 @@
 """The ONNX graphs against an independent forward pass of BERT in numpy, in double precision."""
 
+import asyncio
 import math
 import os
 import subprocess
@@ -100,6 +101,15 @@ async def test_a_vector_in_eight_bits_is_the_same_in_every_batch(embedder: Embed
     (alone,) = await embedder.embed(calm[:1])
     beside = await embedder.embed([*calm, "!!!! ???? 漢字漢字漢字漢字", "zxqv 8f3a9c17"])
     assert (beside[:4] @ alone).min() > 0.9999
+
+
+async def test_a_query_does_not_stand_in_line(model_cache: Path, embedder: Embedder) -> None:
+    async with Embedder(model_cache, threads=1, batch_tokens=64) as one_thread:
+        work = asyncio.ensure_future(one_thread.embed(["a rather long text about nothing " * 8] * 24))
+        await asyncio.sleep(0)
+        await one_thread.embed_query("short")
+        assert not work.done()
+        await work
 
 
 def test_a_graph_is_built_once_and_whole(model_cache: Path, full: Embedder, embedder: Embedder, tmp_path: Path) -> None:

@@ -146,9 +146,12 @@ async def test_it_listens_before_its_tools_are_there_and_is_ready_when_they_had_
 ) -> None:
     await executor.stop()
     (tmp_path / "tools").mkdir()
-    (tmp_path / "tools" / "dice.py").write_text(f"import time\ntime.sleep(3)\n{DICE}")
+    gate = tmp_path / "gate"
+    waiting = f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists():\n    time.sleep(0.02)\n"
+    (tmp_path / "tools" / "dice.py").write_text(f"{waiting}{DICE}")
     executor.environment["FACTOTUM_TOOLS_FOLDER"] = str(tmp_path / "tools")
-    executor.environment["FACTOTUM_SOURCES_START_SECONDS"] = "1"
+    # Longer than a channel may take to try again whether somebody listens.
+    executor.environment["FACTOTUM_SOURCES_START_SECONDS"] = "4"
     await executor.start(ready=False)
     stub, dice = executor.stub, pb.DescribeToolRequest(tenant="acme", tool="dice.throw")
     assert not await executor.is_ready()
@@ -165,6 +168,7 @@ async def test_it_listens_before_its_tools_are_there_and_is_ready_when_they_had_
         while not await executor.is_ready():
             await asyncio.sleep(0.05)
         assert (await refusal(stub.DescribeTool(dice)))[0] is grpc.StatusCode.UNAVAILABLE
+        gate.touch()
         found = None
         while found is None:
             with suppress(grpc.aio.AioRpcError):

@@ -9,11 +9,10 @@ from factotum.api.memory.v1 import memory_pb2_grpc
 from factotum.memory.documents import Tally, listed, settled
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.grpc_status import TRANSLATED, Context, abort
+from factotum.memory.kinds import OF_DOCUMENTS
 from factotum.memory.records import MAX_DOCUMENT_CHARACTERS, checked_tenant
 from factotum.memory.store.port import Entry, Prepare, Scope, Store
 
-# The kinds that documents are kept as.
-KINDS = ("document", "procedure")
 # Ids that go in one request of the store.
 MOST_AT_ONCE = 500
 
@@ -33,7 +32,7 @@ class DocumentCalls(memory_pb2_grpc.MemoryServiceServicer):
     async def ListDocuments(self, request: pb.ListDocumentsRequest, context: Context) -> pb.ListDocumentsResponse:
         tallies: dict[str, Tally] = {}
         try:
-            scope = Scope(tenant=checked_tenant(request.tenant), kinds=KINDS, history=True)
+            scope = Scope(tenant=checked_tenant(request.tenant), kinds=OF_DOCUMENTS, history=True)
             async for record in self._documents.records(scope):
                 if record.provenance.document:
                     tallies.setdefault(record.provenance.document, Tally()).add(record)

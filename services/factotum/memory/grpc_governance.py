@@ -10,13 +10,12 @@ from typing import Any
 
 from factotum.api.memory.v1 import memory_pb2 as pb
 from factotum.api.memory.v1 import memory_pb2_grpc
-from factotum.memory.concerning import checked_identifiers
 from factotum.memory.consolidating import Consolidating
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.forgetting import Forgetting, wanted
-from factotum.memory.grpc_status import TRANSLATED, Context, abort, moment
+from factotum.memory.grpc_status import TRANSLATED, Context, abort
 from factotum.memory.listing import DEFAULT_LIMIT, MAX_LIMIT, Position, page
-from factotum.memory.records import checked_run_id, checked_tenant, kind_name
+from factotum.memory.records import checked_moment, checked_run_id, checked_subjects, checked_tenant, kind_name
 from factotum.memory.refusals import Refusals
 from factotum.memory.store.port import Prepare, Scope, Store
 
@@ -150,9 +149,9 @@ def _scope(request: Any) -> Scope:
     return Scope(
         tenant=checked_tenant(request.tenant),
         kinds=tuple(dict.fromkeys(map(kind_name, request.kinds))),
-        subjects=checked_identifiers(request.subjects) if request.subjects else (),
+        subjects=checked_subjects(request.subjects),
         run_id=checked_run_id(request.run_id),
-        after=moment(request, "after"),
-        before=moment(request, "before"),
+        after=checked_moment(request, "after"),
+        before=checked_moment(request, "before"),
         history=request.history,
     )

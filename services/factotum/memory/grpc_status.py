@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, Never
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from factotum.memory.errors import (
     EmbedderMismatch,
@@ -33,14 +31,3 @@ async def abort(context: Context, error: Exception) -> Never:
     with another embedder, UNAVAILABLE while the store or the embedder is away."""
     await context.abort(next(code for kind, code in _CODES.items() if isinstance(error, kind)), str(error))
     raise AssertionError("abort raises")
-
-
-def moment(message: Any, field: str) -> datetime | None:
-    """The timestamp in this field, None where it is not set. Raises `InvalidRequest`."""
-    if not message.HasField(field):
-        return None
-    stamp: Timestamp = getattr(message, field)
-    try:
-        return stamp.ToDatetime(tzinfo=UTC)
-    except (ValueError, OverflowError) as error:
-        raise InvalidRequest(f"{field}: not within the years 1 to 9999") from error

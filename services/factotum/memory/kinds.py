@@ -23,22 +23,23 @@ class Rule:
         lifetime: after its time a record expires; None: it is kept until it is replaced or forgotten.
         importance: 0 to 1, of a record that brings none.
         shortest: least characters of text that are worth keeping.
-        folds: records that repeat each other are folded into one.
     """
 
     lifetime: timedelta | None
     importance: float
     replacing: Replacing = Replacing.BY_ID
     shortest: int = 1
-    folds: bool = False
 
 
 RULES: dict[str, Rule] = {
-    "observation": Rule(timedelta(days=30), 0.2, shortest=3, folds=True),
+    "observation": Rule(timedelta(days=30), 0.2, shortest=3),
     "thought": Rule(timedelta(days=90), 0.3, shortest=3),
     "episode": Rule(timedelta(days=730), 0.6),
     "document": Rule(None, 0.5, Replacing.BY_VERSION, shortest=3),
     "preference": Rule(None, 0.9, Replacing.BY_TOPIC),
-    "procedure": Rule(None, 0.7),
+    "procedure": Rule(None, 0.7, Replacing.BY_VERSION),
     "tool": Rule(None, 0.5),
 }
+
+# The kinds that documents are kept as.
+OF_DOCUMENTS: tuple[str, ...] = tuple(kind for kind, rule in RULES.items() if rule.replacing is Replacing.BY_VERSION)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Literal
+from datetime import datetime
 
 from factotum.api.memory.v1.memory_pb2 import RecallRequest, Recollection, Record, Why
 from factotum.memory.embedders.port import Embedder
@@ -18,7 +17,14 @@ from factotum.memory.ranking.order import Ranked, ordered
 from factotum.memory.ranking.parts import joined, parts
 from factotum.memory.ranking.question import looked_for
 from factotum.memory.ranking.versions import newest
-from factotum.memory.records import checked_run_id, checked_subjects, checked_tenant, checked_text, kind_name
+from factotum.memory.records import (
+    checked_moment,
+    checked_run_id,
+    checked_subjects,
+    checked_tenant,
+    checked_text,
+    kind_name,
+)
 from factotum.memory.store.port import Scope, Store
 
 DEFAULT_LIMIT = 10
@@ -47,8 +53,8 @@ def understand(request: RecallRequest, now: datetime) -> Query:
             kinds=tuple(dict.fromkeys(map(kind_name, request.kinds))),
             subjects=checked_subjects(request.subjects),
             run_id=checked_run_id(request.run_id),
-            after=_moment(request, "after"),
-            before=_moment(request, "before"),
+            after=checked_moment(request, "after"),
+            before=checked_moment(request, "before"),
             alive_at=now,
             history=request.history,
         ),
@@ -136,12 +142,3 @@ def _why(each: Ranked) -> Why:
         neighbour_of=each.neighbour_of,
         duplicates=each.duplicates,
     )
-
-
-def _moment(request: RecallRequest, name: Literal["after", "before"]) -> datetime | None:
-    if not request.HasField(name):
-        return None
-    try:
-        return getattr(request, name).ToDatetime(tzinfo=UTC)  # type: ignore[no-any-return]
-    except (ValueError, OverflowError) as error:
-        raise InvalidRequest(f"{name}: not within the years 1 to 9999") from error

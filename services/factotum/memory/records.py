@@ -8,7 +8,8 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -64,6 +65,17 @@ def checked_id(identity: str) -> str:
     """The id of a record, or "" for none. Raises `InvalidRequest`."""
     _check_label(identity, "id", MAX_ID_CHARACTERS)
     return identity
+
+
+def checked_moment(request: Any, field: str) -> datetime | None:
+    """The timestamp in this field of a message, None where it is not set. Raises `InvalidRequest`."""
+    if not request.HasField(field):
+        return None
+    stamp: Timestamp = getattr(request, field)
+    try:
+        return stamp.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidRequest(f"{field}: not within the years 1 to 9999") from error
 
 
 def kind_name(kind: int) -> str:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 
+from factotum.memory.kinds import OF_DOCUMENTS
 from factotum.memory.ranking.found import Found
 from factotum.memory.store.port import Candidate
-
-_CHUNKED: Final = frozenset({"document", "procedure"})
 
 
 def versioned(candidate: Candidate) -> bool:
     """Whether another record at its place would be the same chunk of another version."""
-    return candidate.kind in _CHUNKED and bool(candidate.sequence) and not candidate.speaker
+    return candidate.kind in OF_DOCUMENTS and bool(candidate.sequence) and not candidate.speaker
 
 
 def newest(found: Sequence[Found]) -> list[Found]:

@@ -15,9 +15,9 @@ from factotum.memory.bench.plain import CANDIDATES, NAME, RANK_CONSTANT, Plain
 from factotum.memory.embedders.onnx import Embedder
 from factotum.memory.searched import searched
 from factotum.memory.settings import EmbeddingSettings
-from factotum.memory.store.generations import Space
 from factotum.memory.store.milvus import MemoryStore
 from factotum.memory.store.port import Entry, Scope, Vector
+from factotum.memory.store.spaces import Space
 
 SEED = 1
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from factotum.memory.embedders import minilm
 from factotum.memory.settings import EmbeddingSettings
-from factotum.memory.store.generations import Space
+from factotum.memory.store.spaces import Space
 
 
 def default_space() -> Space:

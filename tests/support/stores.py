@@ -9,8 +9,8 @@ import numpy as np
 
 from factotum.api.memory.v1.memory_pb2 import KIND_DOCUMENT, Record
 from factotum.memory.records import completed
-from factotum.memory.store.generations import Space
 from factotum.memory.store.port import Candidate, Entry, Scope, Store, Vector
+from factotum.memory.store.spaces import Space
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 SPACE = Space("minilm-l6-v2/fp32/test", 8)

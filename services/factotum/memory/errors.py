@@ -14,7 +14,11 @@ class StoreUnavailable(Exception):
 
 
 class EmbedderMismatch(StoreUnavailable):
-    """The store's vectors were made by another embedder: `factotum memory reindex`, or the settings of before."""
+    """A vector is none of an embedder whose vectors the store takes: they are not mixed."""
+
+
+class VectorsMoved(StoreUnavailable):
+    """The store went over to another embedder's vectors after this one was made: make it again."""
 
 
 class EmbedderUnavailable(Exception):

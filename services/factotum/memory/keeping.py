@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from datetime import datetime, timedelta
 
 from factotum.api.memory.v1.memory_pb2 import KIND_PREFERENCE, Kept, Record
+from factotum.memory.embedders.changing import with_vectors
 from factotum.memory.embedders.port import Embedder
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.filtering import Refusal, refusal, said
@@ -145,13 +146,17 @@ class Keeping:
 
     async def _write(self, written: Sequence[tuple[str, Record]]) -> None:
         texts = [searched(record) for _, record in written]
-        vectors = await self._embedder.embed(texts)
-        await self._store.upsert(
-            [
-                Entry(tenant, record, text, vector)
-                for (tenant, record), text, vector in zip(written, texts, vectors, strict=True)
-            ]
-        )
+
+        async def write() -> None:
+            vectors = await self._embedder.embed(texts)
+            await self._store.upsert(
+                [
+                    Entry(tenant, record, text, vector)
+                    for (tenant, record), text, vector in zip(written, texts, vectors, strict=True)
+                ]
+            )
+
+        await with_vectors(write)
 
 
 def _completed(tenant: str, record: Record, now: datetime, index: int) -> Record:

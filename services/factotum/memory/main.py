@@ -12,8 +12,9 @@ import structlog
 from factotum.events.producer import EventProducer
 from factotum.events.stream import Consumer
 from factotum.memory.consolidating import Consolidating
+from factotum.memory.embedders.changing import Changing
 from factotum.memory.embedders.minilm import ModelMissing
-from factotum.memory.embedders.opened import chosen
+from factotum.memory.embedders.opened import chosen, with_fingerprint
 from factotum.memory.errors import StoreUnavailable
 from factotum.memory.forgetting import Forgetting
 from factotum.memory.given_out import GivenOut
@@ -25,8 +26,8 @@ from factotum.memory.recently_forgotten import RecentlyForgotten
 from factotum.memory.refusals import Refusals
 from factotum.memory.settings import Settings
 from factotum.memory.settling import preparing, settle
-from factotum.memory.store.generations import Space
 from factotum.memory.store.milvus import MemoryStore
+from factotum.memory.store.spaces import Space
 from factotum.memory.stream import GROUP, TOPICS, Ingest
 from factotum.runtime import clock, lifespan, telemetry
 from factotum.runtime.grpc_server import GrpcServer
@@ -46,20 +47,26 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
     milvus, embedding, kafka = settings.milvus, settings.embedding, settings.kafka
     token = await _secret(settings, known, milvus.token)
     api_key = await _secret(settings, known, embedding.openai.api_key if embedding.openai else "")
+    former_key = await _secret(settings, known, embedding.former.api_key if embedding.former else "")
+    endpoints = [(at, key) for at, key in ((embedding.openai, api_key), (embedding.former, former_key)) if at]
     async with (
-        chosen(embedding, api_key=api_key, now=clock.now) as embedder,
+        chosen(embedding, api_key=api_key, now=clock.now) as wanted,
         MemoryStore(
             milvus.uri,
             token,
-            space=Space(embedder.fingerprint, embedder.dimension),
+            space=Space(wanted.fingerprint, wanted.dimension),
             timeout_seconds=milvus.timeout_seconds,
         ) as store,
+        Changing(
+            wanted, store, lambda fingerprint: with_fingerprint(fingerprint, embedding, endpoints, now=clock.now)
+        ) as embedder,
         EventProducer(
             kafka.bootstrap_servers, client_id="memory", timeout_seconds=kafka.publish_timeout_seconds
         ) as producer,
     ):
         try:
             await store.connect()
+            await embedder.learn()
         except StoreUnavailable as error:
             log.warning("the store is away: calls fail until it is back", reason=str(error))
         given_out, forgotten, refusals = GivenOut(), RecentlyForgotten(), Refusals()
@@ -78,8 +85,8 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
             ),
             consolidating=Consolidating(store, keeping, clock.now),
             refusals=refusals,
-            prepare=preparing(embedder.embed),
-            embedder=embedder.fingerprint,
+            prepare=preparing(wanted.embed),
+            embedder=wanted.fingerprint,
             lag=consumer.lag,
             now=clock.now,
         )
@@ -88,7 +95,7 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
         server = GrpcServer(settings.grpc, [SERVICE_NAME], [servicer.register])
         await server.start()
         log.info("memory listens", port=server.port)
-        settling = asyncio.create_task(settle(store, embedder.embed))
+        settling = asyncio.create_task(settle(store, wanted.embed))
         try:
             await consumer.run(stop)
         finally:

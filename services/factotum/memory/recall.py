@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from factotum.api.memory.v1.memory_pb2 import RecallRequest, Recollection, Record, Why
+from factotum.memory.embedders.changing import with_vectors
 from factotum.memory.embedders.port import Embedder
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.ranking import weights
@@ -25,7 +26,7 @@ from factotum.memory.records import (
     checked_text,
     kind_name,
 )
-from factotum.memory.store.port import Scope, Store
+from factotum.memory.store.port import Candidate, Scope, Store
 
 DEFAULT_LIMIT = 10
 MAX_LIMIT = 100
@@ -101,9 +102,11 @@ class Recalling:
         return ranked
 
     async def _look(self, scope: Scope, text: str, limit: int) -> list[Found]:
-        vector = await self._embedder.embed_query(text)
-        count = max(weights.CANDIDATES, limit)
-        return merged(*await self._store.search(scope, vector, looked_for(text), count))
+        async def look() -> tuple[list[Candidate], list[Candidate]]:
+            vector = await self._embedder.embed_query(text)
+            return await self._store.search(scope, vector, looked_for(text), max(weights.CANDIDATES, limit))
+
+        return merged(*await with_vectors(look))
 
     def _within(self, query: Query, ranked: Sequence[Ranked], found: Mapping[str, Record]) -> list[Recollection]:
         tokens = self._embedder.count_tokens([found[each.id].text for each in ranked])

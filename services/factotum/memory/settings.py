@@ -37,7 +37,10 @@ class OpenAIEmbeddingSettings(Part):
 
 
 class EmbeddingSettings(Part):
-    """See docs/memory.md. What is kept was embedded by one of these: another choice wants `factotum memory reindex`."""
+    """See docs/memory.md. What is kept was embedded by one of these: another choice wants `factotum memory reindex`.
+
+    `former` is the endpoint of before, which goes on serving until then.
+    """
 
     kind: Literal["minilm", "openai"] = "minilm"
     cache_dir: Path = Field(default_factory=_default_cache, description="where minilm's ONNX file is kept (60 MB)")
@@ -45,6 +48,7 @@ class EmbeddingSettings(Part):
     threads: int = Field(default=2, ge=1, description="CPU threads of minilm")
     batch_tokens: int = Field(default=1024, ge=1, le=65536, description="of one computation of minilm")
     openai: OpenAIEmbeddingSettings | None = None
+    former: OpenAIEmbeddingSettings | None = None
 
     @model_validator(mode="after")
     def _endpoint_is_set(self) -> Self:

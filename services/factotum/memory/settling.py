@@ -10,7 +10,7 @@ import structlog
 from numpy.typing import NDArray
 
 from factotum.api.memory.v1.memory_pb2 import Record
-from factotum.memory.errors import StoreUnavailable
+from factotum.memory.errors import EmbedderUnavailable, StoreUnavailable
 from factotum.memory.searched import searched
 from factotum.memory.store.port import Prepare, Store, Vector
 
@@ -35,7 +35,7 @@ def preparing(embed: Embed) -> Prepare:
 
 
 async def settle(store: Store, embed: Embed) -> None:
-    """Ends what an older release or an interrupted reindex left; tries again for as long as the store is away."""
+    """Ends what an older release or an interrupted reindex left; tries again while the store or embedder is away."""
 
     def told(done: int, total: int) -> None:
         log.info("records are moved", done=done, total=total)
@@ -45,7 +45,7 @@ async def settle(store: Store, embed: Embed) -> None:
         try:
             await store.settle(preparing(embed), told)
             return
-        except StoreUnavailable as error:
+        except (StoreUnavailable, EmbedderUnavailable) as error:
             log.warning("records could not be moved: trying again", reason=str(error), seconds=wait)
         await asyncio.sleep(wait)
         wait = min(2 * wait, longest)

@@ -25,8 +25,8 @@ from factotum.api.memory.v1.memory_pb2_grpc import MemoryServiceStub
 from factotum.cli.main import app
 from factotum.memory.embedders.onnx import Embedder
 from factotum.memory.grpc import SERVICE_NAME
-from factotum.memory.store.generations import Space
 from factotum.memory.store.milvus import MemoryStore
+from factotum.memory.store.spaces import Space
 from factotum.runtime.grpc_client import channel
 from factotum.runtime.grpc_server import GrpcServer
 from factotum.runtime.settings import GrpcSettings

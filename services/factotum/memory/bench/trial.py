@@ -18,9 +18,9 @@ from factotum.memory.embedders.port import Embedder
 from factotum.memory.recall import Recalling
 from factotum.memory.records import MAX_SEQUENCE_CHARACTERS, MAX_SPEAKER_CHARACTERS, MAX_TEXT_BYTES, completed
 from factotum.memory.searched import searched
-from factotum.memory.store.generations import Space
 from factotum.memory.store.milvus import MemoryStore
 from factotum.memory.store.port import Entry
+from factotum.memory.store.spaces import Space
 
 TENANT: Final = "bench"
 BATCH: Final = 500

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-import numpy as np
 import structlog
 
-from factotum.memory.errors import EmbedderMismatch
+from factotum.memory.errors import VectorsMoved
 from factotum.memory.store import scope
 from factotum.memory.store.collection import KEYS, Collection, Database
 from factotum.memory.store.port import Entry, Vector
 from factotum.memory.store.rows import key_of
 from factotum.memory.store.schema import CURRENT, INDEXES, Row, Schema, definition
 from factotum.memory.store.schema_1 import DIMENSION, EMBEDDER, NAME, Schema1
+from factotum.memory.store.spaces import Spaces, no_vector
 from factotum.memory.store.state import Generation, State
 
 _SCHEMAS: Final[dict[int, Schema]] = {schema.version: schema for schema in (Schema1(), CURRENT)}
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Space:
-    """Where vectors lie: which embedder made them, and how many numbers each has."""
-
-    fingerprint: str
-    dimension: int
 
 
 class Shelf:
@@ -39,13 +31,9 @@ class Shelf:
         self.collection = collection
         self.schema = _SCHEMAS[generation.schema]
 
-    def is_of(self, space: Space) -> bool:
-        """Whether its vectors and those of the space compare."""
-        return self.generation.fingerprint == space.fingerprint and not self.generation.impure
-
     def few(self, within: scope.Filter, columns: Sequence[str], most: int) -> list[Row]:
         """As the collection's."""
-        return self.collection.few(within, columns, most, _no_vector(self.generation.dimension))
+        return self.collection.few(within, columns, most, no_vector(self.generation.dimension))
 
     def present(self, keys: Sequence[str]) -> set[str]:
         found: set[str] = set()
@@ -54,13 +42,14 @@ class Shelf:
             found |= {row["key"] for row in self.collection.query(within, [])}
         return found & set(keys)
 
-    def write(self, entries: Iterable[Entry], space: Space) -> None:
+    def write(self, entries: Iterable[tuple[Entry, Vector]]) -> None:
+        """Each entry with its vector for here; of those with the same key, the last."""
         rows: dict[str, Row] = {}
-        for entry in entries:
-            vector = entry.vector if self.is_of(space) else _no_vector(self.generation.dimension)
+        for entry, vector in entries:
             row = self.schema.row(entry, vector)
             rows[row["key"]] = row
-        self.collection.write(list(rows.values()), self.present(list(rows)))
+        if rows:
+            self.collection.write(list(rows.values()), self.present(list(rows)))
 
 
 class Opened:
@@ -69,15 +58,19 @@ class Opened:
     A generation is opened as it stands; `begin` and `switch` are the only steps by which another one comes to serve.
     """
 
-    def __init__(self, database: Database, space: Space, *, partitioned: bool) -> None:
+    def __init__(self, database: Database, spaces: Spaces, *, partitioned: bool) -> None:
         self._database = database
-        self._space = space
+        self._spaces = spaces
         self._partitioned = partitioned
         self.state = State.opened(database)
         serving, filling = self.state.generations()
         if serving is None:
             serving = self._first()
-        if filling is not None and (filling.schema, filling.fingerprint) != (CURRENT.version, space.fingerprint):
+        if filling is not None and (filling.schema, filling.fingerprint) != (
+            CURRENT.version,
+            spaces.chosen.fingerprint,
+        ):
+            # All that it holds is in the serving one as well.
             log.warning("a reindex for another embedder was begun: it is given up", embedder=filling.fingerprint)
             self._discard(filling)
             filling = None
@@ -91,7 +84,13 @@ class Opened:
 
     @property
     def is_settled(self) -> bool:
-        return self.filling is None and self.serving.generation.schema == CURRENT.version
+        """Whether nothing is to be done without being asked for."""
+        serving = self.serving.generation
+        return (
+            (self.filling is None or self.filling.generation.waiting)
+            and serving.schema == CURRENT.version
+            and not (serving.impure and serving.fingerprint == self._spaces.chosen.fingerprint)
+        )
 
     def is_current(self) -> bool:
         """Whether no other process has begun or ended something since."""
@@ -102,27 +101,40 @@ class Opened:
             known,
         )
 
-    def for_meaning(self) -> Shelf:
-        """Where vectors of the space find something. Raises `EmbedderMismatch`."""
+    def for_meaning(self, vector: Vector) -> tuple[Shelf, Vector] | None:
+        """Where a vector finds something, and what of it does; None: nowhere.
+
+        Raises `VectorsMoved`, `EmbedderMismatch`.
+        """
         for shelf in self.shelves:
-            if shelf.is_of(self._space):
-                return shelf
-        generation = self.serving.generation
-        if generation.fingerprint == self._space.fingerprint:
-            raise EmbedderMismatch(
-                f"a reindex from {generation.fingerprint} to another embedder was begun and given up:"
-                " `factotum memory reindex` makes all vectors anew"
-            )
-        raise EmbedderMismatch(
-            f"the store's vectors were made by {generation.fingerprint}, this embedder is {self._space.fingerprint}:"
-            " `factotum memory reindex`, or the settings of before"
-        )
+            part = self._spaces.part(vector, shelf.generation.fingerprint)
+            if part is not None:
+                return shelf, part
+        if self._spaces.is_incomplete(vector):
+            raise VectorsMoved("the store has another embedder's vectors by now")
+        return None
 
     def write(self, entries: Sequence[Entry]) -> None:
-        """First where it is found, then where it will be. Raises `EmbedderMismatch`."""
-        self.for_meaning()
-        for shelf in self.shelves:
-            shelf.write(entries, self._space)
+        """First where it is found, then where it will be. Raises `VectorsMoved`, `EmbedderMismatch`.
+
+        Where it is found it stands in any case, be it without a vector, so that its words are found. Where it will be
+        it stands with its vector or not at all: whoever fills that finds it missing.
+        """
+        serving = self.serving.generation
+        here = [self._spaces.part(entry.vector, serving.fingerprint) for entry in entries]
+        if any(part is None and self._spaces.is_incomplete(e.vector) for part, e in zip(here, entries, strict=True)):
+            raise VectorsMoved("the store has another embedder's vectors by now")
+        if any(part is None for part in here):
+            self._take_without_vectors()
+        self.serving.write(
+            (entry, no_vector(serving.dimension) if part is None else part)
+            for entry, part in zip(entries, here, strict=True)
+        )
+        if self.filling is not None:
+            there = [(e, self._spaces.part(e.vector, self.filling.generation.fingerprint)) for e in entries]
+            self.filling.write((entry, part) for entry, part in there if part is not None)
+            if lacking := [key_of(e.tenant, e.record.id) for e, part in there if part is None]:
+                self.filling.collection.delete(scope.of_keys_of_every_tenant(lacking))
 
     def delete(self, tenant: str, ids: Sequence[str]) -> int:
         """First where it would be, then where it is found: what is still found can still be deleted."""
@@ -141,24 +153,23 @@ class Opened:
         Args:
             anew: no vector is to be taken over.
         """
-        if self.filling is not None:
-            return self.filling
-        before = self.serving.generation
-        generation = replace(self._numbered(before.number + 1), anew=anew)
-        self._database.drop(generation.collection)
-        self._create(generation)
-        if not self.serving.is_of(self._space):
-            self.state.note("impure", before)
-        self.state.note("filling", generation)
-        self.filling = self._shelf(generation)
+        if self.filling is None:
+            return self._begun(anew=anew, waiting=False)
+        if self.filling.generation.waiting:
+            self.state.forget(self.filling.generation.number, "waiting")
+            self.filling.generation = replace(self.filling.generation, waiting=False)
         return self.filling
 
-    def switch(self) -> None:
-        """The generation that was filled serves; the one that served is gone."""
+    def switch(self) -> bool:
+        """The generation that was filled serves, and the one that served is gone; unless it lacks something."""
         assert self.filling is not None, "nothing was begun"
+        every = scope.of_every_tenant()
+        if self.filling.collection.count(every) < self.serving.collection.count(every):
+            return False
         self.state.note("serving", self.filling.generation)
         self.serving, self.filling = self.filling, None
         self._clear_older()
+        return True
 
     def sweep(self, page: Sequence[str]) -> None:
         """Of these keys, removes those from the generation being filled that the serving one lacks."""
@@ -167,10 +178,36 @@ class Opened:
         if gone:
             self.filling.collection.delete(scope.of_keys_of_every_tenant(gone))
 
+    def _take_without_vectors(self) -> None:
+        """From now on records stand here without a vector, and with one in another generation, which is filled."""
+        if not self.serving.generation.impure:
+            self.state.note("impure", self.serving.generation)
+            self.serving.generation = replace(self.serving.generation, impure=True)
+        if self.filling is None:
+            log.warning(
+                "what comes is found by its words, and by its meaning among what came since: `factotum memory reindex`",
+                embedder=self._spaces.chosen.fingerprint,
+                before=self.serving.generation.fingerprint,
+            )
+            self._begun(anew=False, waiting=True)
+
+    def _begun(self, *, anew: bool, waiting: bool) -> Shelf:
+        generation = replace(self._numbered(self.serving.generation.number + 1), anew=anew)
+        self._database.drop(generation.collection)
+        # Of one with this number that was given up.
+        self.state.forget(generation.number)
+        self._create(generation)
+        if waiting:
+            self.state.note("waiting", generation)
+        self.state.note("filling", generation)
+        self.filling = self._shelf(replace(generation, waiting=waiting))
+        return self.filling
+
     def _first(self) -> Generation:
         if self._database.has(NAME):
-            ours = self._space.fingerprint.startswith(EMBEDDER)
-            generation = Generation(0, NAME, Schema1.version, self._space.fingerprint if ours else EMBEDDER, DIMENSION)
+            chosen = self._spaces.chosen.fingerprint
+            ours = chosen.startswith(EMBEDDER)
+            generation = Generation(0, NAME, Schema1.version, chosen if ours else EMBEDDER, DIMENSION)
         else:
             generation = self._numbered(1)
         self._create(generation)
@@ -178,7 +215,7 @@ class Opened:
         return generation
 
     def _numbered(self, number: int) -> Generation:
-        space = self._space
+        space = self._spaces.chosen
         name = f"memories_s{CURRENT.version}_g{number}_{scope.digest(space.fingerprint)[:12]}"
         return Generation(number, name, CURRENT.version, space.fingerprint, space.dimension)
 
@@ -200,10 +237,3 @@ class Opened:
         for older in self.state.served_before(self.serving.generation.number):
             self._database.drop(older.collection)
             self.state.forget(older.number)
-
-
-def _no_vector(dimension: int) -> Vector:
-    """In the place of a vector that the embedder at hand cannot make; nobody searches there by meaning."""
-    vector = np.zeros(dimension, np.float32)
-    vector[0] = 1.0
-    return vector

@@ -16,7 +16,7 @@ from factotum.api.memory.v1.memory_pb2 import Receipt, Record
 from factotum.memory import records
 from factotum.memory.store import scope as filters
 from factotum.memory.store.collection import KEYS, LIGHT_PAGE, PAGE, Connection, Database, Row
-from factotum.memory.store.generations import Opened, Space
+from factotum.memory.store.generations import Opened
 from factotum.memory.store.port import (
     Burial,
     Candidate,
@@ -30,6 +30,7 @@ from factotum.memory.store.port import (
 )
 from factotum.memory.store.renewal import Renewal
 from factotum.memory.store.scope import Filter
+from factotum.memory.store.spaces import Space, Spaces
 from factotum.memory.store.turns import Turns
 
 THREADS = 4
@@ -47,13 +48,13 @@ class MemoryStore:
     Args:
         uri: `http(s)://…` of a Milvus server or of Zilliz Cloud, or the path of a file for Milvus Lite.
         token: of the server; empty if it wants none.
-        space: of the embedder's vectors.
+        space: of the chosen embedder's vectors.
         timeout_seconds: of one request.
     """
 
     def __init__(self, uri: str, token: str = "", *, space: Space, timeout_seconds: float = 10.0) -> None:
         self._connection = Connection(uri, token, timeout_seconds)
-        self._space = space
+        self._spaces = Spaces(space)
         self._timeout = timeout_seconds
         self._executor = ThreadPoolExecutor(THREADS, "milvus")
         self._turns = Turns()
@@ -70,6 +71,10 @@ class MemoryStore:
     ) -> None:
         await asyncio.get_running_loop().run_in_executor(self._executor, self._connection.close)
         self._executor.shutdown(wait=False)
+
+    def take_also(self, former: Space) -> None:
+        """From now on vectors may come as those of two embedders, see `Spaces`."""
+        self._spaces.former = former
 
     async def connect(self) -> None:
         """Makes the collections if there are none. Needed only to learn early that Milvus is away."""
@@ -91,9 +96,15 @@ class MemoryStore:
         self, scope: Scope, vector: Vector, words: str, count: int
     ) -> tuple[list[Candidate], list[Candidate]]:
         def by_meaning(opened: Opened) -> list[Candidate]:
-            shelf = opened.for_meaning()
+            found = opened.for_meaning(vector)
+            if found is None:
+                return []
+            shelf, part = found
             within = filters.of_scope(scope, shelf.schema.columns)
-            hits = shelf.collection.nearest(within, vector, shelf.schema.light, count)
+            hits = shelf.collection.nearest(within, part, shelf.schema.light, count)
+            if shelf.generation.impure:
+                # To no vector everything is equally far.
+                hits = [hit for hit in hits if hit[1]]
             return _candidates(shelf.schema.candidate, hits)
 
         def by_words(opened: Opened) -> list[Candidate]:
@@ -187,7 +198,8 @@ class MemoryStore:
     async def shape(self) -> Shape:
         def read(opened: Opened) -> Shape:
             generation = opened.serving.generation
-            return Shape(generation.schema, generation.fingerprint, opened.is_settled)
+            filling = opened.filling.generation.fingerprint if opened.filling else ""
+            return Shape(generation.schema, generation.fingerprint, opened.is_settled, filling)
 
         return await self._reading(read)
 
@@ -203,7 +215,7 @@ class MemoryStore:
     def _renewal(self, prepare: Prepare, progress: Progress, *, anew: bool) -> Renewal:
         # Another process may not have heard yet of what begins here; all it has under way ends within its timeout.
         grace = 0.0 if self._connection.is_lite else self._timeout
-        return Renewal(self._reading, self._writing, self._space, prepare, progress, anew=anew, grace=grace)
+        return Renewal(self._reading, self._writing, self._spaces.chosen, prepare, progress, anew=anew, grace=grace)
 
     async def _reading(self, work: Callable[[Opened], T]) -> T:
         def do(database: Database) -> T:
@@ -228,7 +240,7 @@ class MemoryStore:
         with self._opening:
             if self._opened is None or self._opened[0] != database.identity:
                 partitioned = not self._connection.is_lite
-                self._opened = database.identity, Opened(database, self._space, partitioned=partitioned)
+                self._opened = database.identity, Opened(database, self._spaces, partitioned=partitioned)
             return self._opened[1]
 
     def _checked(self, database: Database) -> Opened:

@@ -84,11 +84,15 @@ class Burial(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """In which form records stand, and with whose vectors; not settled: they are being moved into another one."""
+    """In which form records stand, and with whose vectors; not settled: they are being moved into another one.
+
+    `filling` is whose vectors stand in the one that is being filled; empty: none is.
+    """
 
     schema_version: int
     fingerprint: str
     settled: bool
+    filling: str = ""
 
 
 # What is searched in the stead of each record, and the vector of that.
@@ -101,7 +105,8 @@ class Store(Protocol):
     """Keeps entries, finds them, lets them go. What one call has done, every later call sees.
 
     Every method raises `StoreUnavailable` when the store did not do what it was asked; it may then have done a part.
-    `search` and `upsert` raise its kind `EmbedderMismatch` where the vectors that stand are another embedder's.
+    Vectors are such as `spaces.Spaces` says. `search` and `upsert` raise `VectorsMoved` for one that is to be made
+    again, and `EmbedderMismatch` for one that could be nobody's.
     """
 
     async def upsert(self, entries: Sequence[Entry]) -> None:
@@ -110,7 +115,10 @@ class Store(Protocol):
     async def search(
         self, scope: Scope, vector: Vector, words: str, count: int
     ) -> tuple[list[Candidate], list[Candidate]]:
-        """The `count` records of the scope nearest in meaning, and those nearest in words (BM25), best first."""
+        """The `count` records of the scope nearest in meaning, and those nearest in words (BM25), best first.
+
+        Where the vectors that stand are another embedder's, by meaning only those are found that were kept since.
+        """
 
     async def get(self, tenant: str, ids: Sequence[str]) -> dict[str, Record]:
         """The records with these ids, as far as they stand, by id."""
@@ -161,6 +169,6 @@ class Store(Protocol):
     async def reindex(self, prepare: Prepare, progress: Progress) -> None:
         """Prepares every record of every tenant anew, while the store serves; begun and interrupted, `settle` ends it.
 
-        Until it ends, searches by words find everything, those by meaning what they found before; or, where the
-        vectors that stand are another embedder's, what is done so far.
+        Until it ends, searches by words find everything, and those by meaning what they found before: with the vectors
+        of the former embedder, where they come with the chosen one's; else, of what stood before, what is done so far.
         """

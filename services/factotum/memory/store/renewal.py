@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
+import structlog
 
+from factotum.api.memory.v1.memory_pb2 import Record
+from factotum.memory.errors import EmbedderRefused
+from factotum.memory.searched import searched
 from factotum.memory.store import scope
 from factotum.memory.store.collection import LIGHT_PAGE
-from factotum.memory.store.generations import Opened, Space
-from factotum.memory.store.port import Entry, Prepare, Progress
+from factotum.memory.store.generations import Opened
+from factotum.memory.store.port import Entry, Prepare, Progress, Vector
 from factotum.memory.store.schema import Row
+from factotum.memory.store.spaces import Space, no_vector
 
 # Rows that are embedded at a time.
 BATCH = 256
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -34,10 +41,12 @@ class Renewal:
     From `begin` on every write and deletion goes to both. So whatever the new one holds is the newest there is, and
     what it holds already is left alone: by that a renewal that was killed goes on where it stood, without notes. A row
     is copied only while the old one still has it. At the end what the old one lacks is taken from the new one: there is
-    some only where another process deleted between those two.
+    some only where another process deleted between those two. What came without a vector for the new one is missing
+    there: it is looked for again until nothing is.
 
     Args:
-        prepare: for records whose vectors cannot be taken over: all, if `anew` or if another embedder made them.
+        prepare: for records whose vectors cannot be taken over: all, if `anew` or if another embedder made them. A
+            record that it refuses is found by its words alone.
         anew: of a renewal that begins; one that goes on is what it was.
         grace: seconds between the beginning and the copying, in which every process comes to write to both.
     """
@@ -62,9 +71,16 @@ class Renewal:
         self._grace = grace
 
     async def run(self) -> None:
-        """Raises `StoreUnavailable`; what is done so far stays done."""
+        """Raises `StoreUnavailable`, and `EmbedderUnavailable` of `prepare`; what is done so far stays done."""
         await self._writing(lambda opened: opened.begin(anew=self._anew))
         await asyncio.sleep(self._grace)
+        while True:
+            await self._fill()
+            await self._sweep()
+            if await self._writing(lambda opened: opened.switch(), alone=True):
+                return
+
+    async def _fill(self) -> None:
         total = await self._reading(lambda opened: opened.serving.collection.count(scope.of_every_tenant()))
         done, last = 0, ""
         self._progress(done, total)
@@ -73,8 +89,6 @@ class Renewal:
             last = page[-1]["key"]
             done += len(page)
             self._progress(done, max(done, total))
-        await self._sweep()
-        await self._writing(lambda opened: opened.switch(), alone=True)
 
     def _page(self, opened: Opened, last: str) -> list[Row]:
         """The next rows in the order of keys: all that an entry needs, or only the key of what is there already."""
@@ -96,7 +110,7 @@ class Renewal:
             keys = [row["key"] for row in rows]
             wanted = opened.serving.present(keys) - opened.filling.present(keys)
             opened.filling.write(
-                [entry for key, entry in zip(keys, entries, strict=True) if key in wanted], self._space
+                (entry, entry.vector) for key, entry in zip(keys, entries, strict=True) if key in wanted
             )
 
         await self._writing(write)
@@ -104,16 +118,24 @@ class Renewal:
     async def _entries(self, rows: Sequence[Row]) -> list[Entry]:
         schema = await self._reading(lambda opened: opened.serving.schema)
         records = [schema.record(row) for row in rows]
-        if all("dense" in row for row in rows):
-            prepared: Sequence[tuple[str, Any]] = [
-                (schema.searched(row), np.asarray(row["dense"], np.float32)) for row in rows
-            ]
-        else:
-            prepared = await self._prepare(records)
-        return [
-            Entry(row["tenant"], record, searched, vector)
-            for row, record, (searched, vector) in zip(rows, records, prepared, strict=True)
-        ]
+        taken: dict[int, tuple[str, Vector]] = {
+            index: (schema.searched(row), np.asarray(row["dense"], np.float32))
+            for index, row in enumerate(rows)
+            if any(row.get("dense", ()))
+        }
+        new = [index for index in range(len(rows)) if index not in taken]
+        if new:
+            taken.update(zip(new, await self._prepared([records[index] for index in new]), strict=True))
+        return [Entry(row["tenant"], records[index], *taken[index]) for index, row in enumerate(rows)]
+
+    async def _prepared(self, records: Sequence[Record]) -> Sequence[tuple[str, Vector]]:
+        try:
+            return await self._prepare(records)
+        except EmbedderRefused as error:
+            if len(records) > 1:
+                return [one for record in records for one in await self._prepared([record])]
+            log.warning("the embedder refuses a record", id=records[0].id, reason=str(error))
+            return [(searched(records[0]), no_vector(self._space.dimension))]
 
     async def _sweep(self) -> None:
         last = ""
@@ -133,7 +155,8 @@ class Renewal:
 
     def _takes_over(self, opened: Opened) -> bool:
         assert opened.filling is not None, "begun"
-        return not opened.filling.generation.anew and opened.serving.is_of(self._space)
+        same = opened.serving.generation.fingerprint == self._space.fingerprint
+        return same and not opened.filling.generation.anew
 
     def _present(self, opened: Opened, rows: Sequence[Row]) -> set[str]:
         assert opened.filling is not None, "begun"

@@ -25,7 +25,7 @@ from factotum.memory.store.rows import key_of, number_of
 NAME: Final = "memory_state"
 _COLUMNS: Final = scope.Columns()
 # What is noted of a generation.
-_SORTS: Final = ("serving", "filling", "impure")
+_SORTS: Final = ("serving", "filling", "impure", "waiting")
 # Milvus wants a vector in each collection.
 _NO_VECTOR: Final = [1.0, 0.0]
 _INDEXES: Final[tuple[Index, ...]] = (("vector", "FLAT", "IP", {}),)
@@ -38,7 +38,8 @@ class Generation:
     Args:
         number: counts up.
         anew: it is filled without taking over vectors.
-        impure: some of its vectors are not its embedder's.
+        impure: some of its records have no vector.
+        waiting: it is filled with what comes; nobody asked yet for the rest.
     """
 
     number: int
@@ -48,6 +49,7 @@ class Generation:
     dimension: int
     anew: bool = False
     impure: bool = False
+    waiting: bool = False
 
 
 class State:
@@ -66,8 +68,10 @@ class State:
         noted = self._noted()
         serving = max(noted["serving"], key=lambda each: each.number, default=None)
         filling = max(noted["filling"], key=lambda each: each.number, default=None)
-        if serving is not None and any(each.number == serving.number for each in noted["impure"]):
-            serving = replace(serving, impure=True)
+        if serving is not None:
+            serving = replace(serving, impure=_is_among(noted["impure"], serving))
+        if filling is not None:
+            filling = replace(filling, waiting=_is_among(noted["waiting"], filling))
         if filling is not None and serving is not None and filling.number <= serving.number:
             filling = None
         return serving, filling
@@ -77,13 +81,12 @@ class State:
         return [each for each in self._noted()["serving"] if each.number < number]
 
     def note(self, sort: str, generation: Generation) -> None:
-        """That a generation is `filling`, `serving` or `impure`."""
-        key = hashlib.sha256(f"{sort}\n{generation.number}".encode()).hexdigest()
-        self._add([(key, sort, "", json.dumps(asdict(generation)))])
+        """That a generation is `filling`, `serving`, `impure` or `waiting`."""
+        self._add([(_note(sort, generation.number), sort, "", json.dumps(asdict(generation)))])
 
-    def forget(self, number: int) -> None:
-        """Removes all that was noted of this generation."""
-        keys = [hashlib.sha256(f"{sort}\n{number}".encode()).hexdigest() for sort in _SORTS]
+    def forget(self, number: int, *sorts: str) -> None:
+        """Removes what was noted of this generation: all, or these sorts."""
+        keys = [_note(sort, number) for sort in sorts or _SORTS]
         self._collection.delete(scope.of_keys_of_every_tenant(keys))
 
     def _noted(self) -> dict[str, list[Generation]]:
@@ -135,6 +138,14 @@ class State:
             within = scope.near_keys_of_every_tenant(keys[start : start + KEYS], _COLUMNS)
             found |= {row["key"] for row in self._collection.query(within, [])}
         return found & set(keys)
+
+
+def _note(sort: str, number: int) -> str:
+    return hashlib.sha256(f"{sort}\n{number}".encode()).hexdigest()
+
+
+def _is_among(noted: Iterable[Generation], generation: Generation) -> bool:
+    return any(each.number == generation.number for each in noted)
 
 
 def _grave(tenant: str, identity: str, why: Burial) -> str:

@@ -19,9 +19,9 @@ import pytest
 from factotum.api.memory.v1.memory_pb2 import KIND_OBSERVATION, Place, Record
 from factotum.memory.errors import EmbedderMismatch
 from factotum.memory.records import completed
-from factotum.memory.store.generations import Space
 from factotum.memory.store.milvus import MemoryStore
-from factotum.memory.store.port import Burial, Entry, Prepare, Scope, Stretch, Vector
+from factotum.memory.store.port import Burial, Entry, Prepare, Scope, Shape, Stretch, Vector
+from factotum.memory.store.spaces import Space
 from tests.integration.memory.store.test_suite import (
     test_a_scope_narrows_in_every_way_at_once_and_everywhere as narrows,
 )
@@ -144,49 +144,74 @@ class Narrow:
         return await self._store.search(scope, vector(0, 384), words, count)
 
 
-async def test_another_embedder_is_refused_until_all_is_prepared_anew(tmp_path: Path) -> None:
+async def test_what_comes_with_another_embedder_is_found_and_vectors_are_not_mixed(tmp_path: Path) -> None:
+    """The one of before cannot be made here."""
     path = tmp_path / "memory.db"
     async with MemoryStore(str(path), space=SPACE) as store:
         await store.upsert([entry("acme", f"hello {n}", id=str(n), seed=n) for n in range(40)])
     async with MemoryStore(str(path), space=OTHER) as store:
         scope = Scope(tenant="acme")
-        for refused in (
-            store.search(scope, vector(0, 16), "hello", 10),
-            store.upsert([of_space(OTHER, entry("acme", "hello", id="50"))]),
-        ):
-            with pytest.raises(EmbedderMismatch, match="factotum memory reindex"):
-                await refused
-        # To govern what is kept, no embedder is needed.
-        assert await store.count(scope) == {"document": 40}
-        assert (await store.shape()).settled
+        by_meaning, by_words = await store.search(scope, vector(7, 16), "hello", 100)
+        assert (by_meaning, len(by_words)) == ([], 40)
+        with pytest.raises(EmbedderMismatch, match=OTHER.fingerprint):
+            await store.search(scope, vector(7, 8), "hello", 100)
+        with pytest.raises(EmbedderMismatch):
+            await store.upsert([entry("acme", "hello 50", id="50")])
+        assert await store.shape() == Shape(2, SPACE.fingerprint, settled=True)
         await store.bury("acme", ["0"], Burial.FORGOTTEN, NOW)
         assert await store.delete("acme", ["0"]) == 1
+        # What comes is found by its words, by its meaning and by its id; the reindex is not begun by it.
+        await store.upsert([of_space(OTHER, entry("acme", "hello 50", id="50"))])
+        by_meaning, by_words = await store.search(scope, vector(50, 16), "hello", 100)
+        assert (ids(by_meaning), len(by_words)) == (["50"], 40)
+        assert "50" in await store.get("acme", ["50"])
+        assert await store.shape() == Shape(2, SPACE.fingerprint, settled=True, filling=OTHER.fingerprint)
+    async with MemoryStore(str(path), space=OTHER) as store:
+        prepare, prepared = preparing(OTHER)
+        await store.settle(prepare, quiet)
+        assert prepared == [], "nobody asked for it"
+        by_meaning, _ = await store.search(scope, vector(50, 16), "hello", 100)
+        assert ids(by_meaning) == ["50"]
 
         async def in_the_middle() -> None:
-            by_meaning, by_words = await store.search(scope, vector(7, 16), "hello", 100)
-            assert len(by_words) == 39
-            assert by_meaning == []
+            assert not (await store.shape()).settled
             await store.upsert([of_space(OTHER, entry("acme", f"hello {n} new", id=str(n))) for n in (20, 60)])
             await store.delete("acme", ["1"])
             by_meaning, by_words = await store.search(scope, vector(60, 16), "hello", 100)
-            assert (len(by_words), ids(by_meaning)[0], len(by_meaning)) == (39, "60", 2)
-            assert not (await store.shape()).settled
+            assert (len(by_words), ids(by_meaning)[0], set(ids(by_meaning))) == (40, "60", {"20", "50", "60"})
 
         prepare, prepared = preparing(OTHER, in_the_middle, mark=" anew")
         await store.reindex(prepare, quiet)
         assert {record.id for record in prepared} >= {str(n) for n in range(2, 40)} - {"20"}
-        shape = await store.shape()
-        assert (shape.fingerprint, shape.settled) == (OTHER.fingerprint, True)
+        assert await store.shape() == Shape(2, OTHER.fingerprint, settled=True)
         by_meaning, by_words = await store.search(scope, vector(7, 16), "anew", 100)
         assert set(ids(by_words)) == {str(n) for n in range(2, 40)} - {"20"}
-        assert set(ids(by_meaning)) == {*ids(by_words), "20", "60"}
+        assert set(ids(by_meaning)) == {*ids(by_words), "20", "50", "60"}
         assert round(by_meaning[0].score, 4) == 1.0
         assert (await store.get("acme", ["20"]))["20"].text == "hello 20 new"
         await store.upsert([of_space(OTHER, entry("acme", "hello 0", id="0"))])
         assert await store.get("acme", ["0"]) == {}, "buried in every generation"
+    assert len(collections(path)) == 2
+
+
+async def test_whoever_goes_back_to_the_embedder_of_before_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "memory.db"
     async with MemoryStore(str(path), space=SPACE) as store:
-        with pytest.raises(EmbedderMismatch, match=OTHER.fingerprint):
-            await store.search(Scope(tenant="acme"), vector(), "hello", 10)
+        await store.upsert([entry("acme", f"hello {n}", id=str(n), seed=n) for n in range(40)])
+    async with MemoryStore(str(path), space=OTHER) as store:
+        await store.upsert([of_space(OTHER, entry("acme", f"hello {n} new", id=str(n))) for n in (20, 60)])
+    async with MemoryStore(str(path), space=SPACE) as store:
+        scope = Scope(tenant="acme")
+        by_meaning, by_words = await store.search(scope, vector(7), "hello", 100)
+        assert (ids(by_meaning)[0], len(by_words)) == ("7", 41)
+        assert set(ids(by_meaning)) == {str(n) for n in range(40)} - {"20"}, "what has no vector is near to nothing"
+        assert await store.shape() == Shape(2, SPACE.fingerprint, settled=False)
+        prepare, prepared = preparing(SPACE)
+        await store.settle(prepare, quiet)
+        assert {record.id for record in prepared} == {"20", "60"}, "the other vectors are good"
+        by_meaning, by_words = await store.search(scope, vector(60), "hello", 100)
+        assert (ids(by_meaning)[0], len(by_meaning), len(by_words)) == ("60", 41, 41)
+        assert (await store.shape()).settled
     assert len(collections(path)) == 2
 
 
@@ -246,20 +271,14 @@ async def test_a_killed_reindex_goes_on_where_it_stood(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_a_reindex_that_was_begun_and_given_up_is_not_trusted(tmp_path: Path) -> None:
-    """Records that came meanwhile have no vector of the old embedder."""
+async def test_a_reindex_that_was_begun_and_given_up_leaves_everything_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "memory.db"
     async with MemoryStore(str(path), space=SPACE) as store:
         await store.upsert([entry("acme", f"hello {n}", id=str(n), seed=n) for n in range(80)])
     await killed_in_the_middle(path, "other")
     async with MemoryStore(str(path), space=SPACE) as store:
-        with pytest.raises(EmbedderMismatch, match="given up"):
-            await store.search(Scope(tenant="acme"), vector(), "hello", 10)
-        assert (await store.shape()).settled
+        assert await store.shape() == Shape(2, SPACE.fingerprint, settled=True)
         assert len(collections(path)) == 2
-        prepare, prepared = preparing(SPACE)
-        await store.reindex(prepare, quiet)
-        assert len(prepared) == 80
         by_meaning, by_words = await store.search(Scope(tenant="acme"), vector(7), "hello", 100)
         assert (ids(by_meaning)[0], len(by_meaning), len(by_words)) == ("7", 80, 80)
 

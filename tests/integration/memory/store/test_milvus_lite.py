@@ -82,7 +82,7 @@ async def test_a_file_in_use_is_said_to_be(tmp_path: Path) -> None:
         await first.connect()
         code = (
             "import asyncio, sys\nfrom factotum.memory.store import lite\n"
-            "from factotum.memory.store.generations import Space\n"
+            "from factotum.memory.store.spaces import Space\n"
             "from factotum.memory.store.milvus import MemoryStore\n"
             "lite.START_SECONDS = 0.5\nasyncio.run(MemoryStore(sys.argv[1], space=Space('x', 8)).connect())\n"
         )

@@ -17,6 +17,7 @@ from factotum.api.memory.v1.memory_pb2 import (
     TRUST_PERSON,
     Record,
 )
+from factotum.memory.hollow import asked_nothing, is_hollow
 from factotum.memory.kinds import RULES
 from factotum.memory.noise import is_noise, spoken
 from factotum.memory.records import kind_name
@@ -29,6 +30,7 @@ class Refusal(StrEnum):
     """Why a record is not kept; the values are those of `Kept.reason`."""
 
     TOO_SHORT = "too_short"
+    EMPTY = "empty"
     NOISE = "noise"
     KNOWN = "known"
     RECALLED = "recalled"
@@ -46,6 +48,8 @@ def refusal(record: Record, *, now: datetime, given_out: Callable[[str], bool]) 
         return Refusal.EXPIRED
     if spoken(record.text) < RULES[kind_name(record.kind)].shortest:
         return Refusal.TOO_SHORT
+    if is_hollow(record.text, answers=_answers(record)) or _looked_at_nothing(record):
+        return Refusal.EMPTY
     # "7" and "de" are answers to what a preference is about.
     if record.kind != KIND_PREFERENCE and is_noise(record.text):
         return Refusal.NOISE
@@ -64,6 +68,19 @@ def said(record: Record) -> tuple[Any, ...] | None:
     if record.kind == KIND_OBSERVATION or record.place.sequence or record.provenance.document:
         return None
     return record.kind, frozenset(record.subjects), record.topic, record.run_id, record.content_sha256
+
+
+def _answers(record: Record) -> bool:
+    """Whether its text may be short because what it answers stands elsewhere: beside it, or in its topic."""
+    return record.kind == KIND_PREFERENCE or bool(record.place.speaker)
+
+
+def _looked_at_nothing(record: Record) -> bool:
+    """Whether a tool was asked without a word, answered without one and changed nothing."""
+    if record.kind != KIND_OBSERVATION or not asked_nothing(record.text):
+        return False
+    attributes = json.loads(record.attributes_json)
+    return attributes.get("effect") == "none" and not attributes.get("error")
 
 
 def _says_recalled(record: Record) -> bool:

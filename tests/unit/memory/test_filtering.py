@@ -54,10 +54,34 @@ def test_what_has_expired_does_not_begin_to_be_kept() -> None:
         (KIND_PREFERENCE, "7", None),
         (KIND_DOCUMENT, "4711", Refusal.NOISE),
         (KIND_OBSERVATION, "ha ha ha", Refusal.NOISE),
+        (KIND_OBSERVATION, '{"status": "ok"}', Refusal.EMPTY),
+        (KIND_OBSERVATION, "None", Refusal.EMPTY),
+        (KIND_PREFERENCE, "none", None),
+        (KIND_PREFERENCE, "null", Refusal.EMPTY),
     ],
 )
 def test_too_short_and_noise(kind: Any, text: str, reason: Refusal | None) -> None:
     assert refused(record(kind=kind, text=text)) is reason
+
+
+def test_none_may_be_what_somebody_answered() -> None:
+    assert refused(record(text="None.")) is Refusal.EMPTY
+    assert refused(record(text="None.", place={"sequence": "talk", "position": 1, "speaker": "Ada"})) is None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ('{"tool": "mail.poll", "effect": "none"}', Refusal.EMPTY),
+        ('{"tool": "mail.poll", "effect": "irreversible"}', None),
+        ('{"tool": "mail.poll"}', None),
+        ('{"tool": "mail.poll", "effect": "none", "error": "unavailable"}', None),
+    ],
+)
+def test_a_look_at_nothing_is_not_kept_but_what_was_done_is(attributes: str, reason: Refusal | None) -> None:
+    text = "mail.poll. Answered: nothing."
+    assert refused(record(kind=KIND_OBSERVATION, text=text, attributes_json=attributes)) is reason
+    assert refused(record(kind=KIND_DOCUMENT, text=text, attributes_json=attributes)) is None
 
 
 def test_what_says_that_it_was_recalled() -> None:

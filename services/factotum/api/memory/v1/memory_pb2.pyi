@@ -311,7 +311,7 @@ class Kept(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     result: Global___Kept.Result.ValueType
     reason: _builtins.str
-    """One of: too_short, noise, known, recalled, forgotten, expired, older."""
+    """One of: too_short, empty, noise, known, recalled, forgotten, expired, older."""
     def __init__(
         self,
         *,

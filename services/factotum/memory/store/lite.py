@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import importlib.util
 import os
-import shutil
+import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -25,6 +26,11 @@ from factotum.memory.errors import StoreUnavailable
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.05
+# Of a socket's path: 107 bytes on Linux, 103 elsewhere.
+_LONGEST_SOCKET = 100
+# The engine would leave a file in the temporary folder at each start; its errors go where ours do. Whoever wants to
+# see more sets these variables.
+_QUIET = {"GLOG_logtostderr": "1", "GLOG_minloglevel": "2"}
 
 
 class LiteServer:
@@ -34,7 +40,7 @@ class LiteServer:
         self._path = path.absolute()
         self._lock: IO[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._socket_dir = ""
+        self._socket: Path | None = None
 
     def start(self) -> str:
         """The address (`unix:…`) of a running engine, started if it is not running.
@@ -47,7 +53,7 @@ class LiteServer:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + START_SECONDS
         self._acquire(deadline)
-        self._socket_dir = tempfile.mkdtemp(prefix="factotum-memory-")
+        self._socket = self._free_socket()
         self.index_keys()
         # The engine of a killed parent may hold the file for a moment longer than its lock.
         while not self._started(deadline):
@@ -93,13 +99,33 @@ class LiteServer:
                 self._process.kill()
                 self._process.wait()
             self._process = None
-        if self._socket_dir:
-            shutil.rmtree(self._socket_dir, ignore_errors=True)
-            self._socket_dir = ""
+        if self._socket is not None:
+            self._socket.unlink(missing_ok=True)
+            if self._socket.parent != self._path.parent:
+                with contextlib.suppress(OSError):
+                    self._socket.parent.rmdir()
+            self._socket = None
 
     @property
     def _address(self) -> str:
-        return f"unix:{self._socket_dir}/milvus"
+        return f"unix:{self._socket}"
+
+    def _free_socket(self) -> Path:
+        """Where there is none: what a killed process left there is gone. To be called by who holds the lock."""
+        beside = self._path.parent / f".{self._path.name}.sock"
+        if len(os.fsencode(beside)) <= _LONGEST_SOCKET and _takes_a_socket(beside):
+            return beside
+        name = hashlib.sha256(os.fsencode(self._path)).hexdigest()[:16]
+        folder = Path(tempfile.gettempdir()) / f"factotum-{os.getuid()}-{name}"
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            mine = folder.lstat()
+        except OSError as error:
+            raise StoreUnavailable(f"{folder} cannot be made: {error}") from error
+        if folder.is_symlink() or mine.st_uid != os.getuid() or mine.st_mode & 0o077:
+            raise StoreUnavailable(f"{folder} is not this user's alone: remove it, or shorten the path of the file")
+        (folder / "s").unlink(missing_ok=True)
+        return folder / "s"
 
     @property
     def _lock_path(self) -> Path:
@@ -123,6 +149,7 @@ class LiteServer:
         self._process = subprocess.Popen(  # noqa: S603
             [folder / "milvus", self._path, self._address, "ERROR", self._lock_path],
             env={
+                **_QUIET,
                 **os.environ,
                 "LD_LIBRARY_PATH": os.pathsep.join([str(folder), os.environ.get("LD_LIBRARY_PATH", "")]),
             },
@@ -134,11 +161,23 @@ class LiteServer:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_POLL_SECONDS)
                 return False
-            if Path(self._socket_dir, "milvus").exists():
+            if self._socket is not None and self._socket.exists():
                 return True
         self._process.kill()
         self._process.wait()
         return False
+
+
+def _takes_a_socket(path: Path) -> bool:
+    """Whether there can be one; not every file system has them. Removes what is there."""
+    path.unlink(missing_ok=True)
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as tried:
+        try:
+            tried.bind(os.fspath(path))
+        except OSError:
+            return False
+    path.unlink()
+    return True
 
 
 def _engine_folder() -> Path:

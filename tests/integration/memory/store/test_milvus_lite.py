@@ -186,3 +186,22 @@ async def test_a_server_that_is_away_is_unavailable() -> None:
     async with MemoryStore("http://127.0.0.1:9", "token", space=SPACE, timeout_seconds=1) as store:
         with pytest.raises(StoreUnavailable):
             await store.connect()
+
+
+@pytest.mark.parametrize("long", [False, True])
+async def test_starts_and_kills_leave_nothing_behind(tmp_path: Path, *, long: bool) -> None:
+    """Neither in the temporary folder nor beside the file, also where its path is too long for a socket's."""
+    temporary, folder = tmp_path / "t", tmp_path / ("a" * 90 if long else "a")
+    temporary.mkdir()
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "services"), "TMPDIR": str(temporary)}
+    code = (
+        "import os, sys, time\nfrom pathlib import Path\nfrom factotum.memory.store.lite import LiteServer\n"
+        "server = LiteServer(Path(sys.argv[1]))\nserver.start()\n"
+        "os.kill(os.getpid(), 9) if sys.argv[2] else server.stop()\n"
+    )
+    for ended in ("", "killed", "killed", ""):
+        arguments = [sys.executable, "-c", code, str(folder / "memory.db"), ended]
+        done = await asyncio.to_thread(subprocess.run, arguments, env=env, check=False, timeout=60, capture_output=True)
+        assert done.returncode == (-signal.SIGKILL if ended else 0), done.stderr
+        assert len([*temporary.iterdir(), *folder.glob("*.sock")]) <= bool(ended), "the next start clears it"
+    assert {each.name for each in folder.iterdir()} <= {"memory.db", ".memory.db.lock"}

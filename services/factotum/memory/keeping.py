@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 
 from factotum.api.memory.v1.memory_pb2 import KIND_PREFERENCE, Kept, Record
 from factotum.memory.embedders.changing import with_vectors
 from factotum.memory.embedders.port import Embedder
+from factotum.memory.entries import entries
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.filtering import Refusal, refusal, said
 from factotum.memory.given_out import GivenOut
@@ -18,8 +19,7 @@ from factotum.memory.preferences import is_settled
 from factotum.memory.recently_forgotten import RecentlyForgotten
 from factotum.memory.records import completed, kind_name
 from factotum.memory.refusals import Refusals
-from factotum.memory.searched import searched
-from factotum.memory.store.port import Burial, Entry, Scope, Store, Stretch
+from factotum.memory.store.port import Burial, Scope, Store, Stretch
 
 # Values of one kind in one filter of the store.
 MOST_IN_A_FILTER = 100
@@ -95,13 +95,15 @@ class Keeping:
             by_tenant.setdefault(tenant, []).append(index)
         fates: dict[int, Kept] = {}
         written: list[tuple[str, Record]] = []
+        standing: dict[str, list[str]] = {}
         for tenant, indices in by_tenant.items():
             overview = await self._overview(tenant, [records[index] for index in indices], now)
             for index in indices:
                 fates[index] = self._decide(tenant, coming[index][1], records[index], overview, now)
             written += ((tenant, record) for record in overview.written.values())
+            standing[tenant] = [identity for identity in overview.written if identity in overview.stood]
         if written:
-            await self._write(written)
+            await self._write(written, standing)
         return [fates[index] for index in range(len(records))]
 
     async def _overview(self, tenant: str, coming: Sequence[Record], now: datetime) -> Overview:
@@ -144,17 +146,9 @@ class Keeping:
         overview.keep(record)
         return Kept(result=Kept.RESULT_KEPT)
 
-    async def _write(self, written: Sequence[tuple[str, Record]]) -> None:
-        texts = [searched(record) for _, record in written]
-
+    async def _write(self, written: Sequence[tuple[str, Record]], standing: Mapping[str, Sequence[str]]) -> None:
         async def write() -> None:
-            vectors = await self._embedder.embed(texts)
-            await self._store.upsert(
-                [
-                    Entry(tenant, record, text, vector)
-                    for (tenant, record), text, vector in zip(written, texts, vectors, strict=True)
-                ]
-            )
+            await self._store.upsert(await entries(self._store, self._embedder, written, standing))
 
         await with_vectors(write)
 

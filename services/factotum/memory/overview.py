@@ -21,7 +21,8 @@ def is_step(record: Record) -> bool:
 
 
 class Overview:
-    """Of one tenant. `written` are the records that are to be written, by id, the last of each.
+    """Of one tenant. `written` are the records that are to be written, by id, the last of each; `stood` are the ids of
+    those that stand in the store.
 
     Args:
         ends: by run, the position after its last step that stands.
@@ -37,6 +38,7 @@ class Overview:
         self._said: dict[tuple[Any, ...], list[Record]] = {}
         for record in records:
             self._put(record)
+        self.stood = frozenset(self._records)
 
     def get(self, identity: str) -> Record | None:
         return self._records.get(identity)

@@ -143,6 +143,35 @@ async def test_what_is_known_is_not_kept_twice(bench: Bench) -> None:
     assert bench.refusals.of("globex") == {}
 
 
+async def test_what_is_searched_as_before_is_not_embedded_again(bench: Bench) -> None:
+    def chunk(identity: str, text: str, version: str, position: int) -> Record:
+        provenance = {"document": "file:///a", "document_version": version * 64, "section": "Leave"}
+        return document(text, id=identity, provenance=provenance, place={"sequence": "file:///a", "position": position})
+
+    first, second = "Thirty days a year.", "Call your manager by nine."
+    await bench.keep(chunk("a", first, "1", 0), chunk("b", second, "1", 1))
+    before = await bench.store.vectors("acme", ["a"])
+    bench.embedder.texts.clear()
+    changed = [chunk("new", "Leave is granted.", "2", 0), chunk("a", first, "2", 1), chunk("b", "Call by ten.", "2", 2)]
+    assert await bench.keep(*changed) == ["kept"] * 3
+    assert bench.embedder.texts == ["Leave\nLeave is granted.", "Leave\nCall by ten."]
+    standing = await bench.all()
+    assert [standing[each].place.position for each in ("new", "a", "b")] == [0, 1, 2]
+    after = await bench.store.vectors("acme", ["a"])
+    assert after["a"][0] == before["a"][0] and (after["a"][1] == before["a"][1]).all()
+    moved = chunk("a", first, "3", 1)
+    moved.provenance.section = "Holiday"
+    await bench.keep(moved)
+    assert bench.embedder.texts[2:] == [f"Holiday\n{first}"], "the section is searched, too"
+
+
+async def test_a_tenant_s_vectors_are_its_own(bench: Bench) -> None:
+    await bench.keep(document(id="a"))
+    bench.embedder.texts.clear()
+    await bench.keep(document(id="a"), tenant="globex")
+    assert bench.embedder.texts == [LUNCH]
+
+
 async def test_the_same_words_at_two_places_and_of_two_events_are_two_records(bench: Bench) -> None:
     turns = [document("Yes, thanks!", place=Place(sequence="talk", position=n)) for n in range(2)]
     assert await bench.keep(*turns, observation("o1"), observation("o2")) == ["kept"] * 4

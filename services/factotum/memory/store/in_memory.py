@@ -67,6 +67,11 @@ class InMemoryStore:
             if (kept := self._kept.get((tenant, identity))) is not None
         }
 
+    async def vectors(self, tenant: str, ids: Sequence[str]) -> dict[str, tuple[str, Vector]]:
+        records.checked_tenant(tenant)
+        found = ((identity, self._kept.get((tenant, identity))) for identity in ids)
+        return {identity: (kept.entry.searched, kept.entry.vector.copy()) for identity, kept in found if kept}
+
     async def stretches(self, scope: Scope, stretches: Sequence[Stretch]) -> list[Candidate]:
         def wanted(record: Record) -> bool:
             return bool(record.place.sequence) and any(

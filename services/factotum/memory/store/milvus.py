@@ -12,6 +12,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
+import numpy as np
+
 from factotum.api.memory.v1.memory_pb2 import Receipt, Record
 from factotum.memory import records
 from factotum.memory.store import scope as filters
@@ -29,6 +31,7 @@ from factotum.memory.store.port import (
     Vector,
 )
 from factotum.memory.store.renewal import Renewal
+from factotum.memory.store.schema import CURRENT
 from factotum.memory.store.scope import Filter
 from factotum.memory.store.spaces import Space, Spaces
 from factotum.memory.store.turns import Turns
@@ -126,6 +129,26 @@ class MemoryStore:
                 within = filters.near_ids(tenant, part, shelf.schema.columns)
                 rows = shelf.few(within, shelf.schema.full, len(part))
                 found.update((row["id"], shelf.schema.record(row)) for row in rows if row["id"] in wanted)
+            return found
+
+        return await self._reading(read)
+
+    async def vectors(self, tenant: str, ids: Sequence[str]) -> dict[str, tuple[str, Vector]]:
+        def read(opened: Opened) -> dict[str, tuple[str, Vector]]:
+            shelf = opened.serving
+            is_chosen = shelf.generation.fingerprint == self._spaces.chosen.fingerprint
+            if opened.filling is not None or not is_chosen or shelf.schema is not CURRENT:
+                return {}
+            found: dict[str, tuple[str, Vector]] = {}
+            wanted = set(ids)
+            for start in range(0, len(ids), KEYS):
+                part = ids[start : start + KEYS]
+                within = filters.near_ids(tenant, part, shelf.schema.columns)
+                for row in shelf.few(within, ["id", "searched", "dense"], len(part)):
+                    dense = np.asarray(row["dense"], np.float32)
+                    # One of zeros stands where the embedder took the text not.
+                    if row["id"] in wanted and dense.any():
+                        found[row["id"]] = row["searched"], dense
             return found
 
         return await self._reading(read)

@@ -123,6 +123,12 @@ class Store(Protocol):
     async def get(self, tenant: str, ids: Sequence[str]) -> dict[str, Record]:
         """The records with these ids, as far as they stand, by id."""
 
+    async def vectors(self, tenant: str, ids: Sequence[str]) -> dict[str, tuple[str, Vector]]:
+        """Of the records with these ids, as far as they stand: what is searched in their stead, and its vector.
+
+        Empty while other vectors than the chosen embedder's stand, or stand beside them.
+        """
+
     async def stretches(self, scope: Scope, stretches: Sequence[Stretch]) -> list[Candidate]:
         """The records of the scope at these places, in no order; their scores are 0."""
 

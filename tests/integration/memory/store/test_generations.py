@@ -149,7 +149,9 @@ async def test_what_comes_with_another_embedder_is_found_and_vectors_are_not_mix
     path = tmp_path / "memory.db"
     async with MemoryStore(str(path), space=SPACE) as store:
         await store.upsert([entry("acme", f"hello {n}", id=str(n), seed=n) for n in range(40)])
+        assert list(await store.vectors("acme", ["1"])) == ["1"]
     async with MemoryStore(str(path), space=OTHER) as store:
+        assert await store.vectors("acme", ["1"]) == {}
         scope = Scope(tenant="acme")
         by_meaning, by_words = await store.search(scope, vector(7, 16), "hello", 100)
         assert (by_meaning, len(by_words)) == ([], 40)
@@ -175,6 +177,7 @@ async def test_what_comes_with_another_embedder_is_found_and_vectors_are_not_mix
 
         async def in_the_middle() -> None:
             assert not (await store.shape()).settled
+            assert await store.vectors("acme", ["50"]) == {}, "as long as both stand"
             await store.upsert([of_space(OTHER, entry("acme", f"hello {n} new", id=str(n))) for n in (20, 60)])
             await store.delete("acme", ["1"])
             by_meaning, by_words = await store.search(scope, vector(60, 16), "hello", 100)
@@ -184,6 +187,7 @@ async def test_what_comes_with_another_embedder_is_found_and_vectors_are_not_mix
         await store.reindex(prepare, quiet)
         assert {record.id for record in prepared} >= {str(n) for n in range(2, 40)} - {"20"}
         assert await store.shape() == Shape(2, OTHER.fingerprint, settled=True)
+        assert (await store.vectors("acme", ["50"]))["50"][1] == pytest.approx(vector(50, 16))
         by_meaning, by_words = await store.search(scope, vector(7, 16), "anew", 100)
         assert set(ids(by_words)) == {str(n) for n in range(2, 40)} - {"20"}
         assert set(ids(by_meaning)) == {*ids(by_words), "20", "50", "60"}

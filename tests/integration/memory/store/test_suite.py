@@ -68,6 +68,15 @@ async def test_a_record_comes_back_as_it_went_in(each: Store) -> None:
     assert ids((await each.search(scope, vector(), "quotes", 10))[1]) == [], "the text itself is not what is searched"
 
 
+async def test_vectors_come_back_with_what_they_stand_for(each: Store) -> None:
+    there, other = entry("vectors", "hello", seed=1, searched="Greetings\nhello"), entry("vectors", "world", seed=2)
+    await each.upsert([there, other, entry("neighbour", "hello", id="theirs")])
+    found = await each.vectors("vectors", [there.record.id, "theirs", "missing"])
+    ((searched, found_vector),) = found.values()
+    assert (list(found), searched) == ([there.record.id], "Greetings\nhello")
+    assert found_vector == pytest.approx(vector(1))
+
+
 async def test_the_least_record_comes_back_as_it_went_in(each: Store) -> None:
     given = entry("least", "hello", kind=KIND_PREFERENCE)
     await each.upsert([given])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +33,9 @@ async def first_done(futures: Sequence[asyncio.Future[Any]]) -> int:
 
 async def ended(*futures: asyncio.Future[Any]) -> None:
     """Cancels and waits until each has ended, whatever it ended with."""
+    # A coroutine that is closed because nobody holds it any more may not wait; its futures are dropped with it.
+    if sys.exc_info()[0] is GeneratorExit:
+        return
     for future in futures:
         future.cancel()
     await asyncio.gather(*futures, return_exceptions=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -23,6 +23,8 @@ MOST_BYTES = 4 * 1024 * 1024
 MOST_URI_CHARACTERS = 512
 # Seconds that a request may take.
 REMEMBER_SECONDS = 300.0
+# Reasons of the memory's filter that follow from the text alone: the same text is refused again.
+LASTING = frozenset({"too_short", "empty", "noise"})
 
 
 class Source(Protocol):
@@ -40,7 +42,8 @@ class Source(Protocol):
 
 @dataclass(slots=True)
 class Report:
-    """What was done, by URI; `refused` and `remarks` have a sentence each.
+    """What was done, by URI; `refused` and `remarks` have a sentence each, `skipped` the reasons for which the memory's
+    filter kept nothing.
 
     `passed_over` are files of a folder that are of no sort that is read, `vanished` documents whose files are gone and
     that were not removed; `left_out` counts chunks that the memory's filter did not keep, by reason.
@@ -52,6 +55,7 @@ class Report:
     removed: list[str] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     remarks: dict[str, str] = field(default_factory=dict)
     chunks: int = 0
@@ -60,13 +64,14 @@ class Report:
 
 @dataclass(slots=True)
 class _Coming:
-    """A document of which chunks are on their way. `waiting` are not yet kept."""
+    """A document of which chunks are on their way. `waiting` are not yet kept; `left_out` says why others are not."""
 
     uri: str
     version: str
     stood: bool
     waiting: int
-    incomplete: bool = False
+    kept: int = 0
+    left_out: set[str] = field(default_factory=set)
 
 
 class Adding:
@@ -78,7 +83,8 @@ class Adding:
     Args:
         again: unchanged documents too, e.g. because subjects are given that were not given before.
         at: when the documents are said to be of.
-        done: called with each document's URI when it is dealt with, or on its way.
+        done: called with each document's URI when it is dealt with: kept, or known not to be.
+        kept: called with the number of all chunks that are kept, when it grows.
     """
 
     def __init__(
@@ -92,6 +98,7 @@ class Adding:
         again: bool,
         at: datetime,
         done: Callable[[str], None],
+        kept: Callable[[int], None],
     ) -> None:
         self._memory = memory
         self._reader = reader
@@ -101,15 +108,17 @@ class Adding:
         self._again = again
         self._at = at
         self._done = done
+        self._kept = kept
         self._waiting: list[tuple[_Coming, pb.Record]] = []
         self._bytes = 0
         self.report = Report()
 
-    async def add(self, sources: Iterable[Source], standing: dict[str, str]) -> None:
-        """Adds the documents; `standing` has the version of each that is kept, empty for one that is unfinished."""
+    async def add(self, sources: Iterable[Source], standing: Mapping[str, pb.Document]) -> None:
+        """Adds the documents; `standing` has those that the memory knows."""
         for source in sources:
             try:
-                await self._add(source, standing)
+                if await self._add(source, standing.get(source.uri)):
+                    continue
             except NotADocument as error:
                 if source.asked:
                     self.report.refused[source.uri] = str(error)
@@ -130,24 +139,29 @@ class Adding:
                 else:
                     self.report.vanished.append(uri)
 
-    async def _add(self, source: Source, standing: dict[str, str]) -> None:
+    async def _add(self, source: Source, standing: pb.Document | None) -> bool:
+        """Whether chunks of it are on their way."""
         if len(source.uri) > MOST_URI_CHARACTERS:
             raise Unreadable(f"its address is longer than {MOST_URI_CHARACTERS} characters")
         content = await source.content()
         version = version_of(content.content)
-        if standing.get(source.uri) == version and not self._again:
-            self.report.unchanged.append(source.uri)
-            return
+        if standing is not None and standing.version == version and not self._again:
+            if standing.skipped:
+                self.report.skipped[source.uri] = standing.skipped
+            else:
+                self.report.unchanged.append(source.uri)
+            return False
         document = await self._reader.read(content)
         if document.remarks:
             self.report.remarks[source.uri] = "; ".join(document.remarks)
-        coming = _Coming(source.uri, version, source.uri in standing, len(document.chunks))
+        coming = _Coming(source.uri, version, standing is not None, len(document.chunks))
         for record in self._records(coming, document):
             size = record.ByteSize()
             if len(self._waiting) == MOST_RECORDS or self._bytes + size > MOST_BYTES:
                 await self._flush()
             self._waiting.append((coming, record))
             self._bytes += size
+        return True
 
     def _records(self, coming: _Coming, document: ReadDocument) -> Iterable[pb.Record]:
         ids = chunk_ids(self._tenant, coming.uri, document.chunks)
@@ -176,17 +190,30 @@ class Adding:
         for (coming, _), kept in zip(sent, answer.kept, strict=True):
             coming.waiting -= 1
             if kept.result == pb.Kept.RESULT_REFUSED:
-                coming.incomplete = True
+                coming.left_out.add(kept.reason)
                 self.report.left_out[kept.reason] = self.report.left_out.get(kept.reason, 0) + 1
             else:
+                coming.kept += 1
                 self.report.chunks += 1
+        self._kept(self.report.chunks)
         for coming in {id(coming): coming for coming, _ in sent}.values():
             if coming.waiting == 0:
-                # What is new and whole says so by itself.
-                if coming.stood or coming.incomplete:
-                    await self._settle(coming.uri, coming.version)
-                (self.report.changed if coming.stood else self.report.added).append(coming.uri)
+                await self._end(coming)
+                self._done(coming.uri)
 
-    async def _settle(self, uri: str, version: str) -> None:
-        request = pb.SettleDocumentRequest(tenant=self._tenant, document=uri, version=version)
+    async def _end(self, coming: _Coming) -> None:
+        if not coming.kept:
+            reasons = ", ".join(sorted(coming.left_out))
+            self.report.skipped[coming.uri] = reasons
+            lasting = coming.left_out <= LASTING
+            if coming.stood or lasting:
+                await self._settle(coming.uri, coming.version, reasons if lasting else "")
+            return
+        # What is new and whole says so by itself.
+        if coming.stood or coming.left_out:
+            await self._settle(coming.uri, coming.version)
+        (self.report.changed if coming.stood else self.report.added).append(coming.uri)
+
+    async def _settle(self, uri: str, version: str, skipped: str = "") -> None:
+        request = pb.SettleDocumentRequest(tenant=self._tenant, document=uri, version=version, skipped=skipped)
         await self._memory.SettleDocument(request, timeout=REMEMBER_SECONDS)

@@ -50,8 +50,8 @@ def add(
     A run that was interrupted is simply run again. Exit status: 0 done; 1 a document was refused, or the memory does
     not answer; 2 bad input.
 
-    JSON: `{added, changed, unchanged, removed, vanished, passed_over, refused: {uri: reason}, remarks: {uri: text},
-    chunks, left_out: {reason: count}}`, the first six lists of URIs.
+    JSON: `{added, changed, unchanged, removed, vanished, passed_over, skipped: {uri: reasons}, refused: {uri: reason},
+    remarks: {uri: text}, chunks, left_out: {reason: count}}`, the first six lists of URIs.
     """
     from dataclasses import asdict
 
@@ -63,11 +63,11 @@ def add(
 
     folders, sources = _found(places, include or [])
 
-    async def work(bar: Any) -> Report:
+    async def work(bar: _Bar) -> Report:
         async with Connection(data, tenant, os.environ).memory() as memory, BoundedReader() as reader:
             asked = pb.ListDocumentsRequest(tenant=tenant)
             answer = await memory.ListDocuments(asked, timeout=WHOLE_SECONDS)
-            standing = {document.uri: document.version for document in answer.documents}
+            standing = {document.uri: document for document in answer.documents}
             adding = Adding(
                 memory,
                 reader,
@@ -76,14 +76,15 @@ def add(
                 subjects=subjects or [],
                 again=again,
                 at=datetime.now(UTC),
-                done=bar,
+                done=bar.done,
+                kept=bar.kept,
             )
             await adding.add(sources, standing)
             await adding.prune(folders, standing, really=prune)
             return adding.report
 
-    with _bar(len(sources)) as progress:
-        report = run(work(_advancing(progress)))
+    with _progress(len(sources)) as progress:
+        report = run(work(_Bar(progress)))
     if as_json:
         output.print_json(asdict(report))
     else:
@@ -118,7 +119,7 @@ def listed(
     for document in answer["documents"]:
         table.add_row(
             str(document["chunks"]),
-            document["version"][:12] or "unfinished",
+            f"skipped: {document['skipped']}" if document["skipped"] else document["version"][:12] or "unfinished",
             output.local_time(document["kept_at"]),
             output.cell(document["uri"]),
         )
@@ -182,7 +183,7 @@ def _found(places: list[str], include: list[str]) -> tuple[list[Folder], list[Fi
     return folders, list({source.uri: source for source in sources}.values())
 
 
-def _bar(total: int) -> AbstractContextManager[Progress | None]:
+def _progress(total: int) -> AbstractContextManager[Progress | None]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from factotum.cli import output
@@ -192,23 +193,32 @@ def _bar(total: int) -> AbstractContextManager[Progress | None]:
     bar = Progress(
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("documents, {task.fields[chunks]} chunks kept"),
         TimeElapsedColumn(),
         TextColumn("{task.description}", markup=False),
         console=output.errors(),
         transient=True,
     )
-    bar.add_task("", total=total)
+    bar.add_task("", total=total, chunks=0)
     return bar
 
 
-def _advancing(progress: Progress | None) -> Any:
-    from factotum.cli.output import printable
+class _Bar:
+    """What `Adding` tells, shown where there is somebody to see it."""
 
-    def advance(uri: str) -> None:
-        if progress is not None:
-            progress.update(progress.task_ids[0], advance=1, description=printable(uri.rpartition("/")[2]))
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
 
-    return advance
+    def done(self, uri: str) -> None:
+        from factotum.cli.output import printable
+
+        if self._progress is not None:
+            name = printable(uri.rpartition("/")[2])
+            self._progress.update(self._progress.task_ids[0], advance=1, description=name)
+
+    def kept(self, chunks: int) -> None:
+        if self._progress is not None:
+            self._progress.update(self._progress.task_ids[0], chunks=chunks)
 
 
 def _tell(report: Report) -> None:
@@ -216,6 +226,8 @@ def _tell(report: Report) -> None:
 
     for uri, reason in report.refused.items():
         output.note(f"refused {uri}: {reason}")
+    for uri, reasons in report.skipped.items():
+        output.note(f"skipped {uri}: the memory's filter keeps nothing of it ({reasons})")
     for uri, remark in report.remarks.items():
         output.note(f"{uri}: {remark}")
     counts = {
@@ -223,6 +235,7 @@ def _tell(report: Report) -> None:
         "changed": report.changed,
         "unchanged": report.unchanged,
         "removed": report.removed,
+        "skipped": report.skipped,
         "refused": report.refused,
         "passed over": report.passed_over,
     }

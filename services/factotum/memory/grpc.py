@@ -33,7 +33,7 @@ class MemoryServicer(DocumentCalls, GovernanceCalls):
         given_out: GivenOut,
         governance: Governance,
     ) -> None:
-        DocumentCalls.__init__(self, store, preparing(embedder.embed))
+        DocumentCalls.__init__(self, store, preparing(embedder.embed), governance.now)
         GovernanceCalls.__init__(self, store, governance)
         self._keeping = keeping
         self._recalling = recalling

@@ -327,3 +327,30 @@ async def test_addresses(cli: Cli, site: tuple[str, dict[str, tuple[int, dict[st
     pages["/"] = (200, {"Content-Type": "text/html"}, b"<main><h1>Office</h1><p>Open at nine.</main>")
     assert (await added(cli, f"{base}/"))["changed"] == [f"{base}/"]
     assert "Open at eight." not in [each["text"] for each in await found(cli, "Open at eight")]
+
+
+async def test_what_the_filter_keeps_nothing_of_is_skipped_and_remembered(cli: Cli, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    root.mkdir()
+    (root / "numbers.txt").write_text("12 13 14\n")
+    (root / "words.txt").write_text("The kitchen closes at six.\n")
+    numbers = (root / "numbers.txt").as_uri()
+    first = await added(cli, root)
+    assert (names(first["added"]), first["skipped"], first["chunks"]) == (["words.txt"], {numbers: "noise"}, 1)
+    second = await added(cli, root)
+    assert (second["skipped"], names(second["unchanged"]), second["left_out"]) == (
+        {numbers: "noise"},
+        ["words.txt"],
+        {},
+    )
+    told = await cli("add", root)
+    assert f"skipped {numbers}: the memory's filter keeps nothing of it (noise)" in told.stderr
+    assert "1 skipped" in told.stdout
+    listing = (await cli("documents")).stdout
+    assert [line.split()[:3] for line in listing.splitlines() if numbers in line] == [["0", "skipped:", "noise"]]
+    assert all("numbers" not in record["text"] for record in await found(cli, "numbers.txt"))
+    (root / "numbers.txt").write_text("12 apples, 13 pears and 14 plums\n")
+    third = await added(cli, root)
+    assert (names(third["changed"]), third["skipped"]) == (["numbers.txt"], {})
+    (root / "numbers.txt").unlink()
+    assert names((await added(cli, "--prune", root))["removed"]) == ["numbers.txt"]

@@ -35,7 +35,7 @@ class Bench:
     def __init__(self) -> None:
         self.store = InMemoryStore()
         self.prepared: list[pb.Record] = []
-        self._calls = DocumentCalls(self.store, self._prepare)
+        self._calls = DocumentCalls(self.store, self._prepare, lambda: NOW)
         self._context: Any = Context()
 
     async def _prepare(self, records: Sequence[pb.Record]) -> list[tuple[str, Vector]]:
@@ -58,9 +58,13 @@ class Bench:
         answer = await self._calls.ListDocuments(pb.ListDocumentsRequest(tenant="acme"), self._context)
         return answer.documents[0].kept_at.ToDatetime(tzinfo=UTC)
 
-    async def settle(self, version: str, document: str = URI, tenant: str = "acme") -> int:
-        request = pb.SettleDocumentRequest(tenant=tenant, document=document, version=version)
+    async def settle(self, version: str, document: str = URI, tenant: str = "acme", skipped: str = "") -> int:
+        request = pb.SettleDocumentRequest(tenant=tenant, document=document, version=version, skipped=skipped)
         return (await self._calls.SettleDocument(request, self._context)).removed
+
+    async def skipped(self) -> dict[str, str]:
+        answer = await self._calls.ListDocuments(pb.ListDocumentsRequest(tenant="acme"), self._context)
+        return {each.uri: each.skipped for each in answer.documents if each.skipped}
 
     async def ids(self, tenant: str = "acme") -> set[str]:
         return {record.id async for record in self.store.records(Scope(tenant=tenant, history=True))}
@@ -141,6 +145,37 @@ async def test_what_was_refused_of_it_is_waited_for_no_longer(bench: Bench) -> N
     assert ("file:///y.md", ONE, 1) in await bench.listed()
 
 
+async def test_a_document_of_which_nothing_is_kept_is_known_and_not_recalled(bench: Bench) -> None:
+    await bench.keep(chunk("a"), chunk("b"))
+    assert await bench.settle(TWO, skipped="noise, too_short") == 2
+    assert (await bench.listed(), await bench.skipped()) == ([(URI, TWO, 0)], {URI: "noise, too_short"})
+    assert [record async for record in bench.store.records(Scope(tenant="acme"))] == []
+    assert await bench.settle(TWO, skipped="noise") == 1, "the mark of before"
+    assert await bench.skipped() == {URI: "noise"}
+    # As soon as something of it is kept the mark is gone.
+    await bench.keep(chunk("a", TWO, of=1))
+    assert await bench.skipped() == {}
+    assert await bench.settle(TWO) == 1
+    assert (await bench.listed(), await bench.ids()) == ([(URI, TWO, 1)], {"a"})
+
+
+async def test_a_mark_goes_with_its_document_and_chunks_are_none(bench: Bench) -> None:
+    await bench.settle(ONE, skipped="noise")
+    assert (await bench.settle(""), await bench.listed()) == (1, [])
+    await bench.keep(chunk("a", of=1))
+    await bench.settle(ONE, skipped="noise")
+    assert (await bench.listed(), await bench.skipped()) == ([(URI, ONE, 1)], {})
+    named = chunk("b", of=1, uri="file:///b.md")
+    named.attributes_json = json.dumps({"chunks": 1, "skipped": "noise"})
+    await bench.keep(named)
+    assert await bench.skipped() == {}
+
+
+async def test_reasons_are_words(bench: Bench) -> None:
+    with pytest.raises(Refused, match="skipped"):
+        await bench.settle(ONE, skipped="The text of Ada")
+
+
 async def test_a_chunk_forgotten_meanwhile_does_not_come_back_with_the_mark(bench: Bench) -> None:
     await bench.keep(chunk("a"))
 
@@ -149,7 +184,7 @@ async def test_a_chunk_forgotten_meanwhile_does_not_come_back_with_the_mark(benc
         await bench.store.delete("acme", ["a"])
         return [(record.text, np.ones(4, np.float32) / 2) for record in records]
 
-    bench._calls = DocumentCalls(bench.store, forgotten_meanwhile)
+    bench._calls = DocumentCalls(bench.store, forgotten_meanwhile, lambda: NOW)
     await bench.settle(ONE)
     assert await bench.ids() == set()
 

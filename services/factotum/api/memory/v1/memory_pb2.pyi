@@ -797,10 +797,13 @@ class Document(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     CHUNKS_FIELD_NUMBER: _builtins.int
     KEPT_AT_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
     uri: _builtins.str
     version: _builtins.str
     """sha256 of its content, hexadecimal."""
     chunks: _builtins.int
+    skipped: _builtins.str
+    """Why nothing of this version is kept, as `SettleDocument` was told; empty: something is."""
     @_builtins.property
     def kept_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -810,10 +813,11 @@ class Document(_message.Message):
         version: _builtins.str = ...,
         chunks: _builtins.int = ...,
         kept_at: _timestamp_pb2.Timestamp | None = ...,
+        skipped: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["kept_at", b"kept_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "kept_at", b"kept_at", "uri", b"uri", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "kept_at", b"kept_at", "skipped", b"skipped", "uri", b"uri", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -846,20 +850,24 @@ class SettleDocumentRequest(_message.Message):
     TENANT_FIELD_NUMBER: _builtins.int
     DOCUMENT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     document: _builtins.str
     version: _builtins.str
     """Chunks of other versions go. Empty: the document is gone, all its chunks go."""
+    skipped: _builtins.str
+    """The reasons of `Kept` for which every chunk of this version was refused, so that it is known and need not come again."""
     def __init__(
         self,
         *,
         tenant: _builtins.str = ...,
         document: _builtins.str = ...,
         version: _builtins.str = ...,
+        skipped: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "tenant", b"tenant", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "skipped", b"skipped", "tenant", b"tenant", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -58,7 +58,13 @@ class Bench:
         settings = tools.FakeSettings(world=self.folder)
         return catalog_of(tools.connector, settings={(tenant, "fake"): settings for tenant in tenants})
 
-    def restarted(self, catalog: Catalog | None = None, *, permits: Permits | None = None) -> Executor:
+    def restarted(
+        self,
+        catalog: Catalog | None = None,
+        *,
+        permits: Permits | None = None,
+        cancel_grace_seconds: float = CANCEL_GRACE_SECONDS,
+    ) -> Executor:
         owners = count()
         self.catalog = catalog or self.catalog
         self.executor = executor_of(
@@ -67,7 +73,7 @@ class Bench:
             secrets=self.secrets,
             lease_seconds=LEASE_SECONDS,
             ambiguous_retry_seconds=AMBIGUOUS_RETRY_SECONDS,
-            cancel_grace_seconds=CANCEL_GRACE_SECONDS,
+            cancel_grace_seconds=cancel_grace_seconds,
             now=self.now,
             permits=permits,
             new_id=lambda: f"{id(owners)}-{next(owners)}",

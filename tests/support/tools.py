@@ -54,6 +54,8 @@ _AFTER: dict[str, BaseException] = {
     "ambiguous": Ambiguous("the system cannot say"),
     "die": asyncio.CancelledError(),
 }
+_WAITS = {"slow": 0.3, "stall": 60.0}
+_LINGERS = {"hang": 60.0, "linger": 0.1}
 _ASKED: dict[str, BaseException] = {
     "away": Unavailable("connection refused"),
     "ambiguous": Ambiguous("there is no archive"),
@@ -65,8 +67,8 @@ _ASKED: dict[str, BaseException] = {
 
 class World:
     """The system. Words of a script before the effect: refuse, gone, invalid, bar, away, limit, lost-before,
-    fail-before, raise-before, slow, tidy; after it: lost, fail, raise, ambiguous, hang, bad-output, kill; `ok` is
-    neither. With `late` the answer is lost and the effect comes with `land`, or with a `land-refuse`.
+    fail-before, raise-before, slow, stall, tidy; after it: lost, fail, raise, ambiguous, linger, hang, bad-output,
+    kill; `ok` is neither. With `late` the answer is lost and the effect comes with `land`, or with a `land-refuse`.
     `tidy` waits, and says of its interruption that nothing was done.
     `die` and `die-before` end the attempt as a killed process does: nothing of it runs any more.
     """
@@ -97,6 +99,11 @@ class World:
         """What the next calls, and the next questions, meet with; then all goes well."""
         (self._folder / "calls").write_text("\n".join(words))
         (self._folder / "asked").write_text("\n".join(asked))
+
+    @property
+    def begun(self) -> bool:
+        """Whether as many calls have begun as the script has words."""
+        return not (self._folder / "calls").read_text()
 
     def next(self, which: str) -> str:
         script = self._folder / which
@@ -130,8 +137,8 @@ connector = Connector("fake", settings=FakeSettings)
 async def _do(thing: Thing, context: ToolContext[FakeSettings]) -> Made:
     world = World(context.settings.world)
     word = world.next("calls")
-    if word == "slow":
-        await asyncio.sleep(0.3)
+    if word in _WAITS:
+        await asyncio.sleep(_WAITS[word])
     if word == "tidy":
         try:
             await asyncio.sleep(60)
@@ -149,8 +156,8 @@ async def _do(thing: Thing, context: ToolContext[FakeSettings]) -> Made:
     world.act(**effect, begun=context.started_at.isoformat())
     if word in _AFTER:
         raise _AFTER[word]
-    if word == "hang":
-        await asyncio.sleep(60)
+    if word in _LINGERS:
+        await asyncio.sleep(_LINGERS[word])
     if word == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     return Made.model_construct(id=3, name="ada") if word == "bad-output" else made

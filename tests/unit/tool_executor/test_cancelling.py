@@ -26,12 +26,11 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 async def cancelled(bench: Bench, tool: str, word: str, *, effects: int = 0) -> tuple[Answer, float]:
-    """The answer of a call that was asked to end once it had so many effects, and the seconds that took."""
+    """The answer of a call that was asked to end when under way with so many effects; the seconds that took."""
     loop = asyncio.get_running_loop()
     bench.world.script(word)
     call = asyncio.ensure_future(bench.call(tool))
-    await asyncio.sleep(0.05)
-    while len(bench.world.effects) < effects:
+    while not bench.world.begun or len(bench.world.effects) < effects:
         await asyncio.sleep(0.01)
     began = loop.time()
     assert bench.executor.cancel("acme", KEY)
@@ -50,18 +49,16 @@ async def test_the_tool_is_interrupted_and_the_effect_settled_later(bench: Bench
 
 
 async def test_an_interruption_before_the_effect(bench: Bench) -> None:
-    answer, _ = await cancelled(bench, "create", "slow")
+    answer, _ = await cancelled(bench, "create", "stall")
     assert isinstance(answer.error, Cancelled) and answer.effect_possible
     assert isinstance((await bench.settle("create")).error, NotDone)
     assert bench.world.effects == []
 
 
 async def test_a_call_that_ends_within_the_grace_is_not_interrupted(bench: Bench) -> None:
-    bench.world.script("slow")
-    call = asyncio.ensure_future(bench.call("create"))
-    await asyncio.sleep(0.25)  # of the tool's 0.3
-    bench.executor.cancel("acme", KEY)
-    assert (await call).output_json
+    bench.restarted(cancel_grace_seconds=10 * TIMEOUT_SECONDS)
+    answer, _ = await cancelled(bench, "create", "linger", effects=1)
+    assert answer.output_json
 
 
 async def test_what_has_not_begun_does_not_begin(bench: Bench) -> None:

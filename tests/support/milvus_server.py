@@ -6,7 +6,7 @@ It stands where no server can be had: what is sent can be checked, what a server
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -18,11 +18,16 @@ _NOT_FOUND = common_pb2.Status(error_code=common_pb2.CollectionNotExists, code=1
 
 
 class MilvusServer(milvus_pb2_grpc.MilvusServiceServicer):
-    """Answers; `requests` are those of each method, `authorization` the last that was shown."""
+    """Answers; `requests` are those of each method, `authorization` the last that was shown.
+
+    `refuse` says with what a request of a method is answered instead, None: as ever; `unauthorised` lets nobody in.
+    """
 
     def __init__(self) -> None:
         self.requests: dict[str, list[Any]] = {}
         self.authorization = ""
+        self.refuse: Callable[[str, Any], common_pb2.Status | None] = lambda method, request: None
+        self.unauthorised = False
         self._indexes: dict[str, list[str]] = {}
         self._rows: dict[str, dict[str, dict[str, str]]] = {}
 
@@ -32,6 +37,8 @@ class MilvusServer(milvus_pb2_grpc.MilvusServiceServicer):
 
     def Connect(self, request: Any, context: grpc.ServicerContext) -> Any:
         self.authorization = str(dict(context.invocation_metadata()).get("authorization", ""))
+        if self.unauthorised:
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "auth check failure")
         return milvus_pb2.ConnectResponse(status=common_pb2.Status(), identifier=1)
 
     def DescribeCollection(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -78,6 +85,8 @@ class MilvusServer(milvus_pb2_grpc.MilvusServiceServicer):
         return milvus_pb2.GetLoadingProgressResponse(status=common_pb2.Status(), progress=100, refresh_progress=100)
 
     def Upsert(self, request: Any, context: grpc.ServicerContext) -> Any:
+        if status := self.refuse("Upsert", request):
+            return milvus_pb2.MutationResult(status=status)
         self._noted("Upsert", request)
         columns = {field.field_name: field.scalars.string_data.data for field in request.fields_data}
         rows = self._rows.setdefault(request.collection_name, {})
@@ -95,6 +104,8 @@ class MilvusServer(milvus_pb2_grpc.MilvusServiceServicer):
 
     def Query(self, request: Any, context: grpc.ServicerContext) -> Any:
         """What was noted of generations; else nothing."""
+        if status := self.refuse("Query", request):
+            return milvus_pb2.QueryResults(status=status)
         self._noted("Query", request)
         rows = self._rows.get(request.collection_name, {})
         wanted = json.loads(request.expr.removeprefix("sort in ")) if request.expr.startswith("sort in ") else []

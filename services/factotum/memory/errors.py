@@ -13,6 +13,14 @@ class StoreUnavailable(Exception):
     """The store did not do what it was asked, or may have done a part: ask again later."""
 
 
+class StoreFaulty(StoreUnavailable):
+    """The store will not do it before somebody has done something: the message says what. Asking again now is vain."""
+
+
+class StoreRefused(Exception):
+    """The store takes this record, or this request, not, now or later; the message says why."""
+
+
 class EmbedderMismatch(StoreUnavailable):
     """A vector is none of an embedder whose vectors the store takes: they are not mixed."""
 

@@ -21,6 +21,7 @@ from factotum.memory.given_out import GivenOut
 from factotum.memory.grpc import SERVICE_NAME, MemoryServicer
 from factotum.memory.grpc_governance import Governance
 from factotum.memory.keeping import Keeping
+from factotum.memory.readiness import watch
 from factotum.memory.recall import Recalling
 from factotum.memory.recently_forgotten import RecentlyForgotten
 from factotum.memory.refusals import Refusals
@@ -68,7 +69,7 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
             await store.connect()
             await embedder.learn()
         except StoreUnavailable as error:
-            log.warning("the store is away: calls fail until it is back", reason=str(error))
+            log.warning("the store does not serve: calls fail until it does", reason=str(error))
         given_out, forgotten, refusals = GivenOut(), RecentlyForgotten(), Refusals()
         keeping = Keeping(store, embedder, given_out=given_out, forgotten=forgotten, refusals=refusals, now=clock.now)
         consumer = Consumer(
@@ -93,14 +94,19 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
         recalling = Recalling(store, embedder, clock.now)
         servicer = MemoryServicer(store, embedder, keeping, recalling, given_out, governance)
         server = GrpcServer(settings.grpc, [SERVICE_NAME], [servicer.register])
-        await server.start()
+        ready = not await store.trouble()
+        await server.start(ready=ready)
         log.info("memory listens", port=server.port)
-        settling = asyncio.create_task(settle(store, wanted.embed))
+        beside = [
+            asyncio.create_task(settle(store, wanted.embed)),
+            asyncio.create_task(watch(store.trouble, server.be_ready, ready=ready)),
+        ]
         try:
             await consumer.run(stop)
         finally:
-            settling.cancel()
-            await asyncio.gather(settling, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await server.stop()
 
 

@@ -10,7 +10,7 @@ import structlog
 from numpy.typing import NDArray
 
 from factotum.api.memory.v1.memory_pb2 import Record
-from factotum.memory.errors import EmbedderUnavailable, StoreUnavailable
+from factotum.memory.errors import EmbedderUnavailable, StoreRefused, StoreUnavailable
 from factotum.memory.searched import searched
 from factotum.memory.store.port import Prepare, Store, Vector
 
@@ -47,5 +47,8 @@ async def settle(store: Store, embed: Embed) -> None:
             return
         except (StoreUnavailable, EmbedderUnavailable) as error:
             log.warning("records could not be moved: trying again", reason=str(error), seconds=wait)
+        except StoreRefused as error:
+            log.error("records cannot be moved", reason=str(error))
+            return
         await asyncio.sleep(wait)
         wait = min(2 * wait, longest)

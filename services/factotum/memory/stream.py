@@ -17,7 +17,14 @@ from factotum.events.envelope import Event, MalformedEvent
 from factotum.events.producer import EventProducer
 from factotum.events.stream import Received
 from factotum.events.topics import OBSERVATIONS, OUTCOMES
-from factotum.memory.errors import EmbedderRefused, EmbedderUnavailable, NotAMemory, StoreUnavailable
+from factotum.memory.errors import (
+    EmbedderRefused,
+    EmbedderUnavailable,
+    NotAMemory,
+    StoreFaulty,
+    StoreRefused,
+    StoreUnavailable,
+)
 from factotum.memory.ingest import memory_of
 from factotum.memory.keeping import Keeping
 from factotum.runtime.telemetry import RUN_ID, TENANT, context_from_headers
@@ -29,6 +36,8 @@ SOURCE = "/memory"
 FATE = "factotum.memory.fate"
 # Seconds between attempts while the store or the embedder is away: the first pause and the longest.
 RETRY_SECONDS = (0.5, 15.0)
+# Between attempts while the store is at fault.
+FAULT_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)
 tracer = trace.get_tracer(__name__)
@@ -74,15 +83,19 @@ class Ingest:
                 one.span.end()
 
     async def _keep(self, coming: Sequence[_Coming]) -> None:
-        """Waits for a store or an embedder that is away, for ever: nothing is skipped."""
+        """Waits for a store or an embedder that is away or at fault, for ever: nothing is skipped."""
         wait, longest = RETRY_SECONDS
         while True:
             try:
                 fates = await self._keeping.keep([(one.tenant, one.record) for one in coming])
                 break
-            except EmbedderRefused as error:
+            except (EmbedderRefused, StoreRefused) as error:
                 await self._keep_each(coming, error)
                 return
+            except StoreFaulty as error:
+                # It is told once a minute, and gone on with a minute after somebody has mended it at the latest.
+                wait = FAULT_SECONDS
+                log.error("waiting until somebody mends the store", reason=str(error), records=len(coming))
             except (StoreUnavailable, EmbedderUnavailable) as error:
                 log.warning("waiting", reason=str(error), records=len(coming), seconds=wait)
             await asyncio.sleep(wait)
@@ -90,8 +103,8 @@ class Ingest:
         for one, (_, fate) in zip(coming, fates, strict=True):
             one.span.set_attribute(FATE, fate.reason or Kept.Result.Name(fate.result).removeprefix("RESULT_").lower())
 
-    async def _keep_each(self, coming: Sequence[_Coming], error: EmbedderRefused) -> None:
-        """The one that the embedder refuses is put aside; the others need not wait for it."""
+    async def _keep_each(self, coming: Sequence[_Coming], error: Exception) -> None:
+        """The one that the embedder or the store refuses is put aside; the others need not wait for it."""
         if len(coming) == 1:
             await self._bury(coming[0].message, coming[0].tenant, str(error))
             return

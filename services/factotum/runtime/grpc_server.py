@@ -67,13 +67,17 @@ class GrpcServer:
         self.port = server.add_insecure_port(f"{self._settings.host}:{self._settings.port}")
         await server.start()
         self._server = server
-        await self._tell(
-            health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
-        )
+        await self.be_ready(ready)
 
     async def get_ready(self) -> None:
         """From now on its health is SERVING."""
-        await self._tell(health_pb2.HealthCheckResponse.SERVING)
+        await self.be_ready(True)
+
+    async def be_ready(self, ready: bool) -> None:
+        """From now on its health is SERVING, or NOT_SERVING: calls are answered in either case."""
+        await self._tell(
+            health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+        )
 
     async def _tell(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
         assert self._health is not None

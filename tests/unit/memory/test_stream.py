@@ -20,7 +20,7 @@ from factotum.events.errors import BrokerUnavailable
 from factotum.events.stream import Received
 from factotum.events.topics import DEAD_LETTER, OUTCOMES
 from factotum.memory import stream
-from factotum.memory.errors import EmbedderRefused, EmbedderUnavailable, StoreUnavailable
+from factotum.memory.errors import EmbedderRefused, EmbedderUnavailable, StoreFaulty, StoreRefused, StoreUnavailable
 from factotum.memory.given_out import GivenOut
 from factotum.memory.refusals import Refusals
 from factotum.memory.store.in_memory import InMemoryStore
@@ -36,9 +36,17 @@ class Store(InMemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.failures = 0
+        self.faults = 0
+        self.asked = 0
         self.kept: list[Entry] = []
 
     async def upsert(self, entries: Sequence[Entry]) -> None:
+        self.asked += 1
+        if self.faults:
+            self.faults -= 1
+            raise StoreFaulty("give it more room")
+        if any("too much" in entry.record.text for entry in entries):
+            raise StoreRefused("not this one")
         if self.failures:
             self.failures -= 1
             raise StoreUnavailable("away")
@@ -139,6 +147,28 @@ async def test_what_the_embedder_refuses_is_put_aside_and_the_rest_is_kept(bench
     assert [entry.record.origin for entry in bench.store.kept] == ["o1"]
     ((_, letter),) = bench.producer.published
     assert (letter.tenant, DeadLetterData.model_validate(letter.data).offset) == ("acme", 7)
+
+
+async def test_what_the_store_refuses_is_put_aside_and_the_rest_is_kept(bench: Bench) -> None:
+    await bench.ingest([received(observation("o1")), received(observation("o2", note="too much"), 7)])
+    assert [entry.record.origin for entry in bench.store.kept] == ["o1"]
+    ((_, letter),) = bench.producer.published
+    data = DeadLetterData.model_validate(letter.data)
+    assert (letter.tenant, data.offset, data.reason) == ("acme", 7, "not this one")
+
+
+async def test_a_store_at_fault_is_asked_seldom_and_loses_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "FAULT_SECONDS", 0.2)
+    bench.store.faults = 2
+    work = asyncio.ensure_future(bench.ingest([received(outcome())]))
+    await asyncio.sleep(0.1)
+    assert bench.store.asked == 1, "and not with the pauses of a store that is away"
+    await work
+    assert bench.store.asked == 3
+    assert len(bench.store.kept) == 1
+    assert not bench.producer.published
 
 
 async def test_a_batch_that_comes_again_in_any_order_changes_nothing(bench: Bench) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pymilvus import MilvusClient
-from pymilvus.exceptions import MilvusException
 
 from factotum.memory.errors import StoreUnavailable
+from factotum.memory.store.faults import ERRORS, is_refusal, meaning
 from factotum.memory.store.lite import LiteServer
 from factotum.memory.store.port import Vector
 from factotum.memory.store.scope import Filter, after_key, of_every_tenant
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Collection:
-    """All methods block, and raise `MilvusException`, which `Connection.do` translates.
+    """All methods block, and raise `faults.ERRORS`, which `Connection.do` translates.
 
     Of rows with the same key the last stands: `write` is told which keys are there already.
     """
@@ -156,15 +156,15 @@ class Connection:
         return self._server is not None
 
     def do(self, work: Callable[[Database], T]) -> T:
-        """Raises `StoreUnavailable` where Milvus does not do what it is asked."""
+        """Raises `StoreUnavailable` or `StoreRefused` where Milvus does not do what it is asked."""
         client: MilvusClient | None = None
         try:
             client = self._connected()
             return work(Database(client, timeout=self._timeout, server=self._server))
-        except MilvusException as error:
-            if client is not None:
+        except ERRORS as error:
+            if client is not None and not is_refusal(error):
                 self._drop(client)
-            raise StoreUnavailable(f"Milvus at {self._uri}: {error.message or error}") from error
+            raise meaning(error, self._uri) from error
         except ValueError as error:
             if client is self._client:
                 raise
@@ -195,7 +195,7 @@ class Connection:
 
 
 class Database:
-    """The collections of a connected Milvus. All methods block and raise `MilvusException`."""
+    """The collections of a connected Milvus. All methods block and raise `faults.ERRORS`."""
 
     def __init__(self, client: MilvusClient, *, timeout: float, server: LiteServer | None) -> None:
         self._client = client
@@ -216,6 +216,10 @@ class Database:
         """Of what was deleted, nothing is left in the file of Milvus Lite. A server clears its own by itself."""
         if self._server is not None:
             self._server.scrub()
+
+    def columns(self, name: str) -> list[Mapping[str, Any]]:
+        """Of the collection, which must be there."""
+        return list(self._client.describe_collection(name, timeout=self._timeout)["fields"])
 
     def has(self, name: str) -> bool:
         return bool(self._client.has_collection(name, timeout=self._timeout))

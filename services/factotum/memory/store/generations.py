@@ -8,17 +8,24 @@ from typing import Final
 
 import structlog
 
-from factotum.memory.errors import VectorsMoved
+from factotum.api.memory.v1.memory_pb2 import KIND_DOCUMENT, Record
+from factotum.memory.errors import StoreFaulty, VectorsMoved
+from factotum.memory.records import completed
 from factotum.memory.store import scope
 from factotum.memory.store.collection import KEYS, Collection, Database
+from factotum.memory.store.columns import faults, missing
+from factotum.memory.store.faults import ERRORS, faulty_columns, is_refusal
 from factotum.memory.store.port import Entry, Vector
-from factotum.memory.store.rows import key_of
+from factotum.memory.store.rows import key_of, moment
 from factotum.memory.store.schema import CURRENT, INDEXES, Row, Schema, definition
 from factotum.memory.store.schema_1 import DIMENSION, EMBEDDER, NAME, Schema1
 from factotum.memory.store.spaces import Spaces, no_vector
 from factotum.memory.store.state import Generation, State
 
 _SCHEMAS: Final[dict[int, Schema]] = {schema.version: schema for schema in (Schema1(), CURRENT)}
+
+# Tenant, id and text of a record that nothing can be wrong with.
+PROBE: Final = "factotum-probe"
 
 log = structlog.get_logger(__name__)
 
@@ -53,9 +60,10 @@ class Shelf:
 
 
 class Opened:
-    """The generations of a connected Milvus. All methods block and raise `MilvusException`.
+    """The generations of a connected Milvus. All methods block and raise `faults.ERRORS`.
 
-    A generation is opened as it stands; `begin` and `switch` are the only steps by which another one comes to serve.
+    Making it raises `StoreFaulty` where what is there is not this release's. A generation is opened as it stands;
+    `begin` and `switch` are the only steps by which another one comes to serve.
     """
 
     def __init__(self, database: Database, spaces: Spaces, *, partitioned: bool) -> None:
@@ -126,8 +134,16 @@ class Opened:
             raise VectorsMoved("the store has another embedder's vectors by now")
         if any(part is None for part in here):
             self._take_without_vectors()
+        try:
+            self._write(entries, here)
+        except ERRORS as error:
+            if is_refusal(error):
+                self._check_that_others_are_taken()
+            raise
+
+    def _write(self, entries: Sequence[Entry], here: Sequence[Vector | None]) -> None:
         self.serving.write(
-            (entry, no_vector(serving.dimension) if part is None else part)
+            (entry, no_vector(self.serving.generation.dimension) if part is None else part)
             for entry, part in zip(entries, here, strict=True)
         )
         if self.filling is not None:
@@ -178,6 +194,17 @@ class Opened:
         if gone:
             self.filling.collection.delete(scope.of_keys_of_every_tenant(gone))
 
+    def _check_that_others_are_taken(self) -> None:
+        """Raises `StoreFaulty` if a harmless record is refused as well: it is not the record, then."""
+        for shelf in self.shelves:
+            none = no_vector(shelf.generation.dimension)
+            record = completed(PROBE, Record(id=PROBE, kind=KIND_DOCUMENT, text=PROBE), moment(0))
+            try:
+                shelf.write([(Entry(PROBE, record, PROBE, none), none)])
+            except ERRORS as error:
+                raise faulty_columns(shelf.generation.collection, [f"it refuses every record, by {error}"]) from error
+            shelf.collection.delete(scope.of_ids(PROBE, [PROBE]))
+
     def _take_without_vectors(self) -> None:
         """From now on records stand here without a vector, and with one in another generation, which is filled."""
         if not self.serving.generation.impure:
@@ -226,6 +253,19 @@ class Opened:
         )
 
     def _shelf(self, generation: Generation) -> Shelf:
+        name, schema = generation.collection, _SCHEMAS.get(generation.schema)
+        if schema is None:
+            raise StoreFaulty(
+                f"{name} has the schema {generation.schema}, this release knows those up to {CURRENT.version}:"
+                " start the release that made it, or a newer one"
+            )
+        found = self._database.columns(name)
+        if schema is CURRENT:
+            faulty = faults(definition(generation.dimension, partitioned=self._partitioned), found)
+        else:
+            faulty = missing(("key", "dense", *schema.full), found)
+        if faulty:
+            raise faulty_columns(name, faulty)
         return Shelf(generation, self._database.opened(generation.collection))
 
     def _discard(self, generation: Generation) -> None:

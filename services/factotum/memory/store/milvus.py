@@ -16,8 +16,10 @@ import numpy as np
 
 from factotum.api.memory.v1.memory_pb2 import Receipt, Record
 from factotum.memory import records
+from factotum.memory.errors import StoreFaulty, StoreRefused, StoreUnavailable
 from factotum.memory.store import scope as filters
 from factotum.memory.store.collection import KEYS, LIGHT_PAGE, PAGE, Connection, Database, Row
+from factotum.memory.store.faults import ERRORS, is_of_a_moved_collection, is_refusal, unable
 from factotum.memory.store.generations import Opened
 from factotum.memory.store.port import (
     Burial,
@@ -65,6 +67,7 @@ class MemoryStore:
         self._opening = threading.Lock()
         self._opened: tuple[int, Opened] | None = None
         self._renewing = asyncio.Lock()
+        self._fault = ""
 
     async def __aenter__(self) -> Self:
         return self
@@ -82,6 +85,14 @@ class MemoryStore:
     async def connect(self) -> None:
         """Makes the collections if there are none. Needed only to learn early that Milvus is away."""
         await self._reading(lambda opened: None)
+
+    async def trouble(self) -> str:
+        """What keeps it from serving now; empty: nothing does. A fault of a write stands until a write succeeds."""
+        try:
+            await self._reading(lambda opened: opened.state.generations())
+        except (StoreUnavailable, StoreRefused) as error:
+            return str(error)
+        return self._fault
 
     async def upsert(self, entries: Sequence[Entry]) -> None:
         """Returns once they can be found."""
@@ -243,7 +254,14 @@ class MemoryStore:
     async def _reading(self, work: Callable[[Opened], T]) -> T:
         def do(database: Database) -> T:
             with self._turns.reading():
-                return work(self._current(database))
+                opened = self._current(database)
+                try:
+                    return work(opened)
+                except ERRORS as error:
+                    if self._connection.is_lite or not is_of_a_moved_collection(error):
+                        raise
+                    self._forget(opened)
+                    return work(self._current(database))
 
         return await self._do(do)
 
@@ -254,7 +272,13 @@ class MemoryStore:
             with self._writers, self._turn(alone=alone):
                 return work(self._checked(database))
 
-        return await self._do(do)
+        try:
+            result = await self._do(do)
+        except StoreFaulty as error:
+            self._fault = str(error)
+            raise
+        self._fault = ""
+        return result
 
     def _turn(self, *, alone: bool) -> AbstractContextManager[None]:
         return self._turns.writing() if alone or self._connection.is_lite else _nothing()
@@ -263,17 +287,26 @@ class MemoryStore:
         with self._opening:
             if self._opened is None or self._opened[0] != database.identity:
                 partitioned = not self._connection.is_lite
-                self._opened = database.identity, Opened(database, self._spaces, partitioned=partitioned)
+                try:
+                    self._opened = database.identity, Opened(database, self._spaces, partitioned=partitioned)
+                except ERRORS as error:
+                    if is_refusal(error):
+                        raise unable(error) from error
+                    raise
             return self._opened[1]
 
     def _checked(self, database: Database) -> Opened:
         """Milvus Lite is one process' alone; elsewhere another one may have begun or ended a reindex meanwhile."""
         opened = self._current(database)
         if not self._connection.is_lite and not opened.is_current():
-            with self._opening:
-                self._opened = None
+            self._forget(opened)
             opened = self._current(database)
         return opened
+
+    def _forget(self, opened: Opened) -> None:
+        with self._opening:
+            if self._opened is not None and self._opened[1] is opened:
+                self._opened = None
 
     async def _do(self, work: Callable[[Database], T]) -> T:
         # The whole of a call in one thread: who is cancelled stops waiting, and what was begun is ended.

@@ -19,6 +19,8 @@ from factotum.api.memory.v1.memory_pb2 import Receipt
 from factotum.memory.records import checked_tenant
 from factotum.memory.store import scope
 from factotum.memory.store.collection import KEYS, PAGE, Collection, Database, Index
+from factotum.memory.store.columns import faults
+from factotum.memory.store.faults import faulty_columns
 from factotum.memory.store.port import Burial
 from factotum.memory.store.rows import key_of, number_of
 
@@ -53,14 +55,17 @@ class Generation:
 
 
 class State:
-    """All methods block and raise `MilvusException`."""
+    """All methods block and raise `faults.ERRORS`."""
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
 
     @classmethod
     def opened(cls, database: Database) -> State:
+        """Raises `StoreFaulty` if it is another one than this release's."""
         database.create(NAME, _definition(), _INDEXES)
+        if found := faults(_definition(), database.columns(NAME)):
+            raise faulty_columns(NAME, found)
         return cls(database.opened(NAME))
 
     def generations(self) -> tuple[Generation | None, Generation | None]:

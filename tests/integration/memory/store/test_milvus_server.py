@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from pymilvus import DataType
 from pymilvus.grpc_gen import common_pb2, schema_pb2
 
+from factotum.memory.errors import StoreFaulty, StoreRefused, StoreUnavailable
 from factotum.memory.store.milvus import MemoryStore
 from factotum.memory.store.port import Burial, Scope, Stretch
 from tests.support.milvus_server import MilvusServer, milvus_server
@@ -107,3 +109,87 @@ async def test_each_write_looks_whether_another_process_has_begun_something(conn
     written = server.of("Upsert", "memory_state")[-1]
     told = b"".join(field.SerializeToString() for field in written.fields_data)
     assert b"acme" not in told, "a grave names nobody"
+
+
+def refusing(text: str, code: int) -> Any:
+    """An answer to each write that holds this text."""
+
+    def refuse(method: str, request: Any) -> Any:
+        if method == "Upsert" and any(text.encode() in field.SerializeToString() for field in request.fields_data):
+            return common_pb2.Status(error_code=common_pb2.UnexpectedError, code=code, reason="as the test says")
+        return None
+
+    return refuse
+
+
+async def test_a_record_that_is_refused_is_told_from_a_collection_that_takes_none() -> None:
+    with milvus_server() as (address, server):
+        async with MemoryStore(address, space=SPACE) as store:
+            await store.upsert([entry("acme", "hello", id="x")])
+            server.refuse = refusing("unspeakable", 1100)
+            with pytest.raises(StoreRefused, match="as the test says"):
+                await store.upsert([entry("acme", "unspeakable", id="y")])
+            probe, gone = server.of("Upsert", "memories_")[-1], server.of("Delete", "memories_")[-1]
+            assert b"factotum-probe" in probe.SerializeToString()
+            assert gone.expr.startswith('tenant == "factotum-probe" and key in')
+            assert await store.trouble() == ""
+            server.refuse = refusing("", 1100)
+            with pytest.raises(StoreFaulty, match="refuses every record"):
+                await store.upsert([entry("acme", "hello", id="y")])
+            assert "refuses every record" in await store.trouble()
+            server.refuse = refusing("", 9)
+            with pytest.raises(StoreFaulty, match="more room"):
+                await store.upsert([entry("acme", "hello", id="y")])
+            server.refuse = refusing("", 65535)
+            with pytest.raises(StoreUnavailable) as away:
+                await store.upsert([entry("acme", "hello", id="y")])
+            assert type(away.value) is StoreUnavailable
+            server.refuse = lambda method, request: None
+            await store.upsert([entry("acme", "hello", id="y")])
+            assert await store.trouble() == ""
+
+
+async def test_a_reader_follows_a_reindex_that_another_process_has_ended() -> None:
+    with milvus_server() as (address, server):
+        async with MemoryStore(address, space=SPACE) as reader, MemoryStore(address, space=SPACE) as other:
+            assert await reader.count(Scope(tenant="acme")) == {}
+            other._timeout = 0.0  # nobody waits for the others in a test
+
+            async def prepare(records: Any) -> Any:
+                return []
+
+            await other.reindex(prepare, lambda done, total: None)
+            dropped = server.of("DropCollection", "memories_")[-1].collection_name
+            server.refuse = lambda method, request: (
+                common_pb2.Status(error_code=common_pb2.CollectionNotExists, code=100, reason="gone")
+                if request.collection_name == dropped
+                else None
+            )
+            assert await reader.count(Scope(tenant="acme")) == {}
+            assert server.of("Query", "memories_")[-1].collection_name != dropped
+
+
+async def test_who_is_not_let_in_is_told_what_to_see_to() -> None:
+    with milvus_server() as (address, server):
+        server.unauthorised = True
+        async with MemoryStore(address, "wrong", space=SPACE, timeout_seconds=1) as store:
+            with pytest.raises(StoreFaulty, match="FACTOTUM_MILVUS__TOKEN"):
+                await store.connect()
+
+
+async def test_a_collection_of_somebody_elses_is_not_written_to() -> None:
+    with milvus_server() as (address, server):
+        async with MemoryStore(address, space=SPACE) as store:
+            await store.upsert([entry("acme", "hello", id="x")])
+        made = server.of("CreateCollection", "memories_")[0]
+        schema = schema_pb2.CollectionSchema.FromString(made.schema)
+        kept = [field for field in schema.fields if field.name != "importance"]
+        del schema.fields[:]
+        schema.fields.extend(kept)
+        made.schema = schema.SerializeToString()
+        async with MemoryStore(address, space=SPACE) as store:
+            with pytest.raises(StoreFaulty, match=r"it lacks the column `importance`.*restore the store"):
+                await store.connect()
+            assert "importance" in await store.trouble()
+            with pytest.raises(StoreFaulty):
+                await store.upsert([entry("acme", "hello", id="x")])

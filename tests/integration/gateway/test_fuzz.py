@@ -209,6 +209,11 @@ async def everything(served: Gateway, kafka: str, count: int) -> None:
     assert on_kafka(kafka) - before == accepted
 
 
+async def test_a_thousand_requests(served: Gateway, kafka: str) -> None:
+    await everything(served, kafka, 1_000)
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_ten_thousand_requests(served: Gateway, kafka: str) -> None:
     await everything(served, kafka, 10_000)

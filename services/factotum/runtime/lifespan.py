@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from factotum.runtime import logs
+from factotum.runtime.event_loop import EventLoop
 from factotum.runtime.settings import ProcessSettings, TelemetrySettings
 
 # Seconds that a process has to end by itself; then what it still waits for is cancelled.
@@ -84,4 +85,5 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await work
 
-    asyncio.run(supervised())
+    with asyncio.Runner(loop_factory=EventLoop) as runner:
+        runner.run(supervised())

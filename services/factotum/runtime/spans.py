@@ -46,13 +46,16 @@ class current:
         self._token: Any = None
 
     def __enter__(self) -> Span:
-        self._token = otel.attach(trace.set_span_in_context(self._span))
+        # Where no spans are made it is the current one already, as a rule: a context of its own would say the same.
+        if self._span.is_recording() or self._span is not trace.get_current_span():
+            self._token = otel.attach(trace.set_span_in_context(self._span))
         return self._span
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        otel.detach(self._token)
+        if self._token is not None:
+            otel.detach(self._token)
         if self._faults and isinstance(error, Exception):
             self._span.record_exception(error)
             self._span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))

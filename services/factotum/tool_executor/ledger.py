@@ -313,6 +313,10 @@ class Ledger(Protocol):
 
     async def entry(self, tenant: str, key: str) -> Entry | None: ...
 
+    async def effect_possible(self, tenant: str, key: str) -> bool:
+        """Whether there is an entry, and its effect may stand: `Entry.effect_possible`."""
+        ...
+
     async def entries(self, tenant: str, *, states: Sequence[State], limit: int, run_id: str) -> list[Entry]:
         """Newest first; no states: all, empty run id: all."""
         ...

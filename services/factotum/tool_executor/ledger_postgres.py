@@ -154,6 +154,10 @@ class PostgresLedger:
             row = await db.fetchrow(statements.FIND, tenant, key)
             return None if row is None else _entry(row)
 
+    async def effect_possible(self, tenant: str, key: str) -> bool:
+        async with self._connection() as db:
+            return bool(await db.fetchval(statements.POSSIBLE, tenant, key))
+
     async def entries(self, tenant: str, *, states: Sequence[State], limit: int, run_id: str) -> list[Entry]:
         async with self._connection() as db:
             chosen = [state.value for state in states or State]

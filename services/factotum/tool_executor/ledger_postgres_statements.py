@@ -22,6 +22,10 @@ RETURNING true
 
 FIND = "SELECT * FROM factotum_effects WHERE tenant = $1 AND key = $2"
 
+POSSIBLE = """
+SELECT true FROM factotum_effects WHERE tenant = $1 AND key = $2 AND (doubt OR state <> 'failed')
+"""
+
 FIND_LOCKED = """
 SELECT *, COALESCE($3::timestamptz, clock_timestamp()) AS here
 FROM factotum_effects WHERE tenant = $1 AND key = $2 FOR UPDATE

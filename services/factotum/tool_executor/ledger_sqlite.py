@@ -80,6 +80,8 @@ _SCHEMA = (
 )
 
 _FIND = "SELECT * FROM effects WHERE tenant = ? AND key = ?"
+# Every read asks: of all columns, the look-up would take twice as long.
+_POSSIBLE = "SELECT 1 FROM effects WHERE tenant = ? AND key = ? AND (doubt OR state <> 'failed')"
 
 
 class SqliteLedger:
@@ -129,6 +131,9 @@ class SqliteLedger:
     async def entry(self, tenant: str, key: str) -> Entry | None:
         row = await self._file.row(_FIND, (tenant, key))
         return None if row is None else _entry(row)
+
+    async def effect_possible(self, tenant: str, key: str) -> bool:
+        return await self._file.row(_POSSIBLE, (tenant, key)) is not None
 
     async def entries(self, tenant: str, *, states: Sequence[State], limit: int, run_id: str) -> list[Entry]:
         chosen = [state.value for state in states or State]

@@ -79,9 +79,13 @@ class Breaker:
 
     @property
     def position(self) -> Position:
-        if self._opened is None:
+        if self.closed:
             return Position.CLOSED
         return Position.OPEN if self._trying is None else Position.HALF_OPEN
+
+    @property
+    def closed(self) -> bool:
+        return self._opened is None
 
     def enter(self, who: object, now: datetime) -> float:
         """0 where the call may be made, else the seconds until it is worth asking again."""

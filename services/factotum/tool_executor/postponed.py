@@ -53,8 +53,11 @@ class Postponed:
 
     async def flush(self) -> None:
         """Returns when all are written that were there. Raises `LedgerUnavailable`; nothing is lost by that."""
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH))]
+        left = len(self._waiting)
+        while left > 0 and self._waiting:
+            # Those that come meanwhile wait for others: each commit costs as much as many of them.
+            batch = [self._waiting.popleft() for _ in range(min(left, len(self._waiting), BATCH))]
+            left -= len(batch)
             try:
                 await self._ledger.publish_later(batch)
             except BaseException:  # a cancel too; what is written twice has the same id

@@ -52,6 +52,22 @@ async def test_a_claim_that_is_sent_again_is_the_same_one(opened: Open) -> None:
         assert isinstance(await ledger.claim(CLAIM), Refused)
 
 
+async def test_whether_an_effect_may_stand_is_said_as_the_entry_says_it(opened: Open) -> None:
+    async with opened() as ledger:
+        assert not await ledger.effect_possible("acme", "k")
+        await ledger.claim(CLAIM)
+        assert await ledger.effect_possible("acme", "k")
+        assert not await ledger.effect_possible("other", "k")
+        for number, (state, doubt) in enumerate((state, doubt) for state in State for doubt in (False, True)):
+            claim = replace(CLAIM, key=f"k{number}")
+            await ledger.claim(claim)
+            observation = b"{}" if state is State.DONE else None
+            await ledger.settle(replace(settlement(claim, state, observation=observation), doubt=doubt))
+            entry = await ledger.entry("acme", claim.key)
+            assert entry is not None and (entry.state, entry.doubt) == (state, doubt)
+            assert await ledger.effect_possible("acme", claim.key) == entry.effect_possible
+
+
 async def test_an_effect_settles_together_with_its_observation(opened: Open) -> None:
     async with opened() as ledger:
         await ledger.claim(CLAIM)

@@ -94,3 +94,18 @@ async def test_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
         for one in publications("a", "b", "c"):
             await later.add(one)
     assert away.written == [publications("a", "b"), publications("c")]
+
+
+async def test_those_that_come_while_others_are_written_wait_for_the_next_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(postponed, "MOMENT_SECONDS", 60)
+    away = Away(0)
+    async with Postponed(away) as later:  # type: ignore[arg-type]
+        a, b = publications("a", "b")
+        await later.add(a)
+        writing = asyncio.create_task(later.flush())
+        await asyncio.sleep(0)
+        await later.add(b)
+        await writing
+        assert away.written == [[a]]

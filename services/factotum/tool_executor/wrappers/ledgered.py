@@ -125,8 +125,7 @@ class Ledgered:
         """Whether there may be an effect of the key, from when its tool declared one."""
         if call.settle:
             return True
-        entry = await self._ledger.entry(call.tenant, call.key) if call.key else None
-        return entry is not None and entry.effect_possible
+        return bool(call.key) and await self._ledger.effect_possible(call.tenant, call.key)
 
     async def drained(self) -> None:
         """Returns when no attempt is under way."""

@@ -107,7 +107,8 @@ class Limited:
         breaker = self._breakers.of(call)
         if breaker is None:
             return await self._inner(prepared)
-        self._enter(breaker, call)
+        if not breaker.closed:
+            self._enter(breaker, call)
         try:
             return await self._inner(prepared)
         finally:

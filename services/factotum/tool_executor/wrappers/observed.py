@@ -55,7 +55,7 @@ class Observed:
             try:
                 answer = await self._inner(call)
             except ToolError as error:
-                possible = await self._effect_possible(call)
+                possible = bool(call.key) and await self._ledger.effect_possible(call.tenant, call.key)
                 answer = Answer(
                     call.tool.spec.version, call.started_at, self._now(), error=error, effect_possible=possible
                 )
@@ -66,9 +66,3 @@ class Observed:
             if not answer.recorded:
                 await self._tell(self._observe(call, answer))
             return answer
-
-    async def _effect_possible(self, call: Call) -> bool:
-        if not call.key:
-            return False
-        entry = await self._ledger.entry(call.tenant, call.key)
-        return entry is not None and entry.effect_possible

@@ -73,6 +73,7 @@ class Watched:
         self._store = store
         self._embedder = embedder
         self.parts: dict[str, list[float]] = {}
+        self.later = 0
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -81,26 +82,25 @@ class Watched:
         self.parts.setdefault(name, []).append(time.perf_counter() - began)
 
     async def embed_query(self, text: str) -> Vectors:
-        with self.part("the question's vector"):
-            return await self._embedder.embed_query(text)
+        return await self._embedder.embed_query(text)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         with self.part("tokens counted"):
             return self._embedder.count_tokens(texts)
 
     async def search(
-        self, scope: Scope, vector: Vector, words: str, count: int
+        self, scope: Scope, vector: Vector | Awaitable[Vector], words: str, count: int
     ) -> tuple[list[Candidate], list[Candidate]]:
-        with self.part(f"two searches, {count} candidates of each"):
+        with self.part(f"the question's vector and two searches, {count} candidates of each"):
             return await self._store.search(scope, vector, words, count)
 
-    async def stretches(self, scope: Scope, stretches: Sequence[Stretch]) -> list[Candidate]:
-        with self.part("neighbours looked up"):
-            return await self._store.stretches(scope, stretches)
+    async def standing(self, scope: Scope, ids: Sequence[str], stretches: Sequence[Stretch]) -> list[Record]:
+        with self.part("ten records and their neighbours"):
+            return await self._store.standing(scope, ids, stretches)
 
     async def get(self, tenant: str, ids: Sequence[str]) -> dict[str, Record]:
-        with self.part("ten records fetched"):
-            return await self._store.get(tenant, ids)
+        self.later += 1
+        return await self._store.get(tenant, ids)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -26,7 +26,8 @@ from factotum.memory.records import (
     checked_text,
     kind_name,
 )
-from factotum.memory.store.port import Candidate, Scope, Store
+from factotum.memory.store.port import Candidate, Scope, Store, Stretch
+from factotum.memory.store.rows import candidate_of
 
 DEFAULT_LIMIT = 10
 MAX_LIMIT = 100
@@ -66,8 +67,8 @@ def understand(request: RecallRequest, now: datetime) -> Query:
 
 
 class Recalling:
-    """Answers questions from a store: two searches (a question of several parts: as many for each), at most one look at
-    neighbours, one reading of what is answered."""
+    """Answers questions from a store: two searches (a question of several parts: as many for each), and one reading of
+    the best with their neighbours. What those push in among the best is there then; hardly ever is more to be read."""
 
     def __init__(self, store: Store, embedder: Embedder, now: Callable[[], datetime]) -> None:
         self._store = store
@@ -81,29 +82,29 @@ class Recalling:
         """
         now = self._now()
         query = understand(request, now)
-        ranked = await self.rank(query, now)
         # With a budget, what is too long makes way for what comes after it.
         reach = query.limit if not query.budget else min(2 * query.limit, MAX_LIMIT)
-        found = await self._store.get(query.scope.tenant, [each.id for each in ranked[:reach]])
-        return self._within(query, [each for each in ranked[:reach] if each.id in found], found)
+        found = await self._found(query)
+        ranked = ordered(found, now)
+        asked = [each.found.candidate for each in ranked[:reach]]
+        beside = unseen([each.found for each in ranked[: weights.LOOKED_UP_HITS]], found)
+        records = {each.id: each for each in await self._store.standing(query.scope, *_at_once(asked, beside))}
+        if others := _others(records.values(), beside, found):
+            ranked = ordered(newest([*found, *others]), now)
+            gone = {each.id for each in asked} - records.keys()
+            missing = [each.id for each in ranked[:reach] if each.id not in records and each.id not in gone]
+            records |= await self._store.get(query.scope.tenant, missing) if missing else {}
+        return self._within(query, [each for each in ranked[:reach] if each.id in records], records)
 
-    async def rank(self, query: Query, now: datetime) -> list[Ranked]:
-        """All candidates, best first. Raises `StoreUnavailable`, `EmbedderUnavailable` or `EmbedderRefused`."""
+    async def _found(self, query: Query) -> list[Found]:
         whole, *of_parts = await asyncio.gather(
             *(self._look(query.scope, text, query.limit) for text in (query.text, *parts(query.text)))
         )
-        found = newest(joined(whole, of_parts))
-        ranked = ordered(found, now)
-        best = [each.found for each in ranked[: weights.LOOKED_UP_HITS]]
-        if beside := unseen(best, found):
-            known = {each.candidate.id for each in found}
-            others = [each for each in await self._store.stretches(query.scope, beside) if each.id not in known]
-            ranked = ordered(newest([*found, *map(Found, others)]), now) if others else ranked
-        return ranked
+        return newest(joined(whole, of_parts))
 
     async def _look(self, scope: Scope, text: str, limit: int) -> list[Found]:
         async def look() -> tuple[list[Candidate], list[Candidate]]:
-            vector = await self._embedder.embed_query(text)
+            vector = self._embedder.embed_query(text)
             return await self._store.search(scope, vector, looked_for(text), max(weights.CANDIDATES, limit))
 
         return merged(*await with_vectors(look))
@@ -130,6 +131,37 @@ class Recalling:
             )
             for each, length in chosen
         ]
+
+
+def _at_once(best: Sequence[Candidate], beside: Sequence[Stretch]) -> tuple[list[str], list[Stretch]]:
+    """What to ask a store for to get both: ids, and stretches. A stretch that touches one of the best takes it in."""
+    ids: list[str] = []
+    stretches = list(beside)
+    for each in best:
+        at = each.position
+        touched = [
+            stretch
+            for stretch in stretches
+            if stretch.sequence == each.sequence and stretch.first - 1 <= at <= stretch.last + 1
+        ]
+        if not touched:
+            ids.append(each.id)
+            continue
+        first, last = min(at, *(each.first for each in touched)), max(at, *(each.last for each in touched))
+        stretches = [stretch for stretch in stretches if stretch not in touched]
+        stretches.append(Stretch(each.sequence, first, last))
+    return ids, stretches
+
+
+def _others(standing: Iterable[Record], beside: Sequence[Stretch], found: Sequence[Found]) -> list[Found]:
+    """Of what stands, that which no search found and was asked for as something beside."""
+    known = {each.candidate.id for each in found}
+    places = {(stretch.sequence, position) for stretch in beside for position in range(stretch.first, stretch.last + 1)}
+    return [
+        Found(candidate_of(each, 0.0))
+        for each in standing
+        if each.id not in known and (each.place.sequence, each.place.position) in places
+    ]
 
 
 def _why(each: Ranked) -> Why:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -28,7 +28,7 @@ from factotum.memory.recall import DEFAULT_LIMIT, MAX_LIMIT, Recalling, understa
 from factotum.memory.records import completed
 from factotum.memory.searched import searched
 from factotum.memory.store.in_memory import InMemoryStore
-from factotum.memory.store.port import Entry
+from factotum.memory.store.port import Candidate, Entry, Scope, Stretch, Vector
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -58,6 +58,28 @@ class Letters:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         pass
+
+
+class Counted(InMemoryStore):
+    """A store that tells how it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    async def search(
+        self, scope: Scope, vector: Vector | Awaitable[Vector], words: str, count: int
+    ) -> tuple[list[Candidate], list[Candidate]]:
+        self.calls.append("search")
+        return await super().search(scope, vector, words, count)
+
+    async def standing(self, scope: Scope, ids: Sequence[str], stretches: Sequence[Stretch]) -> list[Record]:
+        self.calls.append("standing")
+        return await super().standing(scope, ids, stretches)
+
+    async def get(self, tenant: str, ids: Sequence[str]) -> dict[str, Record]:
+        self.calls.append("get")
+        return await super().get(tenant, ids)
 
 
 def record(text: str, **changes: Any) -> Record:
@@ -143,6 +165,38 @@ async def test_the_newer_version_of_a_chunk_stands_though_no_search_reached_it(m
     old.created_at.FromDatetime(NOW - timedelta(days=1))
     assert texts(await recalled([old], "press the boiler twice", limit=1)) == [old.text]
     assert texts(await recalled([old, new], "press the boiler twice", limit=1)) == [new.text]
+
+
+async def test_what_moves_up_where_an_older_version_fell_out_is_read_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("factotum.memory.ranking.weights.CANDIDATES", 3)
+    old, new = (
+        Record(kind=KIND_DOCUMENT, text=text, id=text[:3], place={"sequence": "guide", "position": 3})
+        for text in ("old: press the boiler twice", "new: 1 2 3")
+    )
+    old.created_at.FromDatetime(NOW - timedelta(days=1))
+    others = [record("press the boiler, too"), record("the boiler is cold")]
+    found = await recalled([old, new, *others], "press the boiler twice", limit=1)
+    assert texts(found) == ["press the boiler, too"]
+
+
+async def test_what_stands_at_the_place_of_a_hit_is_no_neighbour_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("factotum.memory.ranking.weights.CANDIDATES", 1)
+    places = [("press the boiler twice", 3), ("1 2 3", 3), ("4 5 6", 4)]
+    steps = [record(text, place={"sequence": "run", "position": position}) for text, position in places]
+    noise = [record(f"other {number}") for number in range(9)]
+    found = texts(await recalled([*steps, *noise], "press the boiler twice", limit=5))
+    assert "4 5 6" in found
+    assert "1 2 3" not in found
+
+
+async def test_the_best_and_their_neighbours_are_read_at_once() -> None:
+    store, letters = Counted(), Letters()
+    talk = [completed("acme", each, NOW) for each in [*turns(*"abcdefgh"), *map(record, "ijk")]]
+    forms = [searched(each) for each in talk]
+    await store.upsert([Entry("acme", *each) for each in zip(talk, forms, await letters.embed(forms), strict=True)])
+    request = RecallRequest(tenant="acme", query="d j", limit=6)
+    assert len(await Recalling(store, letters, lambda: NOW).recall(request)) == 6
+    assert store.calls == ["search", "standing"]
 
 
 async def test_a_budget_is_filled_with_what_fits() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -49,13 +49,14 @@ class InMemoryStore:
             self._length += len(found)
 
     async def search(
-        self, scope: Scope, vector: Vector, words: str, count: int
+        self, scope: Scope, vector: Vector | Awaitable[Vector], words: str, count: int
     ) -> tuple[list[Candidate], list[Candidate]]:
+        looked_with = await vector if isinstance(vector, Awaitable) else vector
         found = list(self._within(scope))
         asked = set(terms(words))
         by_words = ((kept, score) for kept in found if (score := self._bm25(kept, asked)) > 0)
         return (
-            _best(((kept, float(kept.entry.vector @ vector)) for kept in found), count),
+            _best(((kept, float(kept.entry.vector @ looked_with)) for kept in found), count),
             _best(by_words, count),
         )
 
@@ -73,13 +74,17 @@ class InMemoryStore:
         return {identity: (kept.entry.searched, kept.entry.vector.copy()) for identity, kept in found if kept}
 
     async def stretches(self, scope: Scope, stretches: Sequence[Stretch]) -> list[Candidate]:
+        return [candidate_of(record, 0.0) for record in await self.standing(scope, [], stretches)]
+
+    async def standing(self, scope: Scope, ids: Sequence[str], stretches: Sequence[Stretch]) -> list[Record]:
         def wanted(record: Record) -> bool:
-            return bool(record.place.sequence) and any(
+            return record.id in ids or any(
                 record.place.sequence == stretch.sequence and stretch.first <= record.place.position <= stretch.last
                 for stretch in stretches
+                if stretch.sequence
             )
 
-        return [candidate_of(kept.entry.record, 0.0) for kept in self._within(scope) if wanted(kept.entry.record)]
+        return [_copy(kept.entry.record) for kept in self._within(scope) if wanted(kept.entry.record)]
 
     async def records(self, scope: Scope) -> AsyncIterator[Record]:
         for kept in list(self._within(scope)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -107,10 +107,10 @@ class MemoryStore:
             await self._writing(write)
 
     async def search(
-        self, scope: Scope, vector: Vector, words: str, count: int
+        self, scope: Scope, vector: Vector | Awaitable[Vector], words: str, count: int
     ) -> tuple[list[Candidate], list[Candidate]]:
-        def by_meaning(opened: Opened) -> list[Candidate]:
-            found = opened.for_meaning(vector)
+        def by_meaning(opened: Opened, looked_with: Vector) -> list[Candidate]:
+            found = opened.for_meaning(looked_with)
             if found is None:
                 return []
             shelf, part = found
@@ -127,8 +127,12 @@ class MemoryStore:
             hits = shelf.collection.with_words(within, words, shelf.schema.light, count)
             return _candidates(shelf.schema.candidate, hits)
 
-        nearest, worded = await asyncio.gather(self._reading(by_meaning), self._reading(by_words))
-        return nearest, worded
+        async def nearest() -> list[Candidate]:
+            looked_with = await vector if isinstance(vector, Awaitable) else vector
+            return await self._reading(lambda opened: by_meaning(opened, looked_with))
+
+        near, worded = await asyncio.gather(nearest(), self._reading(by_words))
+        return near, worded
 
     async def get(self, tenant: str, ids: Sequence[str]) -> dict[str, Record]:
         def read(opened: Opened) -> dict[str, Record]:
@@ -177,6 +181,20 @@ class MemoryStore:
             return [each for each in found if each.sequence in sequences]
 
         return await self._reading(read) if named else []
+
+    async def standing(self, scope: Scope, ids: Sequence[str], stretches: Sequence[Stretch]) -> list[Record]:
+        named = [each for each in stretches if each.sequence]
+        sequences = {each.sequence for each in named}
+        # A place may hold two versions of a chunk.
+        most = len(ids) + 2 * sum(each.last - each.first + 1 for each in named)
+
+        def read(opened: Opened) -> list[Record]:
+            shelf = opened.serving
+            within = filters.near(scope, ids, named, shelf.schema.columns)
+            found = map(shelf.schema.record, shelf.few(within, shelf.schema.full, most))
+            return [each for each in found if each.id in ids or each.place.sequence in sequences]
+
+        return await self._reading(read) if ids or named else []
 
     async def records(self, scope: Scope) -> AsyncIterator[Record]:
         last = ""

@@ -113,11 +113,12 @@ class Store(Protocol):
         """Keeps the entries; of those with the tenant and id of another, the last."""
 
     async def search(
-        self, scope: Scope, vector: Vector, words: str, count: int
+        self, scope: Scope, vector: Vector | Awaitable[Vector], words: str, count: int
     ) -> tuple[list[Candidate], list[Candidate]]:
         """The `count` records of the scope nearest in meaning, and those nearest in words (BM25), best first.
 
-        Where the vectors that stand are another embedder's, by meaning only those are found that were kept since.
+        While a vector is still being made the words are looked for; what making it raises is raised here. Where the
+        vectors that stand are another embedder's, by meaning only those are found that were kept since.
         """
 
     async def get(self, tenant: str, ids: Sequence[str]) -> dict[str, Record]:
@@ -131,6 +132,9 @@ class Store(Protocol):
 
     async def stretches(self, scope: Scope, stretches: Sequence[Stretch]) -> list[Candidate]:
         """The records of the scope at these places, in no order; their scores are 0."""
+
+    async def standing(self, scope: Scope, ids: Sequence[str], stretches: Sequence[Stretch]) -> list[Record]:
+        """The records of the scope with one of these ids or at one of these places, each once, in no order."""
 
     def records(self, scope: Scope) -> AsyncIterator[Record]:
         """All records of the scope, in no order. What is kept or removed meanwhile may be among them or not."""

@@ -76,6 +76,10 @@ async def test_no_tenant_finds_anothers_and_all_comes_back(
         assert set(ids(places)) == {
             record.id for record in everything.values() if record.place.sequence in sequences - {""}
         }
+        standing = await each.standing(
+            Scope(tenant=tenant, history=True), [record.id for _, record in batch], stretches
+        )
+        assert own.items() <= {record.id: record for record in standing}.items() <= everything.items()
         stranger = f"{label}!"
         assert await each.buried(tenant, [stranger]) == {}
         assert await each.delete(tenant, [stranger]) == 0

@@ -17,9 +17,9 @@ from factotum.api.memory.v1.memory_pb2 import (
     Receipt,
     Record,
 )
-from factotum.memory.errors import InvalidRequest
+from factotum.memory.errors import EmbedderUnavailable, InvalidRequest
 from factotum.memory.records import completed, content_sha256
-from factotum.memory.store.port import Burial, Entry, Scope, Store, Stretch
+from factotum.memory.store.port import Burial, Entry, Scope, Store, Stretch, Vector
 from tests.support.stores import NOW, entry, everywhere, ids, texts, vector
 
 MINUTE = timedelta(minutes=1)
@@ -204,6 +204,48 @@ async def test_stretches_give_the_places_that_there_are(each: Store) -> None:
     assert sorted(ids(found)) == ['a"2', 'a"3', 'a"4', 'a"5', "b-2"]
     assert {(c.sequence, c.position, c.speaker, c.score) for c in found if c.id == "b-2"} == {("b", -2, "x", 0.0)}
     assert await each.stretches(Scope(tenant="elsewhere"), [Stretch("b", -9, 9)]) == []
+
+
+async def test_what_stands_with_ids_and_at_places_comes_whole_and_once(each: Store) -> None:
+    turns = [
+        entry("standing", f"hello {n}", id=f"{n}", place=Place(sequence="talk", position=n, speaker="x"))
+        for n in range(60)
+    ]
+    late = entry("standing", "hello without a place", id="late", created_at=at(NOW + MINUTE))
+    await each.upsert([*turns, late, entry("elsewhere", "hello", id="1", place=Place(sequence="talk", position=1))])
+    by_id = {each.record.id: each.record for each in [*turns, late]}
+
+    async def standing(scope: Scope, ids: list[str], *stretches: Stretch) -> set[str]:
+        found = await each.standing(scope, ids, stretches)
+        assert all(record == by_id[record.id] for record in found)
+        assert len({record.id for record in found}) == len(found)
+        return {record.id for record in found}
+
+    scope = Scope(tenant="standing")
+    assert await standing(scope, ["9", "late", "no"], Stretch("talk", 8, 10), Stretch("", 0, 9)) == {
+        *("8", "9", "10", "late")
+    }
+    assert await standing(scope, ["late"]) == {"late"}
+    assert await standing(scope, [], Stretch("talk", -3, 0), Stretch("talk", 59, 60)) == {"0", "59"}
+    assert await standing(scope, [str(n) for n in range(50)]) == {str(n) for n in range(50)}
+    assert await standing(Scope(tenant="standing", before=NOW + MINUTE), ["late", "7"]) == {"7"}
+    assert await standing(Scope(tenant="nobody"), ["1"], Stretch("talk", 0, 9)) == set()
+    assert await standing(scope, []) == set()
+
+
+async def test_words_are_looked_for_with_a_vector_that_is_still_being_made(each: Store) -> None:
+    await each.upsert([entry("awaited", "hello", id="x")])
+
+    async def made() -> Vector:
+        return vector()
+
+    async def broken() -> Vector:
+        raise EmbedderUnavailable("away")
+
+    by_meaning, by_words = await each.search(Scope(tenant="awaited"), made(), "hello", 10)
+    assert ids(by_meaning) == ids(by_words) == ["x"]
+    with pytest.raises(EmbedderUnavailable):
+        await each.search(Scope(tenant="awaited"), broken(), "hello", 10)
 
 
 async def test_many_are_listed_and_deleted_completely(each: Store) -> None:

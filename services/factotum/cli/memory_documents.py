@@ -119,7 +119,8 @@ def listed(
     for document in answer["documents"]:
         table.add_row(
             str(document["chunks"]),
-            f"skipped: {document['skipped']}" if document["skipped"] else document["version"][:12] or "unfinished",
+            output.cell(f"skipped: {document['skipped']}" if document["skipped"] else document["version"][:12])
+            or "unfinished",
             output.local_time(document["kept_at"]),
             output.cell(document["uri"]),
         )

@@ -90,7 +90,7 @@ def search(
             output.cell(output.excerpt(record["text"], EXCERPT)),
             output.cell(record["run_id"]),
             output.local_time(record["created_at"]),
-            *([_why(found["why"] or {})] if why else []),
+            *([output.cell(_why(found["why"] or {}))] if why else []),
         )
     if answer["recollections"]:
         output.console().print(table)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -22,8 +23,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from factotum.sdk.characters import plain
+
 _JSON_SUFFIX = "_json"
-_NOT_PRINTABLE = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+# In JSON most are escaped by nature.
+_LEFT_IN_JSON = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 PIPE_WIDTH = 1000
 
@@ -65,17 +69,23 @@ def note(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(_json(value, indent=2) + "\n")
 
 
 def print_json_line(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.write(_json(value) + "\n")
     sys.stdout.flush()
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    """The same value for whoever reads it; on a terminal nothing in it acts."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return _LEFT_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def printable(text: str) -> str:
     """The text without control characters: what systems answer must not steer the terminal."""
-    return text.translate(_NOT_PRINTABLE)
+    return plain(text)
 
 
 def to_json(message: Message) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from factotum.documents.chunks import Chunk, chunks
 from factotum.documents.errors import Unreadable
 from factotum.documents.formats import Format
 from factotum.documents.sections import Reading
+from factotum.sdk.characters import line, plain, steers
 
 MOST_CHUNKS = 20_000
 
@@ -25,12 +27,19 @@ class ReadDocument:
 def read(form: Format, content: bytes, *, name: str, charset: str = "") -> ReadDocument:
     """The document's chunks; `name` stands for a title where it has none. Raises `Unreadable`."""
     reading = _reading(form, content, charset)
-    found = tuple(chunks(reading, name))
+    found = tuple(_plain(chunks(reading, name)))
     if not found:
         raise Unreadable("there is no text in it" + (": its page is made by scripts" if form is Format.HTML else ""))
     if len(found) > MOST_CHUNKS:
         raise Unreadable(f"it makes {len(found)} chunks, and at most {MOST_CHUNKS} are taken: split it")
     return ReadDocument(reading.title, found, reading.remarks)
+
+
+def _plain(found: Iterable[Chunk]) -> Iterator[Chunk]:
+    for chunk in found:
+        if text := plain(chunk.text).strip():
+            # What is plain stays as it is, blanks around it too: ids follow from it.
+            yield Chunk(chunk.text if not steers(chunk.text) else text, line(chunk.section), chunk.page)
 
 
 def _reading(form: Format, content: bytes, charset: str) -> Reading:

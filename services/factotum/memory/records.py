@@ -15,9 +15,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from factotum.api.memory.v1.memory_pb2 import TRUST_SYSTEM, Kind, Place, Provenance, Record, Trust
 from factotum.events.envelope import TENANT_PATTERN
+from factotum.events.redaction import may_name_secrets, without_secrets
 from factotum.memory.attributes import canonical
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.kinds import RULES
+from factotum.sdk.characters import line, plain, steers
 
 MAX_TEXT_BYTES = 8192
 MAX_ID_CHARACTERS = 128
@@ -38,11 +40,15 @@ MAX_PROVENANCE_BYTES = 48 * 1024
 # Every kind but KIND_UNSPECIFIED, by the name it is stored under.
 KINDS: dict[int, str] = {number: name.removeprefix("KIND_").lower() for name, number in Kind.items() if number}
 
+# The kinds that tell what happened, with the values it happened with. The others are published, and may well describe a
+# field that is called `token`.
+_HAPPENED = frozenset({"observation", "thought", "episode", "preference"})
+
 # Wide enough for every run id that is made, too narrow to write a filter in.
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,255}")
 _VERSION = re.compile(r"[0-9a-f]{64}")
 _TENANT = re.compile(TENANT_PATTERN)
-_CONTROL = re.compile("[\x00-\x1f\x7f]")
+_CONTROL = re.compile("[\t\n]")
 # google.protobuf.Timestamp: the years 1 to 9999.
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 
@@ -88,7 +94,8 @@ def kind_name(kind: int) -> str:
 
 
 def checked_text(text: str, name: str) -> str:
-    """Raises `InvalidRequest` if there is nothing in it or too much."""
+    """The text in plain characters, see `sdk.characters`. Raises `InvalidRequest` for nothing and for too much."""
+    text = plain(text)
     if not text.strip():
         raise InvalidRequest(f"{name}: must not be blank")
     if (size := len(text.encode())) > MAX_TEXT_BYTES:
@@ -134,34 +141,52 @@ def completed(tenant: str, record: Record, now: datetime) -> Record:
     """
     checked_tenant(tenant)
     kind = kind_name(record.kind)
-    checked_text(record.text, "text")
+    text = checked_text(record.text, "text")
+    text = _without_secrets(text) if kind in _HAPPENED else text
     checked_run_id(record.run_id)
     checked_id(record.id)
     _check_label(record.origin, "origin", MAX_ORIGIN_CHARACTERS)
-    _check_label(record.topic, "topic", MAX_TOPIC_CHARACTERS)
+    topic = line(record.topic)
+    _check_label(topic, "topic", MAX_TOPIC_CHARACTERS)
     if record.trust not in Trust.values():
         raise InvalidRequest(f"trust: {record.trust} is not one of {', '.join(Trust.keys()[1:])}")
     if not 0 <= record.importance <= 1 or math.isnan(record.importance):
         raise InvalidRequest("importance: must be between 0 and 1; 0: as the rule of its kind says")
-    _check_place(record.place)
-    _check_provenance(record.provenance)
-
     result = Record()
     result.CopyFrom(record)
+    # What people wrote as they liked is made plain, what identifies something must be.
+    result.text, result.topic = text, normal(topic)[:MAX_TOPIC_CHARACTERS]
+    result.place.speaker = line(record.place.speaker)
+    result.provenance.section = line(record.provenance.section)
+    _check_place(result.place)
+    _check_provenance(result.provenance)
     result.attributes_json = canonical(record.attributes_json)
+    if kind in _HAPPENED:
+        result.attributes_json = _without_secrets(result.attributes_json)
     result.subjects[:] = checked_subjects(record.subjects)
-    result.topic = normal(record.topic)[:MAX_TOPIC_CHARACTERS]
     result.trust = record.trust or TRUST_SYSTEM
     result.importance = record.importance or RULES[kind].importance
-    result.content_sha256 = content_sha256(record.text)
+    result.content_sha256 = content_sha256(text)
     for part in ("place", "provenance"):
-        if not getattr(record, part).ByteSize():
+        if not getattr(result, part).ByteSize():
             result.ClearField(part)
     result.ClearField("superseded_at")
     _set_times(result, kind, now)
     if not record.id:
         result.id = _identity(tenant, kind, result)
     return result
+
+
+def _without_secrets(text: str) -> str:
+    """Of an object or a list in JSON, without the fields whose names say that they hold a secret; else as it is."""
+    if text.lstrip()[:1] not in ("{", "[") or not may_name_secrets(text):
+        return text
+    try:
+        value = json.loads(text)
+        kept = without_secrets(value)
+    except (ValueError, RecursionError):
+        return text
+    return text if kept == value else json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
 
 
 def _identity(tenant: str, kind: str, record: Record) -> str:
@@ -217,5 +242,5 @@ def _check_provenance(provenance: Provenance) -> None:
 def _check_label(value: str, name: str, longest: int) -> None:
     if len(value) > longest:
         raise InvalidRequest(f"{name}: at most {longest} characters")
-    if _CONTROL.search(value):
+    if _CONTROL.search(value) or steers(value):
         raise InvalidRequest(f"{name}: must not hold control characters")

@@ -14,6 +14,7 @@ from typing import Any
 
 from factotum.events.redaction import without_secrets
 from factotum.memory.records import MAX_SUBJECT_CHARACTERS, MAX_SUBJECTS
+from factotum.sdk.characters import steers
 
 # Fields whose value identifies somebody or something, compared without case and separators.
 _IDENTIFYING = frozenset(
@@ -34,7 +35,7 @@ _HOLDERS = frozenset(
     }
 )
 _SEPARATORS = re.compile(r"[-_.\s]")
-_CONTROL = re.compile("[\x00-\x1f\x7f]")
+_BREAK = re.compile("[\t\n]")
 # RFC 5321: 64 characters before the @, 255 behind it. What stands around an address in running text is left out.
 _LOCAL = re.compile(r"\w[\w.!#$%&'*+/=?^`{|}~-]{0,63}\Z")
 _DOMAIN = re.compile(r"(?:\w(?:[\w-]{0,61}\w)?\.){1,8}[^\W\d_](?:[\w-]{0,61}\w)?")
@@ -53,7 +54,12 @@ def subjects_of(*values: Any, without: Iterable[str] = ()) -> list[str]:
     for value in values:
         for identifier in _identifiers(without_secrets(value), "", ""):
             subject = identifier.strip().lower()
-            if subject in excluded or len(subject) > MAX_SUBJECT_CHARACTERS or _CONTROL.search(subject):
+            if (
+                subject in excluded
+                or len(subject) > MAX_SUBJECT_CHARACTERS
+                or _BREAK.search(subject)
+                or steers(subject)
+            ):
                 continue
             found[subject] = None
             if len(found) == MAX_SUBJECTS:

@@ -46,6 +46,33 @@ def test_search_narrows_and_says_why(runner: CliRunner, parts: Stubs) -> None:
     assert parts.memory.requests == [expected]
 
 
+def test_nothing_in_a_record_is_markup_or_steers_the_terminal(runner: CliRunner, parts: Stubs) -> None:
+    foreign = "[red]x[/] [/no]"
+    record = pb.Record(
+        id=f"{foreign}\x1b[2J", kind=pb.KIND_DOCUMENT, text=f"{foreign}\x9b2J\u202e", run_id=foreign, subjects=[foreign]
+    )
+    found = pb.Recollection(record=record, why=pb.Why(neighbour_of=foreign))
+    record.provenance.folded_from.append("a")
+    fold = pb.Folding(into=record, rule="repeated")
+    parts.memory.answers |= {
+        "Recall": pb.RecallResponse(recollections=[found]),
+        "ListRecords": pb.ListRecordsResponse(records=[record]),
+        "ListReceipts": pb.ListReceiptsResponse(receipts=[pb.Receipt(id=foreign)]),
+        "Consolidate": pb.ConsolidateResponse(foldings=[fold]),
+    }
+    for arguments, times in (
+        (["search", "x", "--why"], 3),
+        (["list"], 3),
+        (["receipts"], 1),
+        (["consolidate", "--dry-run"], 1),
+    ):
+        result = runner.invoke(app, ["memory", *arguments], env={"COLUMNS": "300"})
+        assert (result.exit_code, result.stdout.count(foreign)) == (0, times), result.output
+        assert not set("\x1b\x9b\u202e") & set(result.stdout)
+        result = runner.invoke(app, ["memory", *arguments, "--json"])
+        assert not set("\x1b\x9b\u202e") & set(result.stdout)
+
+
 def test_list(runner: CliRunner, parts: Stubs) -> None:
     parts.memory.answers["ListRecords"] = pb.ListRecordsResponse(records=[RECORD], next_page_token="t")
     result = runner.invoke(app, ["memory", "list", "--kind", "preference", "--history"])

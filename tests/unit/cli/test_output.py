@@ -1,12 +1,25 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from factotum.api.planner.v1 import planner_pb2 as planner
 from factotum.api.tools.v1 import tools_pb2 as tools
-from factotum.cli.output import duration, printable, seconds_text, to_json
+from factotum.cli.output import (
+    cell,
+    console,
+    duration,
+    note,
+    print_json,
+    print_json_line,
+    printable,
+    say,
+    seconds_text,
+    table,
+    to_json,
+)
 
 
 def test_a_message_becomes_json_by_the_three_rules() -> None:
@@ -58,4 +71,26 @@ def test_a_running_duration_counts_on() -> None:
 
 
 def test_foreign_text_cannot_steer_the_terminal() -> None:
-    assert printable("a\x1b[2Jb\x9bc\td\r") == "a[2Jbc\td"
+    assert printable("a\x1b[2Jb\x9bc\td\r\n\u202e") == "ab\td\n"
+
+
+def test_json_of_foreign_text_steers_nothing_and_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"text": "a\x1b[2J\x9bc\x7f\u202eé🙂\n"}
+    print_json(value)
+    print_json_line(value)
+    said = capsys.readouterr().out
+    assert not set("\x1b\x9b\x7f\u202e") & set(said)
+    assert "é🙂" in said
+    *first, last = said.splitlines()
+    assert json.loads("".join(first)) == json.loads(last) == value
+
+
+def test_markup_in_foreign_text_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    foreign = "[red]a[/] [/no] [link=https://x.example]b"
+    shown = table("what")
+    shown.add_row(cell(foreign))
+    console().print(shown)
+    say(foreign)
+    note(foreign)
+    out, err = capsys.readouterr()
+    assert (out.count(foreign), err.count(foreign)) == (2, 1)

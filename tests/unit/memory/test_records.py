@@ -13,6 +13,7 @@ from factotum.api.memory.v1.memory_pb2 import (
     KIND_OBSERVATION,
     KIND_PREFERENCE,
     KIND_THOUGHT,
+    KIND_TOOL,
     TRUST_PERSON,
     TRUST_SYSTEM,
     Place,
@@ -21,6 +22,7 @@ from factotum.api.memory.v1.memory_pb2 import (
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.kinds import RULES
 from factotum.memory.records import completed, content_sha256
+from factotum.sdk.characters import plain
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 NAN = '{"x": NaN}'
@@ -96,8 +98,42 @@ def test_the_hash_does_not_see_case_composed_characters_and_blanks() -> None:
     assert content_sha256("closes at 5") != content_sha256("closes at 6")
 
 
+@pytest.mark.parametrize("kind", [KIND_OBSERVATION, KIND_PREFERENCE])
+def test_values_that_are_called_secrets_are_not_kept(kind: Any) -> None:
+    given = '{"user": "ada", "api_key": "planted", "nested": [{"Access-Token": "planted"}]}'
+    kept = completed("acme", record(kind=kind, text=given, attributes_json=given), NOW)
+    assert kept.text == kept.attributes_json == '{"user":"ada","nested":[{}]}'
+    assert completed("acme", kept, NOW) == kept
+    for text in ('{"user": "ada"}', '{"token": broken', "[" * 8000 + '"token"', "the token is planted"):
+        assert completed("acme", record(kind=kind, text=text), NOW).text == text
+
+
+def test_what_is_published_may_describe_a_token() -> None:
+    schema = '{"properties":{"token":{"type":"string"}}}'
+    kept = completed("acme", record(kind=KIND_TOOL, text=schema, attributes_json=schema), NOW)
+    assert kept.text == kept.attributes_json == schema
+
+
+def test_characters_that_steer_are_left_out_of_what_people_wrote() -> None:
+    kept = completed(
+        "acme",
+        record(
+            text="\x1b[31mred\x1b[0m\0 \u202ealert\r\n",
+            topic="Mail\x07 \u2066settings",
+            place={"sequence": "talk", "speaker": "Ada\x1b[2J\nLovelace"},
+            provenance={"section": "A >\x85 B"},
+        ),
+        NOW,
+    )
+    assert (kept.text, kept.topic) == ("red alert\n", "mail settings")
+    assert (kept.place.speaker, kept.provenance.section) == ("Ada Lovelace", "A >  B")
+    assert kept.content_sha256 == content_sha256("red alert")
+    assert completed("acme", kept, NOW) == kept
+    assert kept.id == completed("acme", record(text="corrected", place={"sequence": "talk"}), NOW).id
+
+
 @given(
-    text=st.text(min_size=1, max_size=50).filter(str.strip),
+    text=st.text(min_size=1, max_size=50).filter(lambda text: plain(text).strip()),
     subjects=st.lists(st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=20).filter(str.strip)),
     topic=st.text(st.characters(exclude_categories=["C"]), max_size=20),
 )
@@ -135,7 +171,12 @@ def test_what_is_complete_is_not_changed(text: str, subjects: list[str], topic: 
         ({"text": " \n"}, "text"),
         ({"text": "é" * 4097}, "8194 bytes"),
         ({"id": "x" * 129}, "id"),
+        ({"text": "\0\x1b[0m"}, "text: must not be blank"),
         ({"id": "a\nb"}, "id"),
+        ({"id": "a\x9bb"}, "id: must not hold control"),
+        ({"id": "a\u202eb"}, "id: must not hold control"),
+        ({"subjects": ["a\x85b"]}, r"subjects\[0\]: must not hold control"),
+        ({"provenance": {"document": "file:\x1b"}}, "provenance.document: must not hold control"),
         ({"origin": "x" * 1025}, "origin"),
         ({"run_id": 'r" or "1" == "1'}, "run_id"),
         ({"run_id": "r\\"}, "run_id"),

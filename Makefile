@@ -29,7 +29,7 @@ down: setup ## Stop a local stack that runs detached
 
 test: setup ## Run the tests on real servers; those on Apache Kafka need Java 17 and Maven, else they are skipped
 	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile --ignore tests/e2e
-	$(BIN)/pytest -m "not slow" tests/e2e
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadgroup tests/e2e
 
 test-slow: setup ## Run the tests that wait for minutes
 	$(BIN)/pytest -m slow

@@ -22,7 +22,14 @@ CONNECTORS = [
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="session", params=["embedded", pytest.param("apache", marks=pytest.mark.apache)])
+# Each on a stack of its own, side by side with the other.
+KAFKAS = [
+    pytest.param("embedded", marks=pytest.mark.xdist_group("embedded")),
+    pytest.param("apache", marks=[pytest.mark.apache, pytest.mark.xdist_group("apache")]),
+]
+
+
+@pytest.fixture(scope="session", params=KAFKAS)
 def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A ready stack whose tools have levers; ended, with everything it started, after the last test on it."""
     kafka = request.param

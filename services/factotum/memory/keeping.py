@@ -126,6 +126,8 @@ class Keeping:
         return ends
 
     def _decide(self, tenant: str, given: Record, record: Record, overview: Overview, now: datetime) -> Kept:
+        if (again := overview.said_again(given, record)) is not None:
+            record.id = again.id
         if (burial := overview.buried.get(record.id)) is not None:
             # What was folded is told by what it was folded into.
             return _refused(Refusal.FORGOTTEN if burial == Burial.FORGOTTEN else Refusal.KNOWN)
@@ -139,7 +141,8 @@ class Keeping:
             return _refused(Refusal.FORGOTTEN)
         if reason := refusal(record, now=now, given_out=lambda text: self._given_out.holds(tenant, text)):
             return _refused(reason)
-        if overview.knows(record):
+        # One that says when it was so may come between others: "tea" on Monday is not known by "tea" on Friday.
+        if overview.knows(record) and not (is_settled(record) and given.HasField("created_at")):
             return _refused(Refusal.KNOWN)
         if is_settled(record):
             return Kept(result=Kept.RESULT_KEPT, reason=OLDER if overview.settle(record) else "")

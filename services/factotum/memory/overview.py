@@ -8,7 +8,7 @@ from typing import Any
 
 from factotum.api.memory.v1.memory_pb2 import KIND_OBSERVATION, KIND_THOUGHT, Record
 from factotum.memory.filtering import said
-from factotum.memory.preferences import settle
+from factotum.memory.preferences import is_settled, settle
 from factotum.memory.store.port import Burial
 
 
@@ -63,6 +63,18 @@ class Overview:
             if record != self._records.get(record.id):
                 self.keep(record)
         return kept.HasField("superseded_at")
+
+    def said_again(self, given: Record, preference: Record) -> Record | None:
+        """The preference that stands and that this one, which was given without id and time, only says again."""
+        if given.id or given.HasField("created_at") or not is_settled(preference):
+            return None
+        for other in self._said.get(said(preference) or (), ()):
+            same = Record()
+            same.CopyFrom(preference)
+            same.id = other.id
+            if self._records[other.id] is other and stands_so(given, same, other):
+                return other
+        return None
 
     def knows(self, record: Record) -> bool:
         """Whether another record says the same, by a word of at least its weight."""

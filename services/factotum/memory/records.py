@@ -18,7 +18,7 @@ from factotum.events.envelope import TENANT_PATTERN
 from factotum.events.redaction import may_name_secrets, without_secrets
 from factotum.memory.attributes import canonical
 from factotum.memory.errors import InvalidRequest
-from factotum.memory.kinds import RULES
+from factotum.memory.kinds import RULES, Replacing
 from factotum.sdk.characters import line, plain, steers
 
 MAX_TEXT_BYTES = 8192
@@ -136,7 +136,8 @@ def completed(tenant: str, record: Record, now: datetime) -> Record:
     """The record as it will be kept: what its caller left out is filled in, what has several forms is in one.
 
     Without an id, the id is derived from tenant, kind and place, or, where it has no place, from tenant, kind,
-    subjects, topic and text: the same said again is kept once. Completing what is complete changes nothing.
+    subjects, topic and text, of a preference about a topic from its time, too: the same said again is kept once.
+    Completing what is complete changes nothing.
     Raises `InvalidRequest`, which names the field.
     """
     checked_tenant(tenant)
@@ -192,6 +193,10 @@ def _without_secrets(text: str) -> str:
 def _identity(tenant: str, kind: str, record: Record) -> str:
     if record.place.sequence:
         return derived_id(tenant, kind, record.place.sequence, str(record.place.position))
+    if RULES[kind].replacing is Replacing.BY_TOPIC and record.topic:
+        # Tea, coffee, and tea again are three, of which two are history.
+        when = str(record.created_at.ToMicroseconds())
+        return derived_id(tenant, kind, *sorted(record.subjects), record.topic, record.text, when)
     return derived_id(tenant, kind, *sorted(record.subjects), record.topic, record.text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -260,6 +261,44 @@ async def test_a_preference_that_holds_again_stands_again(bench: Bench) -> None:
         assert await bench.keep(preference(text)) == ["kept"]
     assert [r.text for r in (await bench.all()).values() if not r.HasField("superseded_at")] == ["tea"]
     assert await bench.keep(preference("tea")) == ["unchanged"]
+    assert await bench.keep(preference("tea"), preference("tea")) == ["unchanged", "unchanged"]
+    assert await history(bench) == [("tea", 1, 2), ("coffee", 2, 3), ("tea", 3, None)]
+
+
+async def history(bench: Bench) -> list[tuple[str, int, int | None]]:
+    """Of each preference its text, the day of its time, and the day on which it was superseded."""
+    return sorted(
+        (
+            (
+                record.text,
+                (record.created_at.ToDatetime(tzinfo=UTC) - NOW).days,
+                (record.superseded_at.ToDatetime(tzinfo=UTC) - NOW).days if record.HasField("superseded_at") else None,
+            )
+            for record in (await bench.all()).values()
+        ),
+        key=lambda each: each[1],
+    )
+
+
+@pytest.mark.parametrize("days", list(permutations(range(1, 5))))
+async def test_history_is_whole_in_whatever_order_it_comes(bench: Bench, days: tuple[int, ...]) -> None:
+    drinks = {1: "tea", 2: "coffee", 3: "tea", 4: "tea"}
+    for day in (*days, days[0], days[-1]):
+        await bench.keep(preference(drinks[day], day))
+    assert await history(bench) == [
+        (drinks[day], day, day + 1 if day < len(drinks) else None) for day in range(1, len(drinks) + 1)
+    ]
+
+
+async def test_the_id_of_a_preference_said_again_is_that_of_the_one_that_stands(bench: Bench) -> None:
+    ((first, _),) = await bench.keeping.keep([("acme", preference("tea"))])
+    bench.now += timedelta(days=1)
+    ((again, _),) = await bench.keeping.keep([("acme", preference("tea"))])
+    assert again == first
+    # Nor does a model's word take the place of a system's, or change whose it is.
+    assert await bench.keep(preference("tea", trust=TRUST_MODEL)) == ["known"]
+    assert await bench.keep(preference("tea", trust=TRUST_PERSON)) == ["kept"]
+    assert len(await bench.all()) == 2
 
 
 async def test_preferences_that_come_at_once_see_each_other(bench: Bench) -> None:

@@ -159,7 +159,9 @@ class Record(_message.Message):
     CONTENT_SHA256_FIELD_NUMBER: _builtins.int
     SUPERSEDED_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """At most 128 characters; empty: derived from tenant, kind, subjects, topic and text, or from tenant, kind and place."""
+    """At most 128 characters; empty: derived from tenant, kind, subjects, topic and text, or from tenant, kind and place; of
+    a preference about a topic from its time, too.
+    """
     kind: Global___Kind.ValueType
     text: _builtins.str
     """What is embedded and searched; at most 8192 bytes of UTF-8, longer text is refused."""

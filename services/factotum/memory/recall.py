@@ -85,12 +85,12 @@ class Recalling:
         # With a budget, what is too long makes way for what comes after it.
         reach = query.limit if not query.budget else min(2 * query.limit, MAX_LIMIT)
         found = await self._found(query)
-        ranked = ordered(found, now)
+        ranked = ordered(found, now, max(reach, weights.LOOKED_UP_HITS))
         asked = [each.found.candidate for each in ranked[:reach]]
         beside = unseen([each.found for each in ranked[: weights.LOOKED_UP_HITS]], found)
         records = {each.id: each for each in await self._store.standing(query.scope, *_at_once(asked, beside))}
         if others := _others(records.values(), beside, found):
-            ranked = ordered(newest([*found, *others]), now)
+            ranked = ordered(newest([*found, *others]), now, reach)
             gone = {each.id for each in asked} - records.keys()
             missing = [each.id for each in ranked[:reach] if each.id not in records and each.id not in gone]
             records |= await self._store.get(query.scope.tenant, missing) if missing else {}

@@ -12,7 +12,8 @@ from factotum.memory.store.port import Candidate
 EPISODE = "episode"
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, for the same reason as a candidate.
+@dataclass(slots=True)
 class Found:
     """A candidate and where it stands. Ranks begin at 1; 0: not in that list. `relevance` is at least 0."""
 

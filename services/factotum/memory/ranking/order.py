@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from factotum.memory.ranking import weights
 from factotum.memory.ranking.found import EPISODE, Found
 from factotum.memory.ranking.neighbourhood import Gain, gains
+from factotum.memory.store.port import Candidate
 
 _NO_GAIN = Gain()
 _HALF_LIFE = timedelta(days=weights.RECENCY_HALF_LIFE_DAYS)
@@ -34,51 +35,72 @@ class Ranked:
 
     @property
     def score(self) -> float:
-        return self.found.relevance + self.recency + self.importance + self.neighbourhood
+        return _score(self.found.relevance, self.recency, self.importance, self.neighbourhood)
 
 
-def ordered(found: Sequence[Found], now: datetime) -> list[Ranked]:
-    """Best first, each once, those with the same content folded into the best of them.
+def ordered(found: Sequence[Found], now: datetime, most: int | None = None) -> list[Ranked]:
+    """Best first, each once, those with the same content folded into the best of them; the first `most`, if given.
 
     Of two with the same score an episode comes first, then the newer.
     """
     gained = gains(found)
-    ranked = [_ranked(each, gained.get(each.candidate.id, _NO_GAIN), now) for each in found]
-    return _folded(sorted(ranked, key=_order))
+    places = [_place(index, each, gained, now) for index, each in enumerate(found)]
+    places.sort()
+    kept = _folded([found[index] for *_, index in places])
+    return [_ranked(each, gained, now, duplicates) for each, duplicates in kept[:most]]
 
 
-def _ranked(found: Found, gain: Gain, now: datetime) -> Ranked:
+def _place(
+    index: int, found: Found, gained: Mapping[str, Gain], now: datetime
+) -> tuple[float, bool, timedelta, str, int]:
+    """What is less comes first. Of hundreds only a few are answered: no more is made of each than it takes to sort."""
     candidate = found.candidate
-    half_lives = (now - candidate.created_at) / _HALF_LIFE
+    score = _score(
+        found.relevance,
+        _recency(candidate, now),
+        weights.IMPORTANCE * candidate.importance,
+        gained.get(candidate.id, _NO_GAIN).amount,
+    )
+    return -score, candidate.kind != EPISODE, now - candidate.created_at, candidate.id, index
+
+
+def _ranked(found: Found, gained: Mapping[str, Gain], now: datetime, duplicates: Sequence[str]) -> Ranked:
+    gain = gained.get(found.candidate.id, _NO_GAIN)
     return Ranked(
         found,
-        recency=weights.RECENCY * 0.5 ** max(half_lives, 0.0),
-        importance=weights.IMPORTANCE * candidate.importance,
+        recency=_recency(found.candidate, now),
+        importance=weights.IMPORTANCE * found.candidate.importance,
         neighbourhood=gain.amount,
         neighbour_of=gain.most_from if gain.amount > found.relevance else "",
+        duplicates=tuple(duplicates),
     )
 
 
-def _order(each: Ranked) -> tuple[float, bool, float, str]:
-    candidate = each.found.candidate
-    return -each.score, candidate.kind != EPISODE, -candidate.created_at.timestamp(), candidate.id
+def _recency(candidate: Candidate, now: datetime) -> float:
+    half_lives = (now - candidate.created_at) / _HALF_LIFE
+    return float(weights.RECENCY * 0.5 ** max(half_lives, 0.0))
 
 
-def _folded(ranked: Sequence[Ranked]) -> list[Ranked]:
-    """What somebody said is an event of its own, however often it was said; all else is told by telling it once."""
-    first: dict[object, int] = {}
-    duplicates: dict[int, list[str]] = {}
-    kept: list[Ranked] = []
-    for each in ranked:
-        candidate = each.found.candidate
-        content = (candidate.kind, candidate.content_sha256)
+def _score(relevance: float, recency: float, importance: float, neighbourhood: float) -> float:
+    return relevance + recency + importance + neighbourhood
+
+
+def _folded(found: Sequence[Found]) -> list[tuple[Found, Sequence[str]]]:
+    """Each with the ids of those that it stands for.
+
+    What somebody said is an event of its own, however often it was said; all else is told by telling it once.
+    """
+    first: dict[object, list[str]] = {}
+    kept: list[tuple[Found, Sequence[str]]] = []
+    for each in found:
+        candidate = each.candidate
         if candidate.speaker or not candidate.content_sha256:
-            kept.append(each)
-        elif (index := first.setdefault(content, len(kept))) < len(kept):
-            duplicates.setdefault(index, []).append(each.id)
+            kept.append((each, ()))
+            continue
+        content = (candidate.kind, candidate.content_sha256)
+        if (duplicates := first.get(content)) is None:
+            first[content] = duplicates = []
+            kept.append((each, duplicates))
         else:
-            kept.append(each)
-    return [
-        replace(each, duplicates=tuple(duplicates[index])) if index in duplicates else each
-        for index, each in enumerate(kept)
-    ]
+            duplicates.append(candidate.id)
+    return kept

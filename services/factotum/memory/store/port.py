@@ -50,7 +50,8 @@ class Scope:
     history: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as a recall makes hundreds and that takes five times as long; nobody changes one.
+@dataclass(slots=True)
 class Candidate:
     """A record found by a search, without its text: what ranking needs. `score` is a cosine or a BM25 score."""
 

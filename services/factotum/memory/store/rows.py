@@ -38,7 +38,7 @@ def microseconds(moment: datetime) -> int:
 
 
 def moment(microseconds_: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds_)
+    return _EPOCH + timedelta(0, 0, microseconds_)
 
 
 def candidate_of(record: Record, score: float) -> Candidate:

@@ -34,7 +34,7 @@ def keeping_on(
         store,
         embedder,
         given_out=given_out or GivenOut(),
-        forgotten=forgotten or RecentlyForgotten(),
+        forgotten=forgotten or RecentlyForgotten(lambda: "salt"),
         refusals=refusals or Refusals(),
         now=now,
     )
@@ -42,7 +42,7 @@ def keeping_on(
 
 def servicer_on(store: Store, embedder: Embedder, *, now: Callable[[], datetime] = clock.now) -> MemoryServicer:
     """The whole gRPC face, as `memory.main` composes it, with nothing behind on Kafka."""
-    given_out, forgotten, refusals = GivenOut(), RecentlyForgotten(), Refusals()
+    given_out, forgotten, refusals = GivenOut(), RecentlyForgotten(lambda: "salt"), Refusals()
     keeping = keeping_on(store, embedder, given_out=given_out, forgotten=forgotten, refusals=refusals, now=now)
     governance = Governance(
         forgetting=Forgetting(store, embedder, forgotten, passed=keeping.passed, now=now, new_id=lambda: uuid4().hex),

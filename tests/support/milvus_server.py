@@ -141,6 +141,19 @@ class MilvusServer(milvus_pb2_grpc.MilvusServiceServicer):
         results = schema_pb2.SearchResultData(num_queries=1, top_k=0, topks=[0])
         return milvus_pb2.SearchResults(status=common_pb2.Status(), results=results)
 
+    def Flush(self, request: Any, context: grpc.ServicerContext) -> Any:
+        self.requests.setdefault("Flush", []).append(request)
+        return milvus_pb2.FlushResponse(status=common_pb2.Status())
+
+    def GetFlushState(self, request: Any, context: grpc.ServicerContext) -> Any:
+        return milvus_pb2.GetFlushStateResponse(status=common_pb2.Status(), flushed=True)
+
+    def ManualCompaction(self, request: Any, context: grpc.ServicerContext) -> Any:
+        if status := self.refuse("ManualCompaction", request):
+            return milvus_pb2.ManualCompactionResponse(status=status)
+        self._noted("ManualCompaction", request)
+        return milvus_pb2.ManualCompactionResponse(status=common_pb2.Status(), compactionID=1)
+
     def DropCollection(self, request: Any, context: grpc.ServicerContext) -> Any:
         return self._noted("DropCollection", request)
 

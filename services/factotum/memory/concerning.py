@@ -20,7 +20,7 @@ SHORTEST_IN_TEXT = 3
 BETWEEN_NAMES = 4
 
 # A decimal number is one word: 1042 is not named by 1042.5.
-_WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+")
+WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+")
 
 
 def checked_identifiers(identifiers: Iterable[str]) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ class Concerns:
         alternatives = "|".join(map(re.escape, addresses)) or "(?!)"
         # A dot or a hyphen between word characters goes on with an address; one at the end of a sentence does not.
         self._address = re.compile(rf"(?<![\w@+])(?<!\w[.-])(?:{alternatives})(?![\w@+]|[.-]\w)")
-        self._phrases = [words for one in findable if "@" not in one and (words := _WORD.findall(one))]
+        self._phrases = [words for one in findable if "@" not in one and (words := WORD.findall(one))]
 
     def __call__(self, record: Record) -> bool:
         if any(normal(subject) in self._identifiers for subject in record.subjects):
@@ -65,7 +65,7 @@ class Concerns:
             return True
         if "%" in text and self._address.search(normal(unquote(text))):
             return True
-        words = _WORD.findall(said) if self._phrases else []
+        words = WORD.findall(said) if self._phrases else []
         return any(_named(phrase, words) for phrase in self._phrases)
 
 

@@ -86,7 +86,7 @@ class Forgetting:
             doomed = await self._doomed(asked)
             return _receipt("", self._now(), list(doomed.values()), asked, searches=0)
         if asked.identifiers:
-            self._recently.note(asked.tenant, asked.identifiers, self._now())
+            await self._store.mark(self._recently.note(asked.tenant, asked.identifiers, self._now()))
         # Ids that do not stand are buried as well: their event may still be on its way.
         await self._store.bury(asked.tenant, asked.ids, Burial.FORGOTTEN, self._now())
         await self._passed()

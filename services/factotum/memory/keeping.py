@@ -73,15 +73,18 @@ class Keeping:
             ended.set_result(None)
 
     async def _keep(self, coming: Sequence[tuple[str, Record]]) -> list[tuple[str, Kept]]:
-        now = self._now()
-        records = [
-            # Of two preferences in one request, the later is the newer.
-            _completed(tenant, record, now + timedelta(microseconds=index), index)
-            for index, (tenant, record) in enumerate(coming)
-        ]
-        one_by_one = any(record.kind == KIND_PREFERENCE or is_step(record) for record in records)
-        async with self._one_by_one if one_by_one else nullcontext():
-            fates = await self._decide_and_write(coming, records, now)
+        fates: list[Kept] | None = None
+        while fates is None:
+            now = self._now()
+            await self._forgotten.read(self._store, now)
+            records = [
+                # Of two preferences in one request, the later is the newer.
+                _completed(tenant, record, now + timedelta(microseconds=index), index)
+                for index, (tenant, record) in enumerate(coming)
+            ]
+            one_by_one = any(record.kind == KIND_PREFERENCE or is_step(record) for record in records)
+            async with self._one_by_one if one_by_one else nullcontext():
+                fates = await self._decide_and_write(coming, records, now)
         for (tenant, _), record, fate in zip(coming, records, fates, strict=True):
             if fate.result == Kept.RESULT_REFUSED:
                 self._refusals.note(tenant, record, Refusal(fate.reason))
@@ -89,7 +92,8 @@ class Keeping:
 
     async def _decide_and_write(
         self, coming: Sequence[tuple[str, Record]], records: Sequence[Record], now: datetime
-    ) -> list[Kept]:
+    ) -> list[Kept] | None:
+        """None, and nothing is written, if one of them is to be decided on again."""
         by_tenant: dict[str, list[int]] = {}
         for index, (tenant, _) in enumerate(coming):
             by_tenant.setdefault(tenant, []).append(index)
@@ -102,8 +106,8 @@ class Keeping:
                 fates[index] = self._decide(tenant, coming[index][1], records[index], overview, now)
             written += ((tenant, record) for record in overview.written.values())
             standing[tenant] = [identity for identity in overview.written if identity in overview.stood]
-        if written:
-            await self._write(written, standing)
+        if written and not await self._write(written, standing):
+            return None
         return [fates[index] for index in range(len(records))]
 
     async def _overview(self, tenant: str, coming: Sequence[Record], now: datetime) -> Overview:
@@ -149,11 +153,19 @@ class Keeping:
         overview.keep(record)
         return Kept(result=Kept.RESULT_KEPT)
 
-    async def _write(self, written: Sequence[tuple[str, Record]], standing: Mapping[str, Sequence[str]]) -> None:
-        async def write() -> None:
-            await self._store.upsert(await entries(self._store, self._embedder, written, standing))
+    async def _write(self, written: Sequence[tuple[str, Record]], standing: Mapping[str, Sequence[str]]) -> bool:
+        """Not if another process forgot somebody meanwhile whom they concern: to embed them may take a while."""
 
-        await with_vectors(write)
+        async def write() -> bool:
+            made = await entries(self._store, self._embedder, written, standing)
+            if await self._forgotten.read(self._store, self._now()) and any(
+                self._forgotten.concerns(tenant, record) for tenant, record in written
+            ):
+                return False
+            await self._store.upsert(made)
+            return True
+
+        return await with_vectors(write)
 
 
 def _completed(tenant: str, record: Record, now: datetime, index: int) -> Record:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from secrets import token_hex
 from uuid import uuid4
 
 import structlog
@@ -70,7 +71,7 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
             await embedder.learn()
         except StoreUnavailable as error:
             log.warning("the store does not serve: calls fail until it does", reason=str(error))
-        given_out, forgotten, refusals = GivenOut(), RecentlyForgotten(), Refusals()
+        given_out, forgotten, refusals = GivenOut(), RecentlyForgotten(lambda: token_hex(16)), Refusals()
         keeping = Keeping(store, embedder, given_out=given_out, forgotten=forgotten, refusals=refusals, now=clock.now)
         consumer = Consumer(
             GROUP,
@@ -99,6 +100,7 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
         log.info("memory listens", port=server.port)
         beside = [
             asyncio.create_task(settle(store, wanted.embed)),
+            asyncio.create_task(forgotten.keep_reading(store, clock.now)),
             asyncio.create_task(watch(store.trouble, server.be_ready, ready=ready)),
         ]
         try:

@@ -41,7 +41,7 @@ def tenant() -> str:
 
 @pytest.fixture
 def recently() -> RecentlyForgotten:
-    return RecentlyForgotten()
+    return RecentlyForgotten(lambda: "salt")
 
 
 @pytest.fixture

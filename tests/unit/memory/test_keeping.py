@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -30,6 +30,7 @@ from factotum.memory.recently_forgotten import RecentlyForgotten
 from factotum.memory.refusals import Refusals
 from factotum.memory.store.in_memory import InMemoryStore
 from factotum.memory.store.port import Burial, Entry, Scope
+from tests.support.keeping import keeping_on
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 LUNCH = "The cafeteria serves lunch between noon and two."
@@ -57,7 +58,7 @@ class Store(InMemoryStore):
 
 class Bench:
     def __init__(self) -> None:
-        self.store, self.given_out, self.forgotten = Store(), GivenOut(), RecentlyForgotten()
+        self.store, self.given_out, self.forgotten = Store(), GivenOut(), RecentlyForgotten(lambda: "salt")
         self.refusals, self.now = Refusals(), NOW
         self.embedder: Any = Embedder()
         self.keeping = Keeping(
@@ -235,6 +236,27 @@ async def test_what_was_forgotten_or_folded_does_not_come_back(bench: Bench) -> 
     late = [observation("o4", "mail.send with to ada@acme.example. Answered: nothing."), document(id="d")]
     assert await bench.keep(*late) == ["forgotten", "kept"]
     assert bench.embedder.texts == [observation().text, LUNCH]
+
+
+async def test_who_is_forgotten_elsewhere_while_it_is_embedded_is_not_kept(bench: Bench) -> None:
+    """By another process on the same server."""
+    elsewhere = RecentlyForgotten(lambda: "another salt")
+
+    class Shared(Store):
+        is_shared = True
+
+    class Slow(Embedder):
+        async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            if not self.texts:
+                await store.mark(elsewhere.note("acme", ("ada@acme.example",), NOW))
+            return await super().embed(texts)
+
+    store = Shared()
+    keeping = keeping_on(store, cast(Any, Slow()), forgotten=bench.forgotten, now=lambda: NOW)
+    late = observation("o4", "mail.send with to ada@acme.example. Answered: nothing.")
+    fates = await keeping.keep([("acme", late), ("acme", document(id="d"))])
+    assert [fate.reason for _, fate in fates] == ["forgotten", ""]
+    assert store.written == ["d"]
 
 
 async def test_the_newest_preference_stands_and_the_older_are_history(bench: Bench) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
 from pymilvus import MilvusClient
 
 from factotum.memory.errors import StoreUnavailable
@@ -31,6 +32,8 @@ Row = dict[str, Any]
 # Column, kind of index, metric, and what the index is given.
 Index = tuple[str, str, str, Mapping[str, float]]
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 class Collection:
@@ -212,10 +215,20 @@ class Database:
         self._client.load_collection(name, timeout=LOAD_SECONDS)
         return Collection(self._client, name, timeout=self._timeout, lite=self._server is not None)
 
-    def scrub(self) -> None:
-        """Of what was deleted, nothing is left in the file of Milvus Lite. A server clears its own by itself."""
+    def scrub(self, names: Sequence[str]) -> None:
+        """Of what was deleted, nothing is left in Milvus Lite's file. A server is asked to clear the files of these
+        collections, and does so when it comes to that."""
         if self._server is not None:
             self._server.scrub()
+            return
+        for name in names:
+            try:
+                # What is still being collected is not compacted.
+                self._client.flush(name, timeout=self._timeout)
+                self._client.compact(name, timeout=self._timeout)
+            except ERRORS as error:
+                # Not every server lets itself be asked, or not so often; it clears its files in any case.
+                log.warning("the server was not asked to clear its files", collection=name, reason=str(error))
 
     def columns(self, name: str) -> list[Mapping[str, Any]]:
         """Of the collection, which must be there."""

@@ -161,7 +161,7 @@ class Opened:
         return len(present)
 
     def scrub(self) -> None:
-        self._database.scrub()
+        self._database.scrub([shelf.generation.collection for shelf in self.shelves] + [self.state.collection])
 
     def begin(self, *, anew: bool) -> Shelf:
         """A generation to fill, the one begun before or a new one. From now on both are written.

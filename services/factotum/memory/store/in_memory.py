@@ -10,6 +10,7 @@ from datetime import datetime
 
 from factotum.api.memory.v1.memory_pb2 import Receipt, Record
 from factotum.memory import records
+from factotum.memory.marks import Mark
 from factotum.memory.store.port import Burial, Candidate, Entry, Prepare, Progress, Scope, Shape, Stretch, Vector
 from factotum.memory.store.rows import candidate_of, microseconds, subject_form
 from factotum.memory.store.words import K1, B, terms
@@ -30,6 +31,7 @@ class InMemoryStore:
         self._holders: Counter[str] = Counter()  # in how many records a term is
         self._length = 0  # of all records, in terms
         self._buried: dict[tuple[str, str], Burial] = {}
+        self._marks: list[Mark] = []
         self._receipts: dict[str, dict[str, Receipt]] = {}
 
     async def upsert(self, entries: Sequence[Entry]) -> None:
@@ -112,6 +114,17 @@ class InMemoryStore:
     async def buried(self, tenant: str, ids: Sequence[str]) -> dict[str, Burial]:
         records.checked_tenant(tenant)
         return {identity: self._buried[tenant, identity] for identity in ids if (tenant, identity) in self._buried}
+
+    @property
+    def is_shared(self) -> bool:
+        return False
+
+    async def mark(self, mark: Mark) -> None:
+        self._marks.append(mark)
+
+    async def marks(self, since: datetime) -> list[Mark]:
+        self._marks = [mark for mark in self._marks if mark.moment >= since]
+        return list(self._marks)
 
     async def keep_receipt(self, tenant: str, receipt: Receipt) -> None:
         kept = Receipt()

@@ -17,6 +17,7 @@ import numpy as np
 from factotum.api.memory.v1.memory_pb2 import Receipt, Record
 from factotum.memory import records
 from factotum.memory.errors import StoreFaulty, StoreRefused, StoreUnavailable
+from factotum.memory.marks import Mark
 from factotum.memory.store import scope as filters
 from factotum.memory.store.collection import KEYS, LIGHT_PAGE, PAGE, Connection, Database, Row
 from factotum.memory.store.faults import ERRORS, is_of_a_moved_collection, is_refusal, unable
@@ -239,6 +240,22 @@ class MemoryStore:
         places = [(records.checked_tenant(tenant), identity) for identity in ids]
         found = await self._reading(lambda opened: opened.state.buried(places))
         return {identity: why for (_, identity), why in found.items()}
+
+    @property
+    def is_shared(self) -> bool:
+        return not self._connection.is_lite
+
+    async def mark(self, mark: Mark) -> None:
+        await self._writing(lambda opened: opened.state.mark(mark))
+        if self.is_shared:
+            # What others have under way, and decided on before, ends within a timeout.
+            await asyncio.sleep(self._timeout)
+
+    async def marks(self, since: datetime) -> list[Mark]:
+        found, old = await self._reading(lambda opened: opened.state.marks(since))
+        if old:
+            await self._writing(lambda opened: opened.state.remove(old))
+        return found
 
     async def keep_receipt(self, tenant: str, receipt: Receipt) -> None:
         records.checked_tenant(tenant)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from factotum.api.memory.v1.memory_pb2 import Receipt, Record
+from factotum.memory.marks import Mark
 
 Vector = NDArray[np.float32]
 
@@ -151,7 +152,7 @@ class Store(Protocol):
 
     async def scrub(self) -> None:
         """After it what was deleted is not in the store's files any more, as far as that is in our hands: a Milvus
-        server clears its files by itself, later."""
+        server is asked to clear its files, and does so later."""
 
     async def bury(self, tenant: str, ids: Sequence[str], why: Burial, now: datetime) -> None:
         """Remembers that these ids must not be kept again, whether such records stand or not; not what they said.
@@ -161,6 +162,16 @@ class Store(Protocol):
 
     async def buried(self, tenant: str, ids: Sequence[str]) -> dict[str, Burial]:
         """Which of these ids are buried, and why."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may write to it."""
+
+    async def mark(self, mark: Mark) -> None:
+        """Remembers the mark. Once it returns, whoever writes then has been able to read it before."""
+
+    async def marks(self, since: datetime) -> list[Mark]:
+        """The marks of every tenant that are not older, and only those are remembered any longer."""
 
     async def keep_receipt(self, tenant: str, receipt: Receipt) -> None:
         """Keeps the receipt for good."""

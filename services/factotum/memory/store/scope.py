@@ -160,6 +160,11 @@ def of_state(*sorts: str) -> Filter:
     return Filter(f"sort in {json.dumps(list(sorts))}", _MADE_HERE)
 
 
+def of_marks() -> Filter:
+    """For what the store does by itself: who was forgotten lately, of all tenants."""
+    return Filter('sort == "mark"', _MADE_HERE)
+
+
 def of_receipts(tenant: str) -> Filter:
     """The tenant's rows of `memory_state`. Raises `InvalidRequest`."""
     return Filter(f'{_tenant(tenant)} and sort == "receipt"', _MADE_HERE)

@@ -1,4 +1,4 @@
-"""What the store remembers of itself: its generations, the ids that are buried, the receipts. A collection of its own.
+"""What the store remembers of itself: generations, ids that are buried, marks, receipts. A collection of its own.
 
 Rows are only added and removed, never replaced: Milvus Lite replaces in two steps, and a process may be killed between.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -16,6 +16,7 @@ from google.protobuf.json_format import MessageToJson, Parse
 from pymilvus import DataType, MilvusClient
 
 from factotum.api.memory.v1.memory_pb2 import Receipt
+from factotum.memory.marks import Mark
 from factotum.memory.records import checked_tenant
 from factotum.memory.store import scope
 from factotum.memory.store.collection import KEYS, PAGE, Collection, Database, Index
@@ -118,6 +119,10 @@ class State:
         key = hashlib.sha256(f"receipt\n{key_of(tenant, receipt.id)}".encode()).hexdigest()
         self._add([(key, "receipt", tenant, MessageToJson(receipt, indent=None))])
 
+    @property
+    def collection(self) -> str:
+        return self._collection.name
+
     def receipts(self, tenant: str) -> list[Receipt]:
         """Newest first."""
         within = scope.of_receipts(tenant)
@@ -125,6 +130,34 @@ class State:
             Parse(row["value"], Receipt()) for page in self._collection.pages(within, ["value"], PAGE) for row in page
         ]
         return sorted(found, key=lambda receipt: receipt.forgotten_at.ToMicroseconds(), reverse=True)
+
+    def mark(self, mark: Mark) -> None:
+        value = {
+            "at": mark.moment.isoformat(),
+            "salt": mark.salt,
+            "hashes": sorted(mark.hashes),
+            "names": sorted(mark.names),
+            "phrases": sorted(mark.phrases),
+        }
+        text = json.dumps(value)
+        key = hashlib.sha256(f"mark\n{mark.tenant}\n{text}".encode()).hexdigest()
+        self._add([(key, "mark", mark.tenant, text)])
+
+    def marks(self, since: datetime) -> tuple[list[Mark], list[str]]:
+        """Those that are not older, and the keys of those that are."""
+        found: list[Mark] = []
+        old: list[str] = []
+        for page in self._collection.pages(scope.of_marks(), ["tenant", "value"], PAGE):
+            for row in page:
+                mark = _mark(row["tenant"], json.loads(row["value"]))
+                if mark.moment < since:
+                    old.append(row["key"])
+                else:
+                    found.append(mark)
+        return found, old
+
+    def remove(self, keys: Sequence[str]) -> None:
+        self._collection.delete(scope.of_keys_of_every_tenant(keys))
 
     def _add(self, rows: Sequence[tuple[str, str, str, str]]) -> None:
         """Those that are not there yet."""
@@ -143,6 +176,17 @@ class State:
             within = scope.near_keys_of_every_tenant(keys[start : start + KEYS], _COLUMNS)
             found |= {row["key"] for row in self._collection.query(within, [])}
         return found & set(keys)
+
+
+def _mark(tenant: str, value: Mapping[str, Any]) -> Mark:
+    return Mark(
+        tenant,
+        datetime.fromisoformat(value["at"]),
+        value["salt"],
+        frozenset(value["hashes"]),
+        frozenset(value["names"]),
+        frozenset(value["phrases"]),
+    )
 
 
 def _note(sort: str, number: int) -> str:

@@ -11,6 +11,7 @@ from pymilvus import DataType
 from pymilvus.grpc_gen import common_pb2, schema_pb2
 
 from factotum.memory.errors import StoreFaulty, StoreRefused, StoreUnavailable
+from factotum.memory.marks import mark_of
 from factotum.memory.store.milvus import MemoryStore
 from factotum.memory.store.port import Burial, Scope, Stretch
 from tests.support.milvus_server import MilvusServer, milvus_server
@@ -193,3 +194,38 @@ async def test_a_collection_of_somebody_elses_is_not_written_to() -> None:
             assert "importance" in await store.trouble()
             with pytest.raises(StoreFaulty):
                 await store.upsert([entry("acme", "hello", id="x")])
+
+
+async def test_after_a_forget_the_files_of_every_collection_are_to_be_cleared() -> None:
+    with milvus_server() as (address, server):
+        async with MemoryStore(address, space=SPACE) as store:
+            await store.upsert([entry("acme", "hello", id="x")])
+            await store.scrub()
+            collections = {each.collection_name for each in server.of("CreateCollection")}
+            flushed = {name for each in server.requests["Flush"] for name in each.collection_names}
+            assert {each.collection_name for each in server.of("ManualCompaction")} == flushed == collections
+            server.refuse = lambda method, request: (
+                common_pb2.Status(error_code=common_pb2.UnexpectedError, code=3000, reason="not here")
+                if method == "ManualCompaction"
+                else None
+            )
+            await store.scrub()
+
+
+async def test_a_mark_is_written_without_a_name_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr("factotum.memory.store.milvus.asyncio.sleep", sleep)
+    with milvus_server() as (address, server):
+        async with MemoryStore(address, space=SPACE, timeout_seconds=7) as store:
+            assert store.is_shared
+            await store.mark(mark_of("acme", ("ada@acme.example", "grace hopper"), NOW, "salt"))
+            written = server.of("Upsert", "memory_state")[-1].SerializeToString()
+            assert b"salt" in written
+            assert not [word for word in (b"ada", b"example", b"grace", b"hopper") if word in written]
+            assert waited == [7], "what others decided on without knowing it is written by then"
+            await store.marks(NOW)
+            assert server.of("Query", "memory_state")[-1].expr == 'sort == "mark"'

@@ -18,6 +18,7 @@ from factotum.api.memory.v1.memory_pb2 import (
     Record,
 )
 from factotum.memory.errors import EmbedderUnavailable, InvalidRequest
+from factotum.memory.marks import mark_of
 from factotum.memory.records import completed, content_sha256
 from factotum.memory.store.port import Burial, Entry, Scope, Store, Stretch, Vector
 from tests.support.stores import NOW, entry, everywhere, ids, texts, vector
@@ -358,3 +359,17 @@ async def test_all_is_prepared_anew_while_it_serves(each: Store) -> None:
     assert by_meaning[-1].score == pytest.approx(1, abs=1e-5)
     assert (await each.shape()).settled
     assert await everywhere(each, "anew", "anew") == {"hello new", *(f"hello {n}" for n in range(30) if n != 1)}
+
+
+async def test_marks_stand_as_long_as_they_are_asked_for(each: Store) -> None:
+    old = mark_of("marks", ("grace hopper", "7"), NOW - timedelta(days=2), "one")
+    new = mark_of("marks", ("ada@acme.example", "e-4711"), NOW, "two")
+    others = mark_of("marks2", ("ada@acme.example",), NOW, "two")
+    for mark in (old, new, others, new):
+        await each.mark(mark)
+    ours = {mark for mark in await each.marks(NOW - timedelta(days=3)) if mark.tenant.startswith("marks")}
+    assert ours == {old, new, others}
+    assert set(await each.marks(NOW - timedelta(days=1))) >= {new, others}
+    assert old not in await each.marks(NOW - timedelta(days=3)), "it is gone for good"
+    assert "marks" not in await each.tenants()
+    assert await each.receipts("marks") == []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from array import array
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
@@ -26,6 +28,8 @@ MEANINGS_TRIED = 20
 SEARCH_DEPTH = 100
 # Records in one request to the store.
 BATCH = 500
+# Records looked through between two lines of the log.
+TOLD_EVERY = 20_000
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +53,26 @@ def wanted(tenant: str, subjects: Sequence[str], ids: Sequence[str]) -> Wanted:
     if len(ids) > MAX_IDS:
         raise InvalidRequest(f"ids: at most {MAX_IDS}")
     return Wanted(tenant, ids=tuple(dict.fromkeys(map(checked_id, ids))))
+
+
+@dataclass(slots=True)
+class _Found:
+    """What was found so far, without holding it: `ids` with those asked for, `texts` the first few."""
+
+    ids: set[str]
+    kinds: Counter[str] = field(default_factory=Counter)
+    derived: int = 0
+    texts: list[str] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        return self.kinds.total()
+
+    def add(self, batch: Sequence[Record], *, derived: bool) -> None:
+        self.ids.update(record.id for record in batch)
+        self.kinds.update(kind_name(record.kind) for record in batch)
+        self.derived += len(batch) if derived else 0
+        self.texts += [record.text for record in batch[: MEANINGS_TRIED - len(self.texts)]]
 
 
 class Forgetting:
@@ -82,52 +106,64 @@ class Forgetting:
 
         A dry run counts what would go; its receipt has no id and is not kept.
         """
+        found = _Found(set(asked.ids))
         if dry_run:
-            doomed = await self._doomed(asked)
-            return _receipt("", self._now(), list(doomed.values()), asked, searches=0)
+            async for batch, derived in self._doomed(asked, found):
+                found.add(batch, derived=derived)
+            return _receipt("", self._now(), found, searches=0)
         if asked.identifiers:
             await self._store.mark(self._recently.note(asked.tenant, asked.identifiers, self._now()))
         # Ids that do not stand are buried as well: their event may still be on its way.
         await self._store.bury(asked.tenant, asked.ids, Burial.FORGOTTEN, self._now())
         await self._passed()
-        removed: dict[str, Record] = {}
-        doomed = await self._doomed(asked)
         for _ in range(MOST_ROUNDS):
-            if not doomed:
+            before = found.count
+            async for batch, derived in self._doomed(asked, found):
+                await self._remove(asked.tenant, [record.id for record in batch])
+                found.add(batch, derived=derived)
+            if found.count == before:
                 break
-            await self._remove(asked.tenant, list(doomed))
-            removed.update(doomed)
-            doomed = await self._doomed(asked)
-        if doomed:
-            raise StoreUnavailable(f"{len(doomed)} records came while they were being forgotten: forget again")
+        else:
+            raise StoreUnavailable("records came while they were being forgotten: forget again")
         await self._store.scrub()
-        searches = await self._searched_again(asked, list(removed.values()))
-        receipt = _receipt(self._new_id(), self._now(), list(removed.values()), asked, searches=searches)
+        searches = await self._searched_again(asked, found)
+        receipt = _receipt(self._new_id(), self._now(), found, searches=searches)
         await self._store.keep_receipt(asked.tenant, receipt)
-        log.info("forgotten", tenant=asked.tenant, receipt=receipt.id, records=len(removed), searches=searches)
+        log.info("forgotten", tenant=asked.tenant, receipt=receipt.id, records=found.count, searches=searches)
         return receipt
 
     async def export(self, asked: Wanted) -> AsyncIterator[Record]:
-        """Everything that `forget` would remove."""
-        for record in (await self._doomed(asked)).values():
-            yield record
+        """Everything that `forget` would remove, as it is come across."""
+        found = _Found(set(asked.ids))
+        async for batch, derived in self._doomed(asked, found):
+            found.add(batch, derived=derived)
+            for record in batch:
+                yield record
 
-    async def _doomed(self, asked: Wanted) -> dict[str, Record]:
-        """The records that are asked for, and those that were made from them, from what was made from them, ..."""
+    async def _doomed(self, asked: Wanted, found: _Found) -> AsyncIterator[tuple[list[Record], bool]]:
+        """The records that are asked for, and then, which is said beside each batch, those that were made from them or
+        from what was found before, from what was made from these, ... At most `BATCH` at a time; no others are held."""
         concerned = Concerns(asked.identifiers) if asked.identifiers else None
-        found: dict[str, Record] = {}
-        derived: list[Record] = []
+        made, batch, looked = _Made(), list[Record](), 0
         async for record in self._store.records(Scope(tenant=asked.tenant, history=True)):
             if record.id in asked.ids or (concerned is not None and concerned(record)):
-                found[record.id] = record
+                batch.append(record)
             elif record.provenance.folded_from:
-                derived.append(record)
-        gone = {*asked.ids, *found}
-        while made := [record for record in derived if not gone.isdisjoint(record.provenance.folded_from)]:
-            found.update((record.id, record) for record in made)
-            gone.update(record.id for record in made)
-            derived = [record for record in derived if record.id not in gone]
-        return found
+                made.note(record)
+            if len(batch) == BATCH:
+                yield batch, False
+                batch = []
+            looked += 1
+            if looked % TOLD_EVERY == 0:
+                log.info("looked through", tenant=asked.tenant, records=looked, found=found.count + len(batch))
+        if batch:
+            yield batch, False
+        ids = made.of(found.ids)
+        for start in range(0, len(ids), BATCH):
+            standing = await self._store.get(asked.tenant, ids[start : start + BATCH])
+            batch = [standing[identity] for identity in ids[start : start + BATCH] if identity in standing]
+            if batch:
+                yield batch, True
 
     async def _remove(self, tenant: str, ids: Sequence[str]) -> None:
         for start in range(0, len(ids), BATCH):
@@ -135,13 +171,12 @@ class Forgetting:
             await self._store.bury(tenant, batch, Burial.FORGOTTEN, self._now())
             await self._store.delete(tenant, batch)
 
-    async def _searched_again(self, asked: Wanted, removed: Sequence[Record]) -> int:
+    async def _searched_again(self, asked: Wanted, removed: _Found) -> int:
         """How many searches found nothing. Raises `StoreUnavailable` if one found something."""
-        gone = {record.id for record in removed}
+        gone = removed.ids
         concerned = Concerns(asked.identifiers) if asked.identifiers else None
         everything = Scope(tenant=asked.tenant, history=True)
-        tried = [record.text for record in removed[:MEANINGS_TRIED]]
-        queries = list(dict.fromkeys([*asked.identifiers, *tried]))
+        queries = list(dict.fromkeys([*asked.identifiers, *removed.texts]))
         vectors = await self._embedder.embed(queries)
         answers = await asyncio.gather(
             *(
@@ -162,14 +197,33 @@ class Forgetting:
         return searches
 
 
-def _receipt(identity: str, now: datetime, removed: Sequence[Record], asked: Wanted, *, searches: int) -> Receipt:
-    concerned = Concerns(asked.identifiers) if asked.identifiers else None
-    derived = [r for r in removed if r.id not in asked.ids and not (concerned and concerned(r))]
-    receipt = Receipt(
-        id=identity,
-        removed=Counter(kind_name(record.kind) for record in removed),
-        derived=len(derived),
-        searches=searches,
-    )
+class _Made:
+    """Records that were made from others: of each only what it takes to find it again."""
+
+    def __init__(self) -> None:
+        self._sources: dict[str, array[int]] = {}
+
+    def note(self, record: Record) -> None:
+        self._sources[record.id] = array("q", map(_digest, record.provenance.folded_from))
+
+    def of(self, ids: Set[str]) -> list[str]:
+        """Those that were made from these, from what was made from these, ... in this order."""
+        gone = set(map(_digest, ids))
+        found: list[str] = []
+        while made := [identity for identity, sources in self._sources.items() if not gone.isdisjoint(sources)]:
+            for identity in made:
+                del self._sources[identity]
+            found += made
+            gone.update(map(_digest, made))
+        return found
+
+
+def _digest(identity: str) -> int:
+    """64 bits: two of a million ids are the same in less than one of a million stores."""
+    return int.from_bytes(hashlib.blake2b(identity.encode(), digest_size=8).digest(), signed=True)
+
+
+def _receipt(identity: str, now: datetime, found: _Found, *, searches: int) -> Receipt:
+    receipt = Receipt(id=identity, removed=found.kinds, derived=found.derived, searches=searches)
     receipt.forgotten_at.FromDatetime(now)
     return receipt

@@ -14,7 +14,7 @@ import pytest
 from factotum.api.memory.v1.memory_pb2 import KIND_EPISODE, KIND_OBSERVATION, Kind, Record
 from factotum.memory.embedders.port import Embedder, Vectors
 from factotum.memory.errors import InvalidRequest, StoreUnavailable
-from factotum.memory.forgetting import Forgetting, wanted
+from factotum.memory.forgetting import BATCH, Forgetting, wanted
 from factotum.memory.given_out import GivenOut
 from factotum.memory.keeping import Keeping
 from factotum.memory.recently_forgotten import RecentlyForgotten
@@ -296,3 +296,65 @@ def test_a_request_that_says_nothing_clear_is_refused(subjects: list[str], ids: 
 def test_a_tenant_must_be_one() -> None:
     with pytest.raises(InvalidRequest, match="tenant"):
         wanted('a" or tenant != "', [ADA], [])
+
+
+class Paged(InMemoryStore):
+    """Counts what was read of it, and what was deleted at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read = 0
+        self.deleted: list[int] = []
+
+    async def records(self, scope: Scope) -> AsyncIterator[Record]:
+        async for one in super().records(scope):
+            self.read += 1
+            yield one
+
+    async def delete(self, tenant: str, ids: Sequence[str]) -> int:
+        self.deleted.append(len(ids))
+        return await super().delete(tenant, ids)
+
+
+async def test_however_many_they_are_a_few_hundred_are_held(
+    embedder: Embedder, tenant: str, recently: RecentlyForgotten
+) -> None:
+    store = Paged()
+    vector = (await embedder.embed(["an account"]))[0]
+    many = [record(f"seen-{n}", "an account", subjects=(ADA,)) for n in range(2 * BATCH + 10)]
+    # Named before what it was made from is come across, and by what was made from that.
+    made = [folded(f"made-{n}", f"made-{n - 1}" if n else f"seen-{2 * BATCH}") for n in reversed(range(4))]
+    others = [record("other", "an account"), folded("of-others", "other")]
+    await store.upsert([Entry(tenant, one, one.text, vector) for one in (*made, *many, *others)])
+    forgetting = Forgetting(store, embedder, recently, passed=nothing_under_way, now=lambda: NOW, new_id=lambda: "r")
+
+    exported = forgetting.export(wanted(tenant, [ADA], []))
+    first = await anext(exported)
+    assert store.read <= len(made) + BATCH
+    rest = [one async for one in exported]
+    assert {first.id, *(one.id for one in rest)} == {one.id for one in (*made, *many)}
+    assert [one.id for one in rest[-4:]] == ["made-0", "made-1", "made-2", "made-3"]
+
+    dry = await forgetting.forget(wanted(tenant, [ADA], []), dry_run=True)
+    receipt = await forgetting.forget(wanted(tenant, [ADA], []))
+    assert dict(receipt.removed) == dict(dry.removed) == {"observation": len(many), "episode": 4}
+    assert (receipt.derived, dry.derived) == (4, 4)
+    assert store.deleted == [BATCH, BATCH, 10, 4]
+    assert await standing(store, tenant) == {"other", "of-others"}
+
+
+async def test_what_is_made_of_the_records_while_they_go_goes_too(
+    embedder: Embedder, tenant: str, recently: RecentlyForgotten
+) -> None:
+    class Consolidated(Paged):
+        async def delete(self, tenant: str, ids: Sequence[str]) -> int:
+            if not self.deleted:
+                # Looked through already, or so a store may say; and what it was made from is gone.
+                await keep(self, embedder, tenant, folded("made", "seen"))
+            return await super().delete(tenant, ids)
+
+    store = Consolidated()
+    await keep(store, embedder, tenant, record("seen", "an account", subjects=(ADA,)))
+    forgetting = Forgetting(store, embedder, recently, passed=nothing_under_way, now=lambda: NOW, new_id=lambda: "r")
+    receipt = await forgetting.forget(wanted(tenant, [ADA], []))
+    assert (await standing(store, tenant), receipt.derived) == (set(), 1)

@@ -204,6 +204,8 @@ def status(as_json: JsonOption = False, data: DataOption = DEFAULT_DATA, tenant:
     output.say(f"embedder {answer['embedder']}, schema {answer['schema_version']}")
     if not answer["settled"]:
         output.note("a migration or a reindex is under way")
+    for warning in answer["warnings"]:
+        output.note(warning)
 
 
 def _named(subjects: list[str] | None) -> list[str]:

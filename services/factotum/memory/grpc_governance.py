@@ -17,6 +17,7 @@ from factotum.memory.grpc_status import TRANSLATED, Context, abort
 from factotum.memory.listing import DEFAULT_LIMIT, MAX_LIMIT, Position, page
 from factotum.memory.records import checked_moment, checked_run_id, checked_subjects, checked_tenant, kind_name
 from factotum.memory.refusals import Refusals
+from factotum.memory.settling import warnings
 from factotum.memory.store.port import Prepare, Scope, Store
 
 # Foldings that one answer tells; the counts tell of all.
@@ -33,7 +34,8 @@ class Governance:
 
     Args:
         prepare: what a reindex makes of records.
-        embedder: its fingerprint.
+        embedder: the chosen one's fingerprint.
+        former: that of the one whose vectors go on serving; empty: none.
         lag: messages on Kafka not yet kept; -1: not known.
     """
 
@@ -42,6 +44,7 @@ class Governance:
     refusals: Refusals
     prepare: Prepare
     embedder: str
+    former: Callable[[], str] = lambda: ""
     lag: Callable[[], Awaitable[int]]
     now: Callable[[], datetime]
 
@@ -131,6 +134,7 @@ class GovernanceCalls(memory_pb2_grpc.MemoryServiceServicer):
             lag=await self._governance.lag(),
             refused=self._governance.refusals.of(request.tenant),
             settled=shape.settled,
+            warnings=warnings(shape, self._governance.embedder, self._governance.former()),
         )
 
 

@@ -89,6 +89,7 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
             refusals=refusals,
             prepare=preparing(wanted.embed),
             embedder=wanted.fingerprint,
+            former=lambda: embedder.former,
             lag=consumer.lag,
             now=clock.now,
         )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from factotum.api.memory.v1.memory_pb2 import Record
 from factotum.memory.errors import EmbedderUnavailable, StoreRefused, StoreUnavailable
 from factotum.memory.searched import searched
-from factotum.memory.store.port import Prepare, Store, Vector
+from factotum.memory.store.port import Prepare, Shape, Store, Vector
 
 # Seconds between attempts while the store is away: the first pause and the longest.
 RETRY_SECONDS = (1.0, 60.0)
@@ -32,6 +32,24 @@ def preparing(embed: Embed) -> Prepare:
         return list(zip(texts, await embed(texts), strict=True))
 
     return prepare
+
+
+def warnings(shape: Shape, chosen: str, former: str) -> list[str]:
+    """What somebody should know of a store in this form.
+
+    Args:
+        chosen: fingerprint of the embedder of the settings.
+        former: of the one that is there as well; empty: none is.
+    """
+    theirs = shape.fingerprint
+    if theirs in ("", chosen):
+        return []
+    serves = (
+        "it goes on serving"
+        if former == theirs
+        else "it cannot be made here, so searches are by words, and by meaning only among what came since"
+    )
+    return [f"vectors are those of {theirs}, {serves}: `factotum memory reindex` makes them anew with {chosen}"]
 
 
 async def settle(store: Store, embed: Embed) -> None:

@@ -153,12 +153,18 @@ def test_consolidate_shows_what_becomes_of_what(runner: CliRunner, parts: Stubs)
 
 def test_status(runner: CliRunner, parts: Stubs) -> None:
     parts.memory.answers["Status"] = pb.StatusResponse(
-        records={"episode": 12}, embedder="minilm/int8", schema_version=2, lag=-1, refused={"noise": 4}
+        records={"episode": 12},
+        embedder="minilm/int8",
+        schema_version=2,
+        lag=-1,
+        refused={"noise": 4},
+        warnings=["look at it"],
     )
     result = runner.invoke(app, ["memory", "status"])
     for expected in ("episode", "12", "not known", "4 noise", "minilm/int8"):
         assert expected in result.stdout
     assert "under way" in result.stderr
+    assert "look at it" in result.stderr
     assert json.loads(runner.invoke(app, ["memory", "status", "--json"]).stdout)["refused"] == {"noise": 4}
 
 

@@ -79,6 +79,11 @@ class Changing:
     def dimension(self) -> int:
         return self._chosen.dimension
 
+    @property
+    def former(self) -> str:
+        """The former embedder's fingerprint, while it is needed; else empty."""
+        return self._former.fingerprint if self._former is not None else ""
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return self._chosen.count_tokens(texts)
 

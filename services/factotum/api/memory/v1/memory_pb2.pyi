@@ -1088,6 +1088,7 @@ class StatusResponse(_message.Message):
     LAG_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
     SETTLED_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     embedder: _builtins.str
     """The embedder's fingerprint and the version of the store's schema."""
     schema_version: _builtins.int
@@ -1103,6 +1104,10 @@ class StatusResponse(_message.Message):
     def refused(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """What the write filter refused since the process started, of the tenant, by reason."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What somebody should see to, each a sentence, e.g. that the vectors are another embedder's than the chosen one's."""
+
     def __init__(
         self,
         *,
@@ -1112,10 +1117,11 @@ class StatusResponse(_message.Message):
         lag: _builtins.int = ...,
         refused: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         settled: _builtins.bool = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedder", b"embedder", "lag", b"lag", "records", b"records", "refused", b"refused", "schema_version", b"schema_version", "settled", b"settled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedder", b"embedder", "lag", b"lag", "records", b"records", "refused", b"refused", "schema_version", b"schema_version", "settled", b"settled", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
 
-from factotum.api.memory.v1.memory_pb2 import Kept
-from factotum.memory.consolidation import Fold, Plan, plan
+from factotum.api.memory.v1.memory_pb2 import Kept, Record
+from factotum.memory.consolidation import LOOKED_AT, Fold, Plan, is_expired, matters, plan
 from factotum.memory.keeping import Keeping
+from factotum.memory.records import KINDS
 from factotum.memory.store.port import Burial, Scope, Store
 
 # Ids in one request to the store.
@@ -47,8 +48,21 @@ class Consolidating:
         return done
 
     async def _plan(self, tenant: str) -> Plan:
-        records = [record async for record in self._store.records(Scope(tenant=tenant, history=True))]
-        return plan(tenant, records, self._now())
+        """Reads what the rules look at, and the other kinds only if something of them has expired."""
+        now, everything = self._now(), Scope(tenant=tenant, history=True)
+        kept: list[Record] = []
+        expired: list[str] = []
+        async for record in self._store.records(replace(everything, kinds=LOOKED_AT)):
+            if is_expired(record, now):
+                expired.append(record.id)
+            elif matters(record, now):
+                kept.append(record)
+        others = replace(everything, kinds=tuple(kind for kind in KINDS.values() if kind not in LOOKED_AT))
+        if await self._store.count(others) != await self._store.count(replace(others, alive_at=now)):
+            async for record in self._store.records(others):
+                if is_expired(record, now):
+                    expired.append(record.id)
+        return replace(plan(tenant, kept, now), expired=tuple(sorted(expired)))
 
     async def _carry_out(self, tenant: str, found: Plan) -> None:
         folds = await self._not_forgotten(tenant, found.folds)

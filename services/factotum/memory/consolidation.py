@@ -29,6 +29,8 @@ from factotum.memory.records import derived_id, normal
 from factotum.memory.telling import cut
 
 REPEATED, HABIT = "repeated", "habit"
+# The kinds that the rules look at; of others only what has expired goes.
+LOOKED_AT = ("observation", "episode", "preference")
 FEWEST = 3
 SETTLED_AFTER = timedelta(days=1)
 # Ids that one record names as what it was made from, and how long they may be together.
@@ -91,11 +93,11 @@ def plan(tenant: str, records: Iterable[Record], now: datetime) -> Plan:
     seen: list[_Told] = []
     preferences: list[_Told] = []
     for record in records:
-        if record.HasField("expires_at") and record.expires_at.ToDatetime(tzinfo=UTC) <= now:
+        if is_expired(record, now):
             expired.append(record.id)
         elif record.kind == KIND_PREFERENCE:
             preferences.append(_Told(record, json.loads(record.attributes_json or "{}")))
-        elif now - record.created_at.ToDatetime(tzinfo=UTC) >= SETTLED_AFTER:
+        elif _is_settled(record, now):
             seen.append(_Told(record, json.loads(record.attributes_json or "{}")))
     seen.sort(key=lambda told: (told.moment, told.record.id))
     folded = [told for told in seen if told.attributes.get("folded") == REPEATED]
@@ -120,6 +122,23 @@ def plan(tenant: str, records: Iterable[Record], now: datetime) -> Plan:
         tuple(sorted(told.record.id for told in preferences if _is_broken(told, uses))),
         tuple(sorted(expired)),
     )
+
+
+def is_expired(record: Record, now: datetime) -> bool:
+    return record.HasField("expires_at") and record.expires_at.ToDatetime(tzinfo=UTC) <= now
+
+
+def matters(record: Record, now: datetime) -> bool:
+    """Whether a plan would be another one without this record, as far as that can be seen by itself."""
+    if record.kind == KIND_PREFERENCE or is_expired(record, now):
+        return True
+    attributes = json.loads(record.attributes_json or "{}")
+    folds = record.kind == KIND_OBSERVATION and bool(attributes.get("tool"))
+    return _is_settled(record, now) and (folds or attributes.get("folded") == REPEATED)
+
+
+def _is_settled(record: Record, now: datetime) -> bool:
+    return now - record.created_at.ToDatetime(tzinfo=UTC) >= SETTLED_AFTER
 
 
 def _left(seen: Sequence[_Told], folded: Sequence[_Told]) -> set[str]:

@@ -14,7 +14,7 @@ from factotum.memory.consolidating import Consolidating
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.forgetting import Forgetting, wanted
 from factotum.memory.grpc_status import TRANSLATED, Context, abort
-from factotum.memory.listing import DEFAULT_LIMIT, MAX_LIMIT, Position, page
+from factotum.memory.listing import DEFAULT_LIMIT, MAX_LIMIT, Position, newest
 from factotum.memory.records import checked_moment, checked_run_id, checked_subjects, checked_tenant, kind_name
 from factotum.memory.refusals import Refusals
 from factotum.memory.settling import warnings
@@ -60,12 +60,13 @@ class GovernanceCalls(memory_pb2_grpc.MemoryServiceServicer):
     async def ListRecords(self, request: pb.ListRecordsRequest, context: Context) -> pb.ListRecordsResponse:
         try:
             scope = _scope(request)
+            now = self._governance.now()
             if not request.history:
-                scope = replace(scope, alive_at=self._governance.now())
+                scope = replace(scope, alive_at=now)
             limit = request.limit or DEFAULT_LIMIT
             if not 1 <= limit <= MAX_LIMIT:
                 raise InvalidRequest(f"limit: must be between 0 and {MAX_LIMIT}")
-            found, token = await page(self._records.records(scope), limit, Position.read(request.page_token))
+            found, token = await newest(self._records, scope, limit, Position.read(request.page_token), now)
         except TRANSLATED as error:
             await abort(context, error)
         return pb.ListRecordsResponse(records=found, next_page_token=token)

@@ -16,7 +16,7 @@ from factotum.api.memory.v1.memory_pb2 import (
     Kind,
     Record,
 )
-from factotum.memory.consolidation import FEWEST, MOST_FOLDED, Plan, plan, shape
+from factotum.memory.consolidation import FEWEST, MOST_FOLDED, Plan, matters, plan, shape
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -208,3 +208,19 @@ def test_a_habit_that_is_broken_is_withdrawn() -> None:
 def test_the_shape_keeps_the_words() -> None:
     made = record(1, "Ada (ada@acme.example) got 3 mails at 10:30:01.", subjects=("ada",))
     assert shape(made) == "… … got … mails at …"
+
+
+def test_what_does_not_matter_changes_no_plan() -> None:
+    records = [
+        *(failure(number) for number in range(5)),
+        *(choice(10 + number, "UTC") for number in range(4)),
+        record(20, "no procedure matched"),
+        record(21, "A run ended.", kind=KIND_EPISODE),
+        record(22, "A chapter.", kind=KIND_DOCUMENT, tool="x.y"),
+        record(23, "Ada likes tea.", kind=KIND_PREFERENCE, ago=timedelta(0)),
+        failure(24, ago=timedelta(hours=1)),
+    ]
+    records.append(planned(*records).folds[0].into)
+    left = [one for one in records if matters(one, NOW)]
+    assert planned(*left) == planned(*records)
+    assert {one.id for one in records} - {one.id for one in left} == {"r00020", "r00021", "r00022", "r00024"}

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from factotum.api.memory.v1.memory_pb2 import KIND_DOCUMENT, Record
-from factotum.memory.errors import StoreFaulty, VectorsMoved
+from factotum.memory.errors import StoreFaulty, StoreUnavailable, VectorsMoved
 from factotum.memory.records import completed
 from factotum.memory.store import scope
 from factotum.memory.store.collection import KEYS, Collection, Database
@@ -74,12 +74,8 @@ class Opened:
         serving, filling = self.state.generations()
         if serving is None:
             serving = self._first()
-        if filling is not None and (filling.schema, filling.fingerprint) != (
-            CURRENT.version,
-            spaces.chosen.fingerprint,
-        ):
-            # All that it holds is in the serving one as well.
-            log.warning("a reindex for another embedder was begun: it is given up", embedder=filling.fingerprint)
+        if filling is not None and not partitioned and not self._is_ours(filling):
+            # On a server another process may be filling it. All that it holds is in the serving one as well.
             self._discard(filling)
             filling = None
         self.serving = self._shelf(serving)
@@ -91,11 +87,18 @@ class Opened:
         return [self.serving] if self.filling is None else [self.serving, self.filling]
 
     @property
+    def being_filled(self) -> Shelf:
+        """The generation that was begun. Raises `StoreUnavailable` if another process has given it up meanwhile."""
+        if self.filling is None:
+            raise StoreUnavailable("the reindex was given up by another process: ask for it again")
+        return self.filling
+
+    @property
     def is_settled(self) -> bool:
         """Whether nothing is to be done without being asked for."""
         serving = self.serving.generation
         return (
-            (self.filling is None or self.filling.generation.waiting)
+            (self.filling is None or self.filling.generation.waiting or not self._is_ours(self.filling.generation))
             and serving.schema == CURRENT.version
             and not (serving.impure and serving.fingerprint == self._spaces.chosen.fingerprint)
         )
@@ -169,6 +172,9 @@ class Opened:
         Args:
             anew: no vector is to be taken over.
         """
+        if self.filling is not None and not self._is_ours(self.filling.generation):
+            self._discard(self.filling.generation)
+            self.filling = None
         if self.filling is None:
             return self._begun(anew=anew, waiting=False)
         if self.filling.generation.waiting:
@@ -178,21 +184,19 @@ class Opened:
 
     def switch(self) -> bool:
         """The generation that was filled serves, and the one that served is gone; unless it lacks something."""
-        assert self.filling is not None, "nothing was begun"
         every = scope.of_every_tenant()
-        if self.filling.collection.count(every) < self.serving.collection.count(every):
+        if self.being_filled.collection.count(every) < self.serving.collection.count(every):
             return False
-        self.state.note("serving", self.filling.generation)
-        self.serving, self.filling = self.filling, None
+        self.state.note("serving", self.being_filled.generation)
+        self.serving, self.filling = self.being_filled, None
         self._clear_older()
         return True
 
     def sweep(self, page: Sequence[str]) -> None:
         """Of these keys, removes those from the generation being filled that the serving one lacks."""
-        assert self.filling is not None, "nothing was begun"
         gone = set(page) - self.serving.present(page)
         if gone:
-            self.filling.collection.delete(scope.of_keys_of_every_tenant(gone))
+            self.being_filled.collection.delete(scope.of_keys_of_every_tenant(gone))
 
     def _check_that_others_are_taken(self) -> None:
         """Raises `StoreFaulty` if a harmless record is refused as well: it is not the record, then."""
@@ -268,7 +272,13 @@ class Opened:
             raise faulty_columns(name, faulty)
         return Shelf(generation, self._database.opened(generation.collection))
 
+    def _is_ours(self, generation: Generation) -> bool:
+        """Whether what is written here has vectors for it."""
+        chosen = self._spaces.chosen.fingerprint
+        return (generation.schema, generation.fingerprint) == (CURRENT.version, chosen)
+
     def _discard(self, generation: Generation) -> None:
+        log.warning("a reindex for another embedder was begun: it is given up", embedder=generation.fingerprint)
         self._database.drop(generation.collection)
         self.state.forget(generation.number)
 

@@ -106,10 +106,9 @@ class Renewal:
         entries = await self._entries(rows)
 
         def write(opened: Opened) -> None:
-            assert opened.filling is not None, "begun"
             keys = [row["key"] for row in rows]
-            wanted = opened.serving.present(keys) - opened.filling.present(keys)
-            opened.filling.write(
+            wanted = opened.serving.present(keys) - opened.being_filled.present(keys)
+            opened.being_filled.write(
                 (entry, entry.vector) for key, entry in zip(keys, entries, strict=True) if key in wanted
             )
 
@@ -143,8 +142,7 @@ class Renewal:
             within = scope.after_key(scope.of_every_tenant(), last)
 
             def step(opened: Opened, within: scope.Filter = within) -> list[str]:
-                assert opened.filling is not None, "begun"
-                keys = [row["key"] for row in opened.filling.collection.query(within, [], LIGHT_PAGE)]
+                keys = [row["key"] for row in opened.being_filled.collection.query(within, [], LIGHT_PAGE)]
                 if keys:
                     opened.sweep(keys)
                 return keys
@@ -154,10 +152,8 @@ class Renewal:
             last = max(keys)
 
     def _takes_over(self, opened: Opened) -> bool:
-        assert opened.filling is not None, "begun"
         same = opened.serving.generation.fingerprint == self._space.fingerprint
-        return same and not opened.filling.generation.anew
+        return same and not opened.being_filled.generation.anew
 
     def _present(self, opened: Opened, rows: Sequence[Row]) -> set[str]:
-        assert opened.filling is not None, "begun"
-        return opened.filling.present([row["key"] for row in rows])
+        return opened.being_filled.present([row["key"] for row in rows])

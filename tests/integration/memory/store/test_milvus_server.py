@@ -14,6 +14,7 @@ from factotum.memory.errors import StoreFaulty, StoreRefused, StoreUnavailable
 from factotum.memory.marks import mark_of
 from factotum.memory.store.milvus import MemoryStore
 from factotum.memory.store.port import Burial, Scope, Stretch
+from factotum.memory.store.spaces import Space
 from tests.support.milvus_server import MilvusServer, milvus_server
 from tests.support.stores import NOW, SPACE, entry, vector
 
@@ -229,3 +230,21 @@ async def test_a_mark_is_written_without_a_name_and_waited_for(monkeypatch: pyte
             assert waited == [7], "what others decided on without knowing it is written by then"
             await store.marks(NOW)
             assert server.of("Query", "memory_state")[-1].expr == 'sort == "mark"'
+
+
+async def test_a_reindex_that_another_process_has_under_way_is_left_to_it() -> None:
+    """It has another embedder; what is written here is missing there, until that process finds it so."""
+    with milvus_server() as (address, server):
+        async with MemoryStore(address, space=SPACE) as store:
+            await store.connect()
+        async with MemoryStore(address, space=Space("openai:example/model/16", 16)) as other:
+            await other._writing(lambda opened: opened.begin(anew=True))
+        filled = server.of("CreateCollection", "memories_")[-1].collection_name
+        async with MemoryStore(address, space=SPACE) as store:
+            await store.upsert([entry("acme", "hello", id="x")])
+            assert (await store.shape()).settled
+            assert {each.collection_name for each in server.of("Upsert", "memories_")} == {
+                server.of("CreateCollection", "memories_")[0].collection_name
+            }
+            assert [each.collection_name for each in server.of("Delete", "memories_")] == [filled]
+            assert server.of("DropCollection") == []

@@ -13,11 +13,12 @@ from pydantic import BaseModel
 from factotum.runtime.secrets.mask import Mask
 from factotum.sdk.context import ToolContext
 from factotum.sdk.errors import ToolError
+from factotum.tool_executor.records import record
 from factotum.tool_executor.registry import AnyTool
 from factotum.tool_executor.under_way import Interruption
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Origin:
     """What asked for the call; all empty for one made by hand."""
 
@@ -46,7 +47,7 @@ class Approval:
     by: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """A call as it came in. `arguments_json` is not looked into yet.
 
@@ -83,7 +84,7 @@ class Progress:
             self.listener(text, fraction)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Prepared:
     """A call whose arguments the tool's model accepts, with the tool's surroundings. `mask` knows the values that
     it was given, and what the tool conceals; `progress` is where its reports lead."""
@@ -95,7 +96,7 @@ class Prepared:
     progress: Progress = field(default_factory=Progress, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """What came of a call: the output's JSON text, or an error, never both.
 

@@ -122,7 +122,8 @@ class Executor:
             if settle or conceivable:
                 # What became of an effect is told to whom it is no longer permitted, but not with others' secrets.
                 given = self._secrets if conceivable or reserved is None else None
-                call = await narrowed(call, self._contexts, given)
+                if found.narrower is not None:
+                    call = await narrowed(call, self._contexts, given)
                 if not key and call.tool.spec.effect is not Effect.NONE:
                     raise CallRefused(f"{tool} has an effect: give an idempotency_key")
             return await self._handle(call)

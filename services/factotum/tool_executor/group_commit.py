@@ -1,7 +1,8 @@
 """One SQLite connection, and one fsync for all that is waiting.
 
 A commit with synchronous=FULL waits for the disk. What arrives meanwhile is done in the next
-transaction together, each piece within a savepoint of its own, and answered once that is committed.
+transaction together, and answered once that is committed. Where one of the pieces fails they are done
+again, each within a savepoint of its own: that costs as much as the pieces do, and hardly one fails.
 
 Only what may wait, for the disk or for another process's lock, is given to a thread. The pieces are a
 few look-ups by key and are done where they are asked for: in a thread each of their statements would
@@ -17,6 +18,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -150,6 +152,8 @@ class GroupCommit:
     async def _work_off(self, db: sqlite3.Connection) -> None:
         """One transaction after the other, until nobody waits."""
         while self._waiting:
+            # Who was just answered may ask for more at once: those come into this transaction, not the next.
+            await asyncio.sleep(0)
             batch: list[_Waiting[Any]] = []
             try:
                 await self._begin(db)
@@ -187,22 +191,28 @@ class GroupCommit:
 
     async def _carried_out(self, db: sqlite3.Connection, batch: list[_Waiting[Any]]) -> list[_Outcome]:
         """Takes pieces into the batch, as many as wait by now."""
-        outcomes = []
-        while self._waiting and len(batch) < LARGEST_BATCH:
-            waiting = self._waiting.popleft()
-            if waiting.future.done():  # its caller is gone
-                continue
-            batch.append(waiting)
-            if waiting.long:
-                outcomes.append(await self._in_thread(self._outcome, db, waiting.work))
-            else:
-                outcomes.append(self._outcome(db, waiting.work))
+        outcomes: list[_Outcome] = []
+        try:
+            while self._waiting and len(batch) < LARGEST_BATCH:
+                waiting = self._waiting.popleft()
+                if waiting.future.done():  # its caller is gone
+                    continue
+                batch.append(waiting)
+                outcomes.append((await self._done(waiting, waiting.work, db), None))
+        # Whatever it is: the second time it is told to the one whose piece it is of.
+        except Exception:
+            await self._in_thread(db.execute, "ROLLBACK")
+            await self._begin(db)
+            outcomes = [await self._done(waiting, partial(self._outcome, waiting.work), db) for waiting in batch]
         return outcomes
+
+    async def _done(self, waiting: _Waiting[Any], work: Work[T], db: sqlite3.Connection) -> T:
+        return await self._in_thread(work, db) if waiting.long else work(db)
 
     async def _in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
-    def _outcome(self, db: sqlite3.Connection, work: Work[Any]) -> _Outcome:
+    def _outcome(self, work: Work[Any], db: sqlite3.Connection) -> _Outcome:
         """Does one piece. Raises `sqlite3.Error` where the transaction as a whole is lost."""
         db.execute("SAVEPOINT piece")
         try:

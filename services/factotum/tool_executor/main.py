@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 import structlog
 
@@ -241,7 +241,7 @@ def _executor(settings: Settings, opened: _Opened) -> Executor:
         ambiguous_retry_seconds=settings.ambiguous_retry_seconds,
         cancel_grace_seconds=settings.cancel_grace_seconds,
         now=clock.now,
-        new_id=lambda: uuid4().hex,
+        new_id=lambda: token_hex(16),
     )
 
 

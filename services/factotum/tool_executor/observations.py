@@ -92,7 +92,9 @@ def _data(
 ) -> dict[str, Json]:
     """An `ObservationData` as it is written. The model itself is made where one is read: to check here what was put
     together here takes as long as the rest of an observation."""
-    arguments = _read(arguments_json)
+    # Asked of both at once: that takes a tenth of the time that an observation does.
+    clean = may_name_secrets(arguments_json + (output_json or ""))
+    arguments = _read(arguments_json, clean=clean)
     return {
         "tool": tool,
         "tool_version": tool_version,
@@ -102,7 +104,7 @@ def _data(
         "iteration": origin.iteration,
         "procedure": origin.procedure,
         "arguments": arguments if isinstance(arguments, dict) else {},
-        "output": None if output_json is None else _read(output_json),
+        "output": None if output_json is None else _read(output_json, clean=clean),
         "error": error,
         "replayed": False,
         "note": note,
@@ -113,7 +115,7 @@ def _data(
 
 def _published(tenant: str, parts: tuple[str, ...], data: dict[str, Json]) -> Publication:
     """The event; its id is derived from `parts`, which make the observation this one."""
-    name = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    name = hashlib.sha256("\n".join(parts).encode(), usedforsecurity=False).hexdigest()[:32]
     value = _event(tenant, name, data)
     if len(value) > MAX_BYTES:
         large = "too large to be kept whole"
@@ -145,9 +147,9 @@ def _event(tenant: str, name: str, data: dict[str, Json]) -> bytes:
     return to_json(envelope, inf_nan_mode="null")
 
 
-def _read(text: str) -> Json:
+def _read(text: str, *, clean: bool) -> Json:
     try:
         value = from_json(text)
     except ValueError:  # arguments that were refused for not being JSON
         return None
-    return without_secrets(value) if may_name_secrets(text) else value
+    return without_secrets(value) if clean else value

@@ -8,10 +8,20 @@ from datetime import timedelta
 
 import pytest
 
-from factotum.tool_executor.calls import Origin
+from factotum.tool_executor.calls import Answer, Origin
 from factotum.tool_executor.errors import LedgerUnavailable, NotAmbiguous, UnknownEffect
-from factotum.tool_executor.ledger import Granted, Publication, Refused, State, Step
+from factotum.tool_executor.ledger import Granted, Publication, Refused, State, Step, StoredObservation, stored
 from tests.support.ledgers import CLAIM, NOW, PUBLICATION, Open, settlement, waiting
+
+
+def test_what_is_kept_of_an_answer_is_what_the_model_writes() -> None:
+    answer = Answer("1.2.3", NOW, NOW + timedelta(seconds=1.25), output_json='{"name":"J\u00f6rg \u2028"}')
+    assert answer.output_json is not None
+    kept = stored(answer, answer.output_json)
+    model = StoredObservation.model_validate_json(kept)
+    assert (model.started_at, model.ended_at) == (answer.started_at, answer.ended_at)
+    assert (model.tool_version, model.output_json) == (answer.tool_version, answer.output_json)
+    assert kept == model.model_dump_json().encode()
 
 
 async def test_what_was_claimed_is_there_after_reopening(opened: Open) -> None:

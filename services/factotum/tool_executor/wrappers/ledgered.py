@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -49,14 +49,16 @@ from factotum.tool_executor.ledger import (
     State,
     Step,
     StoredObservation,
+    stored,
 )
+from factotum.tool_executor.records import record
 
 log = structlog.get_logger(__name__)
 
 Observe = Callable[[Call, Answer, int], Publication]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Verdict:
     """What is known of the effect after an attempt."""
 
@@ -113,7 +115,7 @@ class Ledgered:
 
     async def __call__(self, prepared: Prepared) -> Answer:
         call = prepared.call
-        if call.tool.spec.effect is Effect.NONE and not await self._begun_as_effect(call):
+        if call.tool.spec.effect is Effect.NONE and not (call.settle or await self._begun_as_effect(call)):
             output = await self._act(prepared)
             return Answer(call.tool.spec.version, call.started_at, self._now(), output_json=output)
         attempt = asyncio.create_task(self._attempt(prepared))
@@ -123,8 +125,6 @@ class Ledgered:
 
     async def _begun_as_effect(self, call: Call) -> bool:
         """Whether there may be an effect of the key, from when its tool declared one."""
-        if call.settle:
-            return True
         return bool(call.key) and await self._ledger.effect_possible(call.tenant, call.key)
 
     async def drained(self) -> None:
@@ -161,8 +161,8 @@ class Ledgered:
             )
         )
         match decision:
-            case Replay(stored):
-                return replayed(stored)
+            case Replay(kept):
+                return replayed(kept)
             case Refused():
                 return refused(call, decision, now=self._now())
             case Granted(step, number, started_at, doubt):
@@ -264,11 +264,6 @@ class Ledgered:
             effect_possible=verdict.effect_possible,
             recorded=True,
         )
-        stored = None
-        if verdict.output_json is not None:
-            stored = StoredObservation(
-                tool_version=version, output_json=verdict.output_json, started_at=call.started_at, ended_at=now
-            )
         settlement = Settlement(
             tenant=call.tenant,
             key=call.key,
@@ -276,7 +271,7 @@ class Ledgered:
             state=verdict.state,
             now=now,
             reason=verdict.reason,
-            observation=None if stored is None else stored.model_dump_json().encode(),
+            observation=None if verdict.output_json is None else stored(answer, verdict.output_json),
             reconciled=verdict.reconciled,
             doubt=verdict.doubt,
             # A question that found nothing is no news.
@@ -306,12 +301,12 @@ def refused(call: Call, decision: Refused, *, now: datetime) -> Answer:
     )
 
 
-def replayed(stored: StoredObservation) -> Answer:
+def replayed(kept: StoredObservation) -> Answer:
     return Answer(
-        tool_version=stored.tool_version,
-        started_at=stored.started_at,
-        ended_at=stored.ended_at,
-        output_json=stored.output_json,
+        tool_version=kept.tool_version,
+        started_at=kept.started_at,
+        ended_at=kept.ended_at,
+        output_json=kept.output_json,
         replayed=True,
         recorded=True,
     )

@@ -60,7 +60,9 @@ class Limited:
         if call.settle:
             return await self._inner(prepared)
         try:
-            return await self._within(prepared)
+            if call.tool.spec.concurrency is None:
+                return await self._passed(prepared)
+            return await self._in_line(prepared, call.tool.spec.concurrency)
         except _Beyond as beyond:
             if (answer := await self._remembered(call)) is not None:
                 return answer
@@ -85,11 +87,9 @@ class Limited:
             case None:
                 return None
 
-    async def _within(self, prepared: Prepared) -> Answer:
+    async def _in_line(self, prepared: Prepared, most: int) -> Answer:
         call = prepared.call
-        if call.tool.spec.concurrency is None:
-            return await self._passed(prepared)
-        line = self._line(call, call.tool.spec.concurrency)
+        line = self._line(call, most)
         await self._turn(call, line)
         if call.tool.spec.effect is Effect.NONE:
             try:

@@ -121,11 +121,15 @@ async def test_no_search_fails_or_misses_anything_from_the_choice_to_the_end(tmp
     async with MemoryStore(str(path), space=OTHER) as store, Changing(cast(Any, new), store, made) as embedder:
         users = Users(store, embedder, set(map(str, range(80))))
 
+        copied: list[str] = []
+
         async def prepare(records: Sequence[Record]) -> Sequence[tuple[str, Vector]]:
-            if new.is_away:
-                # It comes back in the middle of the work, and has missed what was kept until then.
-                await users.keep(2, "hello 2")
-                new.is_away = False
+            if len(copied) in range(16, 48):
+                # Already copied, and changed while the new one is away for a moment.
+                new.is_away = True
+                await users.keep(int(copied[0]), f"hello changed {copied[0]}")
+            new.is_away = False
+            copied.extend(record.id for record in records)
             texts = [record.text for record in records]
             return list(zip(texts, await new.embed(texts), strict=True))
 
@@ -148,6 +152,8 @@ async def test_no_search_fails_or_misses_anything_from_the_choice_to_the_end(tmp
         by_meaning, by_words = await users.look(5)
         assert set(ids(by_meaning)) == set(ids(by_words)) == users.standing
         assert next(each.score for each in by_meaning if each.id == "0") == 0, "refused: near to nothing, and there"
+        _, changed = await store.search(SCOPE, vector(0, OTHER.dimension), "changed", 10)
+        assert ids(changed) == [copied[0]]
         assert len(await embedder.embed_query("hello 7")) == OTHER.dimension
 
 
@@ -170,6 +176,9 @@ async def test_a_vector_made_before_the_store_went_over_is_made_again(tmp_path: 
             await store.search(SCOPE, asked, "hello", 10)
         with pytest.raises(VectorsMoved):
             await store.upsert([replace(entry("acme", "hello 2", id="2"), vector=kept)])
+        vectors = [asked, vector(1, OTHER.dimension)]
+        by_meaning, _ = await with_vectors(lambda: store.search(SCOPE, vectors.pop(0), "hello", 10))
+        assert (ids(by_meaning), vectors) == (["1"], [])
         users = Users(store, embedder, set())
         await users.keep(2, "hello 2")
         assert set(ids((await users.look(1))[0])) == {"1", "2"}

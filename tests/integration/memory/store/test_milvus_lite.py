@@ -193,6 +193,9 @@ async def test_starts_and_kills_leave_nothing_behind(tmp_path: Path, *, long: bo
     """Neither in the temporary folder nor beside the file, also where its path is too long for a socket's."""
     temporary, folder = tmp_path / "t", tmp_path / ("a" * 90 if long else "a")
     temporary.mkdir()
+    folder.mkdir()
+    if not long:
+        (folder / ".memory.db.sock").touch()  # of an engine that was killed, too
     env = {**os.environ, "PYTHONPATH": str(ROOT / "services"), "TMPDIR": str(temporary)}
     code = (
         "import os, sys, time\nfrom pathlib import Path\nfrom factotum.memory.store.lite import LiteServer\n"

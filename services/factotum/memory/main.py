@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import time
 from secrets import token_hex
 from uuid import uuid4
 
@@ -22,6 +20,7 @@ from factotum.memory.given_out import GivenOut
 from factotum.memory.grpc import SERVICE_NAME, MemoryServicer
 from factotum.memory.grpc_governance import Governance
 from factotum.memory.keeping import Keeping
+from factotum.memory.own_secrets import resolved
 from factotum.memory.readiness import watch
 from factotum.memory.recall import Recalling
 from factotum.memory.recently_forgotten import RecentlyForgotten
@@ -33,12 +32,8 @@ from factotum.memory.store.spaces import Space
 from factotum.memory.stream import GROUP, TOPICS, Ingest
 from factotum.runtime import clock, lifespan, telemetry
 from factotum.runtime.grpc_server import GrpcServer
-from factotum.runtime.secrets import names, stores
 from factotum.runtime.secrets.errors import SecretsUnavailable, UnknownSecret
 from factotum.runtime.secrets.mask import Known
-
-# Whose secrets hold what belongs to the process and to no tenant.
-PLATFORM = "platform"
 
 log = structlog.get_logger(__name__)
 
@@ -47,9 +42,9 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
     """Serves until `stop` is set. Raises `ModelMissing`, `UnknownSecret`, `SecretsUnavailable`, or `RuntimeError` if
     the port is taken."""
     milvus, embedding, kafka = settings.milvus, settings.embedding, settings.kafka
-    token = await _secret(settings, known, milvus.token)
-    api_key = await _secret(settings, known, embedding.openai.api_key if embedding.openai else "")
-    former_key = await _secret(settings, known, embedding.former.api_key if embedding.former else "")
+    token = await resolved(settings, known, milvus.token)
+    api_key = await resolved(settings, known, embedding.openai.api_key if embedding.openai else "")
+    former_key = await resolved(settings, known, embedding.former.api_key if embedding.former else "")
     endpoints = [(at, key) for at, key in ((embedding.openai, api_key), (embedding.former, former_key)) if at]
     async with (
         chosen(embedding, api_key=api_key, now=clock.now) as wanted,
@@ -111,16 +106,6 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
             await server.stop()
-
-
-async def _secret(settings: Settings, known: Known, reference: str) -> str:
-    """Empty if there is no reference."""
-    if not reference:
-        return ""
-    async with stores.opened(
-        settings.secrets, environment=os.environ, known=known, monotonic=time.monotonic
-    ) as secrets:
-        return await secrets.resolve(PLATFORM, names.name_of(reference))
 
 
 def main() -> None:

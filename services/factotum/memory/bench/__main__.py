@@ -14,12 +14,21 @@ from factotum.memory.bench.trial import Trial
 from factotum.memory.embedders.minilm import ModelMissing
 from factotum.memory.embedders.opened import chosen
 from factotum.memory.errors import EmbedderRefused, EmbedderUnavailable, InvalidRequest, StoreUnavailable
+from factotum.memory.own_secrets import resolved
+from factotum.memory.records import MAX_TEXT_BYTES
 from factotum.memory.settings import Settings
-from factotum.runtime import clock
+from factotum.runtime import clock, lifespan
+from factotum.runtime.secrets.errors import SecretsUnavailable, UnknownSecret
+from factotum.runtime.secrets.mask import Known
 
 DEPTHS = (5, 10, 20)
 DEEPEST = 100
 FAILED, MISUSED = 1, 2
+
+_REFUSALS = (
+    *(ModelMissing, EmbedderUnavailable, EmbedderRefused, StoreUnavailable, InvalidRequest, OSError),
+    *(UnknownSecret, SecretsUnavailable, lifespan.SettingsInvalid),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,17 +40,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return MISUSED
     if lost := files.missing(passages, asked):
-        _note(f"{len(lost)} relevant ids are not in the corpus, e.g. {min(lost)}: nothing finds them")
+        (identity, line), count = next(iter(lost.items())), len(lost)
+        more = f" (and {count - 1} others)" if count > 1 else ""
+        _note(f"{options.queries}:{line}: the corpus has no {identity!r}{more}: nothing finds it")
+    if cut := files.cut(passages):
+        first, more = cut[0], f" (and {len(cut) - 1} others)" if len(cut) > 1 else ""
+        _note(
+            f"{options.corpus}: the text of {first!r}{more} is longer than {MAX_TEXT_BYTES} bytes: the rest is left out"
+        )
     try:
         print(asyncio.run(_run(options, passages, asked)))
-    except (ModelMissing, EmbedderUnavailable, EmbedderRefused, StoreUnavailable, InvalidRequest, OSError) as error:
+    except _REFUSALS as error:
         print(error, file=sys.stderr)
         return FAILED
     return 0
 
 
 async def _run(options: argparse.Namespace, passages: Sequence[files.Passage], asked: Sequence[files.Question]) -> str:
-    embedder = chosen(Settings().embedding, api_key="", now=clock.now)
+    settings = lifespan.read(Settings)
+    endpoint = settings.embedding.openai
+    api_key = await resolved(settings, Known(), endpoint.api_key) if endpoint else ""
+    embedder = chosen(settings.embedding, api_key=api_key, now=clock.now)
     depths = sorted(set(options.k or DEPTHS))
     with tempfile.TemporaryDirectory(prefix="factotum-bench-") as folder:
         async with embedder:

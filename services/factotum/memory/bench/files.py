@@ -11,6 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from factotum.memory.errors import InvalidRequest
+from factotum.memory.records import MAX_TEXT_BYTES, checked_text
+from factotum.sdk.characters import plain, steers
+
 
 class Malformed(Exception):
     """A file cannot be used; the message names the file and the line."""
@@ -30,8 +34,11 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Question:
+    """`line`: of its file."""
+
     text: str
     relevant: frozenset[str]
+    line: int = 0
 
 
 def corpus(path: Path) -> list[Passage]:
@@ -73,44 +80,63 @@ def questions(path: Path) -> list[Question]:
         if not relevant:
             raise Malformed(f"{where}: relevant: holds no id: nothing can be found")
         text = _text(line, where)
-        if not text.strip():
-            raise Malformed(f"{where}: text: must not be blank")
-        found.append(Question(text, frozenset(map(str, relevant))))
+        try:
+            checked_text(text, "text")
+        except InvalidRequest as error:
+            raise Malformed(f"{where}: {error}") from error
+        found.append(Question(text, frozenset(map(str, relevant)), number))
     if not found:
         raise Malformed(f"{path}: holds nothing")
     return found
 
 
-def missing(passages: Sequence[Passage], asked: Sequence[Question]) -> set[str]:
-    """Relevant ids that no passage has: nothing finds them."""
+def missing(passages: Sequence[Passage], asked: Sequence[Question]) -> dict[str, int]:
+    """Relevant ids that no passage has, so that nothing finds them, each with the line that names it first."""
     present = {passage.id for passage in passages}
-    return {identity for question in asked for identity in question.relevant if identity not in present}
+    lost: dict[str, int] = {}
+    for question in asked:
+        for identity in sorted(question.relevant - present):
+            lost.setdefault(identity, question.line)
+    return lost
+
+
+def cut(passages: Sequence[Passage]) -> list[str]:
+    """Ids of the passages of which only the beginning is kept."""
+    return [passage.id for passage in passages if len(passage.text.encode()) > MAX_TEXT_BYTES]
 
 
 def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, text in enumerate(file, start=1):
-                if not text.strip():
-                    continue
-                try:
-                    value = json.loads(text)
-                except (ValueError, RecursionError) as error:
-                    raise Malformed(f"{path}:{number}: not JSON: {error}") from error
-                if not isinstance(value, dict):
-                    raise Malformed(f"{path}:{number}: must be a JSON object")
-                yield number, value
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                # A byte order mark is none of the text.
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+                if text:
+                    yield number, _object(text, f"{path}:{number}")
     except OSError as error:
         raise Malformed(f"{path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise Malformed(f"{path}: not UTF-8: {error}") from error
+        raise Malformed(f"{path}:{number}: not UTF-8: {error.reason} in byte {error.start + 1}") from error
+
+
+def _object(text: str, where: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise Malformed(f"{where}: not JSON: {error.msg} in column {error.colno}") from error
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"{where}: not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise Malformed(f"{where}: must be a JSON object")
+    return value
 
 
 def _text(line: dict[str, Any], where: str) -> str:
     value = line.get("text")
     if not isinstance(value, str):
-        raise Malformed(f"{where}: text: must be a string")
-    return value
+        raise Malformed(f"{where}: text: {'is missing' if value is None else 'must be a string'}")
+    # JSON can name halves of characters, UTF-8 cannot.
+    return plain(value)
 
 
 def _is_word(value: object) -> bool:
@@ -119,10 +145,14 @@ def _is_word(value: object) -> bool:
 
 def _word(line: dict[str, Any], name: str, where: str, default: str | None = None) -> str:
     value = line.get(name)
-    if value is None and default is not None:
-        return default
-    if not _is_word(value) or (value == "" and default is None):
+    if value is None or value == "":
+        if default is not None:
+            return default
+        raise Malformed(f"{where}: {name}: is missing")
+    if not _is_word(value):
         raise Malformed(f"{where}: {name}: must be a string or an integer")
+    if steers(str(value)):
+        raise Malformed(f"{where}: {name}: must not hold control characters")
     return str(value)
 
 
@@ -148,6 +178,6 @@ def _time(line: dict[str, Any], where: str) -> datetime | None:
             return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value, UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        raise Malformed(f"{where}: time: {error}") from error
+    except (ValueError, OverflowError, OSError):
+        pass
     raise Malformed(f"{where}: time: must be an RFC 3339 time or seconds since 1970")

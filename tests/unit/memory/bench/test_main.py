@@ -32,6 +32,24 @@ def test_the_line_is_named(
     assert wrong in told.err
 
 
+def test_settings_and_secrets_that_are_missing_are_told_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "c").write_text(PASSAGE)
+    (tmp_path / "q").write_text(QUESTION)
+    monkeypatch.chdir(tmp_path)
+    endpoint = {"BASE_URL": "http://127.0.0.1:9/v1", "MODEL": "m", "DIMENSION": "8", "API_KEY": "secret://no-such"}
+    for environment, wrong in (
+        ({"KIND": "openai"}, "FACTOTUM_EMBEDDING: Value error, kind openai wants"),
+        ({f"OPENAI__{name}": value for name, value in endpoint.items()}, "has no secret 'no-such'"),
+    ):
+        for name, value in environment.items():
+            monkeypatch.setenv(f"FACTOTUM_EMBEDDING__{name}", value)
+        assert main(["--corpus", "c", "--queries", "q"]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert wrong in line
+
+
 def test_no_other_depths_than_1_to_100(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--corpus", "c", "--queries", "q", "--k", "101"])

@@ -11,6 +11,7 @@ import structlog
 from pymilvus import MilvusClient
 
 from factotum.memory.errors import StoreUnavailable
+from factotum.memory.store import hits
 from factotum.memory.store.faults import ERRORS, is_refusal, meaning
 from factotum.memory.store.lite import LiteServer
 from factotum.memory.store.port import Vector
@@ -28,7 +29,7 @@ _MOST_SEARCHED = 1000
 # Keys in one filter.
 KEYS = 500
 
-Row = dict[str, Any]
+Row = hits.Row
 # Column, kind of index, metric, and what the index is given.
 Index = tuple[str, str, str, Mapping[str, float]]
 T = TypeVar("T")
@@ -70,9 +71,9 @@ class Collection:
         at the vectors that the filter lets through, each of them, and takes 6.
         """
         if self._lite and most < _MOST_SEARCHED:
-            hits = self._search("dense", anywhere.tolist(), "IP", within, ["key", *columns], most + 1)
-            if len(hits) <= most:
-                return list({row["key"]: row for row, _ in hits}.values())
+            found = self._search("dense", anywhere.tolist(), "IP", within, ["key", *columns], most + 1)
+            if len(found) <= most:
+                return list({row["key"]: row for row, _ in found}.values())
         return self.query(within, columns)
 
     def pages(self, within: Filter, columns: Sequence[str], size: int) -> Iterator[list[Row]]:
@@ -122,9 +123,10 @@ class Collection:
     def _search(
         self, field: str, data: Any, metric: str, within: Filter, columns: Sequence[str], count: int
     ) -> list[tuple[Row, float]]:
-        (hits,) = self._client.search(
+        return hits.search(
+            self._client,
             self.name,
-            data=[data],
+            data,
             anns_field=field,
             filter=within.expression,
             limit=count,
@@ -132,7 +134,6 @@ class Collection:
             search_params={"metric_type": metric},
             timeout=self._timeout,
         )
-        return [(hit["entity"], float(hit["distance"])) for hit in hits]
 
 
 class Connection:

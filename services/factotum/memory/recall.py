@@ -12,6 +12,7 @@ from factotum.memory.embedders.changing import with_vectors
 from factotum.memory.embedders.port import Embedder
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.ranking import weights
+from factotum.memory.ranking.asking import answering_first
 from factotum.memory.ranking.found import Found, merged
 from factotum.memory.ranking.neighbourhood import unseen
 from factotum.memory.ranking.order import Ranked, ordered
@@ -85,16 +86,18 @@ class Recalling:
         # With a budget, what is too long makes way for what comes after it.
         reach = query.limit if not query.budget else min(2 * query.limit, MAX_LIMIT)
         found = await self._found(query)
-        ranked = ordered(found, now, max(reach, weights.LOOKED_UP_HITS))
-        asked = [each.found.candidate for each in ranked[:reach]]
+        ranked = ordered(found, query.text, now, max(reach + weights.SPARE, weights.LOOKED_UP_HITS))
+        # Some turns may only ask: those after them take their place.
+        read = reach + weights.SPARE if any(each.found.candidate.speaker for each in ranked[:reach]) else reach
+        asked = [each.found.candidate for each in ranked[:read]]
         beside = unseen([each.found for each in ranked[: weights.LOOKED_UP_HITS]], found)
         records = {each.id: each for each in await self._store.standing(query.scope, *_at_once(asked, beside))}
         if others := _others(records.values(), beside, found):
-            ranked = ordered(newest([*found, *others]), now, reach)
+            ranked = ordered(newest([*found, *others]), query.text, now, read)
             gone = {each.id for each in asked} - records.keys()
-            missing = [each.id for each in ranked[:reach] if each.id not in records and each.id not in gone]
+            missing = [each.id for each in ranked[:read] if each.id not in records and each.id not in gone]
             records |= await self._store.get(query.scope.tenant, missing) if missing else {}
-        return self._within(query, [each for each in ranked[:reach] if each.id in records], records)
+        return self._within(query, answering_first(ranked[:read], records)[:reach], records)
 
     async def _found(self, query: Query) -> list[Found]:
         whole, *of_parts = await asyncio.gather(
@@ -176,4 +179,6 @@ def _why(each: Ranked) -> Why:
         neighbourhood=each.neighbourhood,
         neighbour_of=each.neighbour_of,
         duplicates=each.duplicates,
+        speaker=each.speaker,
+        asking=each.asking,
     )

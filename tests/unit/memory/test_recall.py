@@ -121,7 +121,8 @@ async def test_the_best_comes_first_and_says_why() -> None:
     assert first.why.words_score > 0
     assert (second.why.words_rank, second.why.words_score) == (0, 0)
     assert first.tokens == 6
-    parts = first.why.relevance + first.why.recency + first.why.importance + first.why.neighbourhood
+    why = first.why
+    parts = why.relevance + why.recency + why.importance + why.neighbourhood + why.speaker + why.asking
     assert first.score == pytest.approx(parts)
 
 
@@ -145,6 +146,21 @@ async def test_the_answer_beside_a_question_is_found_though_it_repeats_no_word()
     assert "Yes! Tuesday, with my sister" in texts(found)
     beside = next(each for each in found if each.record.text.startswith("Yes"))
     assert beside.why.neighbour_of == found[0].record.id
+
+
+async def test_a_turn_that_only_asks_makes_way_for_the_first_that_was_not_to_be_answered() -> None:
+    asks, tells, *others = [
+        "Where is our boiler?",
+        "our boiler is there",
+        *(f"zzz {number} qqq" for number in range(9)),
+    ]
+    said = [
+        record(text, place={"sequence": str(place), "speaker": "Ann"})
+        for place, text in enumerate([asks, tells, *others])
+    ]
+    assert texts(await recalled(said, "Is our boiler warm?", limit=1)) == [tells]
+    why = next(each for each in await recalled(said, "Is our boiler warm?") if each.record.text == asks).why
+    assert why.asking < 0
 
 
 async def test_a_neighbour_that_no_search_reached_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,11 @@ from datetime import datetime, timedelta
 from factotum.memory.ranking import weights
 from factotum.memory.ranking.found import EPISODE, Found
 from factotum.memory.ranking.neighbourhood import Gain, gains
+from factotum.memory.ranking.speakers import named
 from factotum.memory.store.port import Candidate
+
+# Sequences, each with one who speaks there.
+Speakers = frozenset[tuple[str, str]]
 
 _NO_GAIN = Gain()
 _HALF_LIFE = timedelta(days=weights.RECENCY_HALF_LIFE_DAYS)
@@ -26,6 +30,8 @@ class Ranked:
     recency: float
     importance: float
     neighbourhood: float
+    speaker: float = 0.0
+    asking: float = 0.0
     neighbour_of: str = ""
     duplicates: tuple[str, ...] = ()
 
@@ -35,42 +41,46 @@ class Ranked:
 
     @property
     def score(self) -> float:
-        return _score(self.found.relevance, self.recency, self.importance, self.neighbourhood)
+        return self.found.relevance + self.recency + self.importance + self.neighbourhood + self.speaker + self.asking
 
 
-def ordered(found: Sequence[Found], now: datetime, most: int | None = None) -> list[Ranked]:
+def ordered(found: Sequence[Found], question: str, now: datetime, most: int | None = None) -> list[Ranked]:
     """Best first, each once, those with the same content folded into the best of them; the first `most`, if given.
 
     Of two with the same score an episode comes first, then the newer.
     """
-    gained = gains(found)
-    places = [_place(index, each, gained, now) for index, each in enumerate(found)]
+    gained, asked_of = gains(found), named(question, found)
+    places = [_place(index, each, gained, asked_of, now) for index, each in enumerate(found)]
     places.sort()
     kept = _folded([found[index] for *_, index in places])
-    return [_ranked(each, gained, now, duplicates) for each, duplicates in kept[:most]]
+    return [_ranked(each, gained, asked_of, now, duplicates) for each, duplicates in kept[:most]]
 
 
 def _place(
-    index: int, found: Found, gained: Mapping[str, Gain], now: datetime
+    index: int, found: Found, gained: Mapping[str, Gain], asked_of: Speakers, now: datetime
 ) -> tuple[float, bool, timedelta, str, int]:
     """What is less comes first. Of hundreds only a few are answered: no more is made of each than it takes to sort."""
     candidate = found.candidate
-    score = _score(
-        found.relevance,
-        _recency(candidate, now),
-        weights.IMPORTANCE * candidate.importance,
-        gained.get(candidate.id, _NO_GAIN).amount,
+    score = (
+        found.relevance
+        + _recency(candidate, now)
+        + weights.IMPORTANCE * candidate.importance
+        + gained.get(candidate.id, _NO_GAIN).amount
+        + _speaker(candidate, asked_of)
     )
     return -score, candidate.kind != EPISODE, now - candidate.created_at, candidate.id, index
 
 
-def _ranked(found: Found, gained: Mapping[str, Gain], now: datetime, duplicates: Sequence[str]) -> Ranked:
+def _ranked(
+    found: Found, gained: Mapping[str, Gain], asked_of: Speakers, now: datetime, duplicates: Sequence[str]
+) -> Ranked:
     gain = gained.get(found.candidate.id, _NO_GAIN)
     return Ranked(
         found,
         recency=_recency(found.candidate, now),
         importance=weights.IMPORTANCE * found.candidate.importance,
         neighbourhood=gain.amount,
+        speaker=_speaker(found.candidate, asked_of),
         neighbour_of=gain.most_from if gain.amount > found.relevance else "",
         duplicates=tuple(duplicates),
     )
@@ -81,8 +91,8 @@ def _recency(candidate: Candidate, now: datetime) -> float:
     return float(weights.RECENCY * 0.5 ** max(half_lives, 0.0))
 
 
-def _score(relevance: float, recency: float, importance: float, neighbourhood: float) -> float:
-    return relevance + recency + importance + neighbourhood
+def _speaker(candidate: Candidate, asked_of: Speakers) -> float:
+    return weights.SPEAKER if (candidate.sequence, candidate.speaker) in asked_of else 0.0
 
 
 def _folded(found: Sequence[Found]) -> list[tuple[Found, Sequence[str]]]:

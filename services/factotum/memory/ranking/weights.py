@@ -30,6 +30,12 @@ BEST_OF_SEQUENCE: Final = 2
 LOOKED_UP_HITS: Final = 10
 LOOKED_UP_DISTANCE: Final = 2
 
+# What a turn has because the question names who said it, where two talk; the best hits have about 1.
+SPEAKER: Final = 0.15
+# The share of its score that a turn loses which only asks, and how many are read beyond the answer to take their place.
+ASKING: Final = 0.3
+SPARE: Final = 5
+
 # Gentle: they decide among records that answer equally well.
 RECENCY: Final = 0.02
 RECENCY_HALF_LIFE_DAYS: Final = 30.0

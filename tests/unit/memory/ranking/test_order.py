@@ -15,8 +15,8 @@ from factotum.memory.store.port import Candidate, Stretch
 from tests.support.candidates import LONG_AGO, NOW, candidate, listed
 
 
-def ranked(by_meaning: list[Candidate], by_words: list[Candidate]) -> list[Ranked]:
-    return ordered(merged(by_meaning, by_words), NOW)
+def ranked(by_meaning: list[Candidate], by_words: list[Candidate], question: str = "") -> list[Ranked]:
+    return ordered(merged(by_meaning, by_words), question, NOW)
 
 
 def ids(by_meaning: list[Candidate], by_words: list[Candidate]) -> str:
@@ -111,6 +111,7 @@ candidates = st.builds(
     run_id=st.sampled_from(["", "r", "s"]),
     sequence=st.sampled_from(["", "talk", "book"]),
     position=st.integers(0, 9),
+    speaker=st.sampled_from(["", "Ann", "Ben", "Cid"]),
     importance=st.floats(0, 1),
     created_at=st.sampled_from([LONG_AGO, NOW, NOW + timedelta(days=1)]),
     content_sha256=st.sampled_from(["", "aa", "bb"]),
@@ -124,12 +125,12 @@ rankings = st.lists(candidates, unique_by=lambda each: each.id).map(
 def test_each_record_once_best_first_and_the_parts_add_up(
     by_meaning: list[Candidate], by_words: list[Candidate]
 ) -> None:
-    answer = ranked(by_meaning, by_words)
+    answer = ranked(by_meaning, by_words, "What did Ann say?")
     told = [name for each in answer for name in (each.id, *each.duplicates)]
     assert sorted(told) == sorted({each.id for each in [*by_meaning, *by_words]})
     assert [each.score for each in answer] == sorted((each.score for each in answer), reverse=True)
     for each in answer:
-        parts = (each.found.relevance, each.recency, each.importance, each.neighbourhood)
+        parts = (each.found.relevance, each.recency, each.importance, each.neighbourhood, each.speaker)
         assert min(parts) >= 0
         assert sum(parts) == pytest.approx(each.score)
         assert each.recency <= weights.RECENCY

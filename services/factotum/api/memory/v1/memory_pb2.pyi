@@ -404,6 +404,8 @@ class Why(_message.Message):
     NEIGHBOURHOOD_FIELD_NUMBER: _builtins.int
     NEIGHBOUR_OF_FIELD_NUMBER: _builtins.int
     DUPLICATES_FIELD_NUMBER: _builtins.int
+    SPEAKER_FIELD_NUMBER: _builtins.int
+    ASKING_FIELD_NUMBER: _builtins.int
     meaning_rank: _builtins.int
     meaning_score: _builtins.float
     """Cosine of the query's and the record's vector."""
@@ -417,6 +419,11 @@ class Why(_message.Message):
     neighbourhood: _builtins.float
     neighbour_of: _builtins.str
     """The hit that this record stands beside, where it came as its neighbour."""
+    speaker: _builtins.float
+    """Two more parts of the score. Because who said it is named in the query; and, at most 0, because it asks and tells
+    nothing.
+    """
+    asking: _builtins.float
     @_builtins.property
     def duplicates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Records with the same content that this one stands for."""
@@ -434,10 +441,12 @@ class Why(_message.Message):
         neighbourhood: _builtins.float = ...,
         neighbour_of: _builtins.str = ...,
         duplicates: _abc.Iterable[_builtins.str] | None = ...,
+        speaker: _builtins.float = ...,
+        asking: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "importance", b"importance", "meaning_rank", b"meaning_rank", "meaning_score", b"meaning_score", "neighbour_of", b"neighbour_of", "neighbourhood", b"neighbourhood", "recency", b"recency", "relevance", b"relevance", "words_rank", b"words_rank", "words_score", b"words_score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asking", b"asking", "duplicates", b"duplicates", "importance", b"importance", "meaning_rank", b"meaning_rank", "meaning_score", b"meaning_score", "neighbour_of", b"neighbour_of", "neighbourhood", b"neighbourhood", "recency", b"recency", "relevance", b"relevance", "speaker", b"speaker", "words_rank", b"words_rank", "words_score", b"words_score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,7 +8,7 @@ from typing import Final
 # BM25 (Robertson and Zaragoza 2009). Records are of like length, most of them a sentence or a paragraph: that one is
 # longer, or says a word again, tells less of its matter than in texts of all lengths, for which 1.2 and 0.75 are usual.
 K1: Final = 0.9
-B: Final = 0.3
+B: Final = 0.1
 
 # Lucene's English stop words, which Milvus leaves out.
 _STOP = frozenset(

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 from urllib.parse import urlsplit
@@ -32,9 +33,11 @@ from factotum.tool_executor.ledger import (
     resolved,
 )
 from factotum.tool_executor.ledger_postgres_schema import bring_up_to_date
+from factotum.tool_executor.together import Together
 
 log = structlog.get_logger(__name__)
 
+A = TypeVar("A")
 T = TypeVar("T")
 # The pool gives out proxies, which have all methods of a connection.
 Connection: TypeAlias = "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy"
@@ -84,6 +87,10 @@ class PostgresLedger:
         self._ambiguous_retry = ambiguous_retry_seconds
         self._database_clock = database_clock
         self._pool: asyncpg.Pool | None = None
+        # Of many calls at once each would be a statement, a round trip and a commit of its own.
+        self._begun = Together(partial(self._each, self._begin))
+        self._settled = Together(partial(self._each, _settle))
+        self._possible = Together(partial(self._each, _possible))
 
     async def __aenter__(self) -> Self:
         with self._said():
@@ -121,6 +128,8 @@ class PostgresLedger:
             pool.terminate()
 
     async def claim(self, claim: Claim) -> Decision:
+        if not claim.settle and await self._begun(claim):
+            return decide(None, claim, ambiguous_retry_seconds=self._ambiguous_retry)
         return await self._insist(lambda db: self._claim(db, claim))
 
     async def renew(self, tenant: str, key: str, owner: str, *, now: datetime, lease_until: datetime) -> bool:
@@ -129,7 +138,7 @@ class PostgresLedger:
             return bool(await db.fetchval(statements.RENEW, *values))
 
     async def settle(self, settlement: Settlement) -> bool:
-        return await self._insist(lambda db: _settle(db, settlement))
+        return await self._settled(settlement) or await self._insist(lambda db: _was_settled(db, settlement))
 
     async def resolve(
         self,
@@ -155,8 +164,7 @@ class PostgresLedger:
             return None if row is None else _entry(row)
 
     async def effect_possible(self, tenant: str, key: str) -> bool:
-        async with self._connection() as db:
-            return bool(await db.fetchval(statements.POSSIBLE, tenant, key))
+        return await self._possible((tenant, key))
 
     async def entries(self, tenant: str, *, states: Sequence[State], limit: int, run_id: str) -> list[Entry]:
         async with self._connection() as db:
@@ -189,16 +197,26 @@ class PostgresLedger:
             forgotten: int = await db.fetchval(statements.FORGET, before, limit)
             return forgotten
 
-    async def _claim(self, db: Connection, claim: Claim) -> Decision:
-        clock, lease, origin = self._clock(claim.now), claim.lease_until - claim.now, claim.origin
-        for _ in range(MOST_LOOKS):
-            if not claim.settle and await db.fetchval(
-                statements.BEGIN,
+    async def _begin(self, db: Connection, claims: Sequence[Claim]) -> list[bool]:
+        """Writes those whose keys are new, and says which."""
+        rows = [
+            (
                 *(claim.tenant, claim.key, claim.tool, claim.tool_version, claim.arguments_sha256),
                 *(claim.arguments_json, origin.run_id, origin.step, origin.iteration, origin.procedure),
-                *(origin.event_source, origin.event_id, origin.user, claim.now, claim.owner, clock, lease),
-                claim.idempotency,
-            ):
+                *(origin.event_source, origin.event_id, origin.user, claim.now, claim.owner),
+                *(self._clock(claim.now), claim.lease_until - claim.now, claim.idempotency),
+            )
+            for claim in claims
+            for origin in (claim.origin,)
+        ]
+        begun = {tuple(row) for row in await db.fetch(statements.BEGIN, *zip(*rows, strict=True))}
+        return [(claim.tenant, claim.key, claim.owner) in begun for claim in claims]
+
+    async def _claim(self, db: Connection, claim: Claim) -> Decision:
+        """Of a key that was found to have an entry, or to settle."""
+        clock, lease = self._clock(claim.now), claim.lease_until - claim.now
+        for look in range(MOST_LOOKS):
+            if look and not claim.settle and (await self._begin(db, [claim]))[0]:
                 return decide(None, claim, ambiguous_retry_seconds=self._ambiguous_retry)
             async with db.transaction():
                 row = await db.fetchrow(statements.FIND_LOCKED, claim.tenant, claim.key, clock)
@@ -220,6 +238,18 @@ class PostgresLedger:
     def _clock(self, asker: datetime) -> datetime | None:
         """None: the database's."""
         return None if self._database_clock else asker
+
+    async def _each(
+        self, work: Callable[[Connection, Sequence[A]], Awaitable[list[bool]]], asked: Sequence[A]
+    ) -> list[bool | Exception]:
+        """Does the work for all of them at once. Of what PostgreSQL refuses each by itself: what it has against one
+        of them is nothing against the others."""
+        try:
+            return [*await self._insist(lambda db: work(db, asked))]
+        except LedgerUnavailable as error:
+            if len(asked) == 1 or isinstance(error.__cause__, _LOST):
+                return [error] * len(asked)
+        return [result for one in asked for result in await self._each(work, [one])]
 
     async def _insist(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Does it again where the connection was lost, and with it the word whether it was done: it must bear
@@ -262,23 +292,41 @@ class PostgresLedger:
             raise LedgerUnavailable(f"the ledger {place} in PostgreSQL cannot be used: {reason}") from error
 
 
-async def _settle(db: Connection, settlement: Settlement) -> bool:
-    unknown = settlement.state in (State.STARTED, State.AMBIGUOUS)
-    changed = await db.fetchval(
+async def _settle(db: Connection, settlements: Sequence[Settlement]) -> list[bool]:
+    """Whether each was settled by this."""
+    rows = [
+        (
+            *(one.tenant, one.key, one.owner, one.state.value, _text(one.reason), one.observation, one.reconciled),
+            *(one.now, one.doubt, one.state in (State.STARTED, State.AMBIGUOUS)),
+        )
+        for one in settlements
+    ]
+    numbered = list(enumerate(settlements, 1))
+    told = [(number, publication) for number, one in numbered for publication in one.publications]
+    settled = await db.fetch(
         statements.SETTLE,
-        *(settlement.tenant, settlement.key, settlement.owner, settlement.state.value, _text(settlement.reason)),
-        *(settlement.observation, settlement.reconciled, settlement.now, settlement.doubt, unknown),
-        *_columns(settlement.publications),
+        *zip(*rows, strict=True),
+        [number for number, _ in told],
+        *_columns([publication for _, publication in told]),
     )
-    if changed:
-        return True
-    # Settled by a statement whose answer was lost, or nobody's business any more.
+    numbers = {row["number"] for row in settled}
+    return [number in numbers for number, _ in numbered]
+
+
+async def _was_settled(db: Connection, settlement: Settlement) -> bool:
+    """Whether it was by a statement whose answer was lost; otherwise it is nobody's business any more."""
     row = await db.fetchrow(statements.FIND, settlement.tenant, settlement.key)
     entry = None if row is None else _entry(row)
     return entry is not None and (
         (entry.lease_owner, entry.state, entry.updated_at, entry.observation)
         == (None, settlement.state, settlement.now, settlement.observation)
     )
+
+
+async def _possible(db: Connection, keys: Sequence[tuple[str, str]]) -> list[bool]:
+    rows = await db.fetch(statements.POSSIBLE, *zip(*keys, strict=True))
+    found = {tuple(row) for row in rows}
+    return [key in found for key in keys]
 
 
 async def _put(db: Connection, publications: Sequence[Publication]) -> None:

@@ -5,25 +5,37 @@ Of a clock, NULL stands for the database's.
 
 from __future__ import annotations
 
-# A new key, which most are, in one statement: nothing is written where there is an entry.
+# New keys, which most are, in one statement: nothing is written where there is an entry. In the order of the keys, so
+# that executors which meet at some of them wait for each other one way round. Answers which were written.
 BEGIN = """
 INSERT INTO factotum_effects (
     tenant, key, tool, tool_version, arguments_sha256, arguments_json,
     run_id, step, iteration, procedure, event_source, event_id, "user",
     state, attempts, started_at, updated_at, lease_owner, lease_until, idempotency
 )
-VALUES (
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-    'started', 1, $14, $14, $15, COALESCE($16::timestamptz, clock_timestamp()) + $17::interval, $18
+SELECT
+    tenant, key, tool, tool_version, arguments_sha256, arguments_json,
+    run_id, step, iteration, procedure, event_source, event_id, "user",
+    'started', 1, asked_at, asked_at, owner, COALESCE(clock, clock_timestamp()) + lease, idempotency
+FROM unnest(
+    $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+    $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[],
+    $14::timestamptz[], $15::text[], $16::timestamptz[], $17::interval[], $18::text[]
+) AS claim (
+    tenant, key, tool, tool_version, arguments_sha256, arguments_json,
+    run_id, step, iteration, procedure, event_source, event_id, "user",
+    asked_at, owner, clock, lease, idempotency
 )
+ORDER BY tenant, key
 ON CONFLICT (tenant, key) DO NOTHING
-RETURNING true
+RETURNING tenant, key, lease_owner
 """
 
 FIND = "SELECT * FROM factotum_effects WHERE tenant = $1 AND key = $2"
 
 POSSIBLE = """
-SELECT true FROM factotum_effects WHERE tenant = $1 AND key = $2 AND (doubt OR state <> 'failed')
+SELECT tenant, key FROM factotum_effects JOIN unnest($1::text[], $2::text[]) AS asked (tenant, key) USING (tenant, key)
+WHERE doubt OR state <> 'failed'
 """
 
 FIND_LOCKED = """
@@ -44,19 +56,28 @@ WHERE tenant = $1 AND key = $2 AND lease_owner = $3
 RETURNING true
 """
 
-# One statement is one transaction: the state and what is told of it.
+# One statement is one transaction: the states and what is told of them. Answers which were settled, counted from 1.
 SETTLE = """
 WITH settled AS (
-    UPDATE factotum_effects SET
-        state = $4, reason = $5, observation = $6, reconciled = $7, updated_at = $8, doubt = $9,
-        arguments_json = CASE WHEN $10 THEN arguments_json END, lease_owner = NULL, lease_until = NULL
-    WHERE tenant = $1 AND key = $2 AND lease_owner = $3
-    RETURNING true
+    UPDATE factotum_effects AS effect SET
+        state = one.state, reason = one.reason, observation = one.observation, reconciled = one.reconciled,
+        updated_at = one.asked_at, doubt = one.doubt,
+        arguments_json = CASE WHEN one.unknown THEN effect.arguments_json END, lease_owner = NULL, lease_until = NULL
+    FROM unnest(
+        $1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
+        $6::bytea[], $7::boolean[], $8::timestamptz[], $9::boolean[], $10::boolean[]
+    ) WITH ORDINALITY AS one (
+        tenant, key, owner, state, reason, observation, reconciled, asked_at, doubt, unknown, number
+    )
+    WHERE effect.tenant = one.tenant AND effect.key = one.key AND effect.lease_owner = one.owner
+    RETURNING one.number
 ), told AS (
     INSERT INTO factotum_outbox (message_key, value, traceparent)
-    SELECT one.* FROM unnest($11::text[], $12::bytea[], $13::text[]) AS one WHERE EXISTS (SELECT FROM settled)
+    SELECT one.message_key, one.value, one.traceparent
+    FROM unnest($11::bigint[], $12::text[], $13::bytea[], $14::text[]) AS one (number, message_key, value, traceparent)
+    WHERE one.number IN (SELECT number FROM settled)
 )
-SELECT count(*) FROM settled
+SELECT number FROM settled
 """
 
 RESOLVE = """

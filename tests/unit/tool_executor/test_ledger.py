@@ -62,6 +62,31 @@ async def test_a_claim_that_is_sent_again_is_the_same_one(opened: Open) -> None:
         assert isinstance(await ledger.claim(CLAIM), Refused)
 
 
+async def test_what_one_is_refused_for_is_nothing_against_those_that_come_with_it(opened: Open) -> None:
+    async with opened() as ledger:
+        claims = [replace(CLAIM, key=f"k{number}", owner=f"{number}") for number in range(6)]
+        told = [replace(PUBLICATION, value=claim.key.encode()) for claim in claims]
+        bad = replace(CLAIM, key="bad", tool=None)  # type: ignore[arg-type]
+        *granted, refused = await asyncio.gather(*map(ledger.claim, [*claims, bad]), return_exceptions=True)
+        assert isinstance(refused, LedgerUnavailable)
+        assert granted == [Granted(Step.CALL, 1, NOW)] * 6
+        told[3] = replace(told[3], message_key=None)  # type: ignore[arg-type]
+        settled = await asyncio.gather(
+            *(
+                ledger.settle(settlement(claim, State.DONE, observation=b"{}", publications=(one,)))
+                for claim, one in zip(claims, told, strict=True)
+            ),
+            return_exceptions=True,
+        )
+        assert [one is True for one in settled] == [True, True, True, False, True, True]
+        assert isinstance(settled[3], LedgerUnavailable)
+        entries = [await ledger.entry("acme", claim.key) for claim in claims]
+        assert [entry.state for entry in entries if entry] == [
+            State.STARTED if number == 3 else State.DONE for number in range(6)
+        ]
+        assert {one.value for one in await waiting(ledger)} == {b"k0", b"k1", b"k2", b"k4", b"k5"}
+
+
 async def test_whether_an_effect_may_stand_is_said_as_the_entry_says_it(opened: Open) -> None:
     async with opened() as ledger:
         assert not await ledger.effect_possible("acme", "k")

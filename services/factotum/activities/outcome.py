@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.service import RPCError
 
+from factotum.activities.lesson import lesson
 from factotum.events.envelope import Event
 from factotum.events.errors import EventTooLarge
 from factotum.events.producer import EventProducer
 from factotum.events.redaction import without_secrets
 from factotum.events.topics import OUTCOMES
-from factotum.events.types import OUTCOME_TYPE, LeftToPeople, OutcomeData
-from factotum.workflows.contract import PUBLISH_OUTCOME, Outcome
+from factotum.events.types import OUTCOME_TYPE, LeftToPeople, OutcomeData, PlannedStep, StepTaken
+from factotum.runs.attempts import Tried, tried_again
+from factotum.workflows.contract import PUBLISH_OUTCOME, Outcome, StepTold
 
 # What is left out while Kafka takes no message of the size, one after the other.
 LIGHTER: tuple[dict[str, Any], ...] = (
@@ -21,6 +26,10 @@ LIGHTER: tuple[dict[str, Any], ...] = (
     {"input": None, "note": "input and output were too large to be kept"},
 )
 LONGEST_FAILURE = 10_000
+# Of a step that took less it is not asked how often it was tried: that costs a request, and is no lesson.
+LONG_SECONDS = 1.0
+LONGEST_HISTORY = 5_000
+HISTORY_TIMEOUT = timedelta(seconds=5)
 MOST_COMPENSATED = 1000
 MOST_TASKS = 100
 LONGEST_ERROR = 1000
@@ -42,6 +51,7 @@ class Outcomes:
         What is too large for a message is told without its output, then without its input too: a run
         must end, whatever it carried.
         """
+        tried = await _tried_again(outcome)
         data = OutcomeData(
             run_id=outcome.run_id,
             procedure=outcome.procedure,
@@ -56,9 +66,14 @@ class Outcomes:
                 LeftToPeople(**{**task.model_dump(), "arguments": without_secrets(task.arguments)})
                 for task in outcome.tasks
             ],
+            goal=outcome.goal,
+            plan=[PlannedStep(**planned.model_dump()) for planned in outcome.plan],
+            steps=[_taken(step, tried.get(step.step), outcome) for step in outcome.steps],
+            steps_left_out=outcome.steps_left_out,
             started_at=outcome.started_at,
             ended_at=outcome.ended_at,
         )
+        data = data.model_copy(update={"lesson": lesson(data)})
         for lighter in LIGHTER:
             data = data.model_copy(update=lighter)
             try:
@@ -79,6 +94,48 @@ class Outcomes:
             else data.note,
         }
         await self._producer.publish(OUTCOMES, _event(outcome, data.model_copy(update=bare)))
+
+
+async def _tried_again(outcome: Outcome) -> dict[str, Tried]:
+    """By pointer, of the run's last execution; nothing where Temporal does not say: the outcome must be told."""
+    if not any(step.kind == "call" and _seconds(step, outcome) >= LONG_SECONDS for step in outcome.steps):
+        return {}
+    info, client = activity.info(), activity.client()
+    handle = client.get_workflow_handle(outcome.run_id, run_id=info.workflow_run_id)
+    events: list[HistoryEvent] = []
+    try:
+        async for event in handle.fetch_history_events(rpc_timeout=HISTORY_TIMEOUT):
+            events.append(event)
+            if len(events) > LONGEST_HISTORY:
+                return {}
+        return await tried_again(events, client.data_converter)
+    except RPCError as error:
+        activity.logger.warning("how often calls were tried could not be asked: %s", error.status.name)
+        return {}
+
+
+def _taken(step: StepTold, tried: Tried | None, outcome: Outcome) -> StepTaken:
+    return StepTaken(
+        step=step.step,
+        kind=step.kind,
+        status=step.status,
+        rounds=step.completed + step.failed,
+        attempts=1 if tried is None else tried.attempts,
+        failed=step.failed,
+        retried=step.retried,
+        caught=step.caught,
+        undone=step.step in outcome.compensated,
+        error=step.error or ("" if tried is None else tried.error),
+        failure=step.failure,
+        at=step.at,
+        branch=step.branch,
+        seconds=_seconds(step, outcome),
+    )
+
+
+def _seconds(step: StepTold, outcome: Outcome) -> float:
+    """From its first round to the end of its last."""
+    return round(((step.ended_at or outcome.ended_at) - step.started_at).total_seconds(), 3)
 
 
 def _event(outcome: Outcome, data: OutcomeData) -> Event:

@@ -60,8 +60,47 @@ class LeftToPeople(BaseModel):
     error: str
 
 
+class PlannedStep(BaseModel):
+    """A step as it stands in the procedure. `tool`: what it calls, or its kind where it calls nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    step: str
+    tool: str
+    summary: str = ""
+
+
+class StepTaken(BaseModel):
+    """What became of a step, over all the rounds that loops and retries made of it.
+
+    `attempts` are those of its call, where it was made more than once; `retried` and `caught` count what a `try` did;
+    `error` and `failure` tell of the last problem, also of one that was overcome; `undone`: it was compensated.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    step: str
+    kind: str
+    status: str
+    rounds: int = 0
+    attempts: int = 1
+    failed: int = 0
+    retried: int = 0
+    caught: int = 0
+    undone: bool = False
+    error: str = ""
+    failure: str = ""
+    at: str = ""
+    branch: str = ""
+    seconds: float = 0.0
+
+
 class OutcomeData(BaseModel):
-    """How a run ended (`factotum.outcomes`). `note` says what of it was too large to be kept."""
+    """How a run ended (`factotum.outcomes`): what it was for, what was planned, what happened, how it ended.
+
+    `lesson` is told by rule from the rest, and empty where all went as planned. `note` says what of it was too large
+    to be kept.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -75,6 +114,11 @@ class OutcomeData(BaseModel):
     failure: str = ""
     compensated: list[str] = []
     tasks: list[LeftToPeople] = []
+    goal: str = ""
+    plan: list[PlannedStep] = []
+    steps: list[StepTaken] = []
+    steps_left_out: int = 0
+    lesson: str = ""
     note: str = ""
     started_at: datetime
     ended_at: datetime

@@ -21,6 +21,7 @@ from factotum.api.memory.v1.memory_pb2 import (
 from factotum.events.envelope import Event, describe, utc
 from factotum.events.redaction import without_secrets
 from factotum.events.types import OBSERVATION_TYPE, OUTCOME_TYPE, ObservationData, OutcomeData
+from factotum.memory import story
 from factotum.memory.errors import InvalidRequest, NotAMemory
 from factotum.memory.records import MAX_STEP_CHARACTERS, completed, derived_id
 from factotum.memory.subjects import subjects_of
@@ -78,6 +79,8 @@ def _episode(tenant: str, outcome: OutcomeData) -> Record:
     if outcome.event_type:
         told.append(f"(event {outcome.event_type})")
     sentences = [" ".join(told) + "."]
+    if outcome.goal:
+        sentences.append(f"Goal: {shortened(outcome.goal, MAX_FAILURE_CHARACTERS)}.")
     if outcome.failure:
         sentences.append(f"Reason: {shortened(outcome.failure, MAX_FAILURE_CHARACTERS)}.")
     if outcome.compensated:
@@ -85,9 +88,12 @@ def _episode(tenant: str, outcome: OutcomeData) -> Record:
     if outcome.tasks:
         left = ", ".join(f"{task.kind} {step_words(task.step)}" for task in outcome.tasks[:MAX_DETAILS])
         sentences.append(f"Left to people: {left}.")
+    if outcome.lesson:
+        sentences.append(f"Lesson: {shortened(outcome.lesson, MAX_FAILURE_CHARACTERS)}.")
     for title, value in (("Given", given), ("Result", outcome.output)):
         if told_of := details(value):
             sentences.append(f"{title}: {told_of}.")
+    sentences.extend(story.sentences(outcome))
     if outcome.note:
         sentences.append(f"{outcome.note[:1].upper()}{outcome.note[1:]}.")
     record = _record(
@@ -101,6 +107,7 @@ def _episode(tenant: str, outcome: OutcomeData) -> Record:
             "compensated": outcome.compensated[:MAX_DETAILS],
             "started_at": _time(outcome.started_at),
             "ended_at": _time(outcome.ended_at),
+            **story.attributes(outcome),
         },
     )
     left_to_people = [task.arguments for task in outcome.tasks]

@@ -248,8 +248,50 @@ class PendingApproval(Contract):
     until: datetime | None = None
 
 
+class PlannedStep(Contract):
+    """A step as it stands in the document.
+
+    Attributes:
+        tool: what it calls; of a nested run its procedure, of what calls nothing its kind, e.g. `wait`.
+    """
+
+    step: str
+    tool: str
+    summary: str = ""
+
+
+class StepTold(Contract):
+    """What became of a step of the document, over all the rounds that its loops and retries made.
+
+    Attributes:
+        status: of the last round.
+        completed, failed: how many rounds did.
+        retried, caught: of a `try`: how often it was tried again, and how often its `catch` took over.
+        error, failure, at: title, detail and step of the last problem.
+        branch: which way a `switch` went at last.
+    """
+
+    step: str
+    kind: str
+    status: str
+    completed: int = 0
+    failed: int = 0
+    retried: int = 0
+    caught: int = 0
+    error: str = ""
+    failure: str = ""
+    at: str = ""
+    branch: str = ""
+    started_at: datetime
+    ended_at: datetime | None = None
+
+
 class Outcome(Contract):
-    """The input of the activity that tells the world how a run ended."""
+    """The input of the activity that tells the world how a run ended.
+
+    Attributes:
+        steps_left_out: steps that were come to and are not among `steps`, as far as they were counted.
+    """
 
     tenant: str
     run_id: str
@@ -262,6 +304,10 @@ class Outcome(Contract):
     failure: str = ""
     compensated: list[str] = []
     tasks: list[PersonTask] = []
+    goal: str = ""
+    plan: list[PlannedStep] = []
+    steps: list[StepTold] = []
+    steps_left_out: int = 0
     started_at: datetime
     ended_at: datetime
 

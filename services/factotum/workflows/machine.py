@@ -93,7 +93,7 @@ class Machine:
         self.frame: Frame = saved.get("frame") or {}
         self.gate = Gate()
         self._mode = document.evaluate.mode
-        self._observe = observe
+        self._watching = [] if observe is None else [observe]
         self._abort = Abort()
         self._in_a_row = 0
         self._unheld = 0
@@ -226,8 +226,14 @@ class Machine:
         return event
 
     def tell(self, pointer: str, scope: Scope, kind: str, phase: str, value: Json = None, branch: str = "") -> None:
-        if self._observe is not None:
-            self._observe(TaskEvent(pointer, ".".join(scope.iteration), kind, phase, value, branch))
+        if self._watching:
+            event = TaskEvent(pointer, ".".join(scope.iteration), kind, phase, value, branch)
+            for observe in self._watching:
+                observe(event)
+
+    def watch(self, observe: Observe) -> None:
+        """It is told of every task from now on, too."""
+        self._watching.append(observe)
 
     async def costly(self, program: str, value: Json, arguments: Mapping[str, Json]) -> Json:
         async with self.effect(on_the_world=False):

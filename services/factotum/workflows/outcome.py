@@ -9,7 +9,9 @@ from typing import Any, Literal
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 
+from factotum.procedures.model import Document
 from factotum.workflows import undoing
+from factotum.workflows.chronicle import Chronicle, goal_of, plan_of
 from factotum.workflows.contract import PUBLISH_OUTCOME, Ending, Outcome, RunInput
 from factotum.workflows.effects import idempotency_key
 from factotum.workflows.interpreter import Interpreter
@@ -17,12 +19,16 @@ from factotum.workflows.local import NotHere, tried_here
 
 
 class Teller:
-    """Publishes the outcome; waits for Kafka as long as it takes, since an outcome must not be lost."""
+    """Publishes the outcome; waits for Kafka as long as it takes, since an outcome must not be lost.
 
-    def __init__(self, run: RunInput, procedure: str, version: str) -> None:
+    Args:
+        document: None for one that cannot be read.
+    """
+
+    def __init__(self, run: RunInput, document: Document | None, chronicle: Chronicle) -> None:
         self._run = run
-        self._procedure = procedure
-        self._version = version
+        self._document = document
+        self._chronicle = chronicle
 
     async def completed(self, output: Any) -> None:
         await self._tell("completed", output=output)
@@ -32,14 +38,19 @@ class Teller:
 
     async def _tell(self, status: Literal["completed", "failed", "cancelled"], **found: Any) -> None:
         info = workflow.info()
+        document = self._document
+        if document is not None:
+            found = {**found, "goal": goal_of(document), "plan": plan_of(document)}
         outcome = Outcome(
             tenant=self._run.tenant,
             run_id=info.workflow_id,
-            procedure=self._procedure,
-            procedure_version=self._version,
+            procedure="" if document is None else document.full_name,
+            procedure_version="" if document is None else document.document.version,
             event=self._run.event,
             status=status,
             input=self._run.input,
+            steps=self._chronicle.steps,
+            steps_left_out=self._chronicle.left_out,
             started_at=self._run.first_started_at or info.start_time,
             ended_at=workflow.now(),
             **found,

@@ -20,6 +20,7 @@ from factotum.procedures.known import DOCUMENTS
 from factotum.runs import attributes
 from factotum.workflows import problem, waiting
 from factotum.workflows.approvals import NotDecidable
+from factotum.workflows.chronicle import Chronicle
 from factotum.workflows.contract import (
     APPROVALS_QUERY,
     DECIDE_UPDATE,
@@ -50,6 +51,7 @@ class Run:
 
     def __init__(self) -> None:
         self._interpreter: Interpreter | None = None
+        self._chronicle = Chronicle(workflow.now)
         self._ending: Ending | None = None
         # What came before the first line of `run`.
         self._early: list[dict[str, Any]] = []
@@ -57,10 +59,11 @@ class Run:
     @workflow.run
     async def run(self, arguments: Sequence[RawValue]) -> Any:
         run = workflow.payload_converter().from_payload(arguments[0].payload, RunInput)
+        chronicle = Chronicle(workflow.now, (run.resume or {}).get("chronicle"))
         try:
             known = DOCUMENTS.of(run.document, run.functions)
         except FaultyDocument as error:
-            await _to_its_end(Teller(run, "", "").ended(Ending(status="failed", reason=str(error))))
+            await _to_its_end(Teller(run, None, chronicle).ended(Ending(status="failed", reason=str(error))))
             raise ApplicationError(str(error), type="faulty-document", non_retryable=True) from error
         document = known.document
         effects = TemporalEffects(run, document.full_name)
@@ -77,9 +80,11 @@ class Run:
             functions=run.functions,
             saved=run.resume,
         )
+        interpreter.watch(chronicle.take)
         interpreter.approvals.changed = waiting.show_approvals
         self._interpreter = interpreter
-        teller = Teller(run, document.full_name, document.document.version)
+        self._chronicle = chronicle
+        teller = Teller(run, document, chronicle)
         for event in self._early:
             interpreter.offer(event)
         hearing = Hearing(run, known.filters)
@@ -122,7 +127,7 @@ class Run:
             if effects.should_move():
                 # What is too large to move is undone here, however long the history grows.
                 with suppress(Problem):
-                    _move(run, interpreter, effects, ending)
+                    _move(run, interpreter, effects, self._chronicle, ending)
             left = await undo_something(interpreter, ending)
         await teller.ended(ending)
         await hearing.end()
@@ -149,7 +154,7 @@ class Run:
             return work.result()
         await workflow.wait_condition(workflow.all_handlers_finished)
         try:
-            return _move(run, interpreter, effects, None)
+            return _move(run, interpreter, effects, self._chronicle, None)
         except Problem:
             interpreter.gate.closed = False
             interpreter.abort()
@@ -211,12 +216,14 @@ async def _complete(teller: Teller, hearing: Hearing, output: Any) -> None:
     await hearing.end()
 
 
-def _move(run: RunInput, interpreter: Interpreter, effects: TemporalEffects, ending: Ending | None) -> NoReturn:
+def _move(
+    run: RunInput, interpreter: Interpreter, effects: TemporalEffects, chronicle: Chronicle, ending: Ending | None
+) -> NoReturn:
     """Goes on in another execution. Raises `Problem` if the run has more to carry than Temporal takes, which
     would fail the workflow task for ever."""
     started = run.first_started_at or _started()
     where = {
-        "resume": interpreter.as_json(),
+        "resume": {**interpreter.as_json(), "chronicle": chronicle.as_json()},
         "ending": ending,
         "first_started_at": started,
         "steps_before": run.steps_before + effects.begun,

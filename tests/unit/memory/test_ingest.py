@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factotum.api.memory.v1.memory_pb2 import KIND_EPISODE, KIND_OBSERVATION, KIND_THOUGHT, TRUST_SYSTEM
-from factotum.events.types import ObservedError
+from factotum.events.types import ObservedError, PlannedStep, StepTaken
 from factotum.memory.errors import NotAMemory
 from factotum.memory.ingest import choices, memory_of
 from factotum.memory.records import MAX_TEXT_BYTES, completed
@@ -46,6 +46,58 @@ def test_a_failed_run_says_why_and_what_was_undone() -> None:
     assert "failed on" in record.text
     assert "Reason: 409: the name is taken." in record.text
     assert "Undone: add group, create account." in record.text
+
+
+def test_an_episode_tells_goal_plan_what_happened_and_the_lesson() -> None:
+    plan = [PlannedStep(step="/do/0/createAccount", tool="identity.create_user", summary="an account for Ada")]
+    steps = [
+        StepTaken(step="/do/0/createAccount", kind="call", status="completed", rounds=1, attempts=3, seconds=40.1),
+        StepTaken(step="/do/1/sendMail", kind="call", status="failed", rounds=2, failed=1, error="not found"),
+    ]
+    told = outcome(goal="Welcome a new colleague", plan=plan, steps=steps, lesson="It took three tries.")
+    record = memory_of(told)
+    for sentence in (
+        "Goal: Welcome a new colleague.",
+        "Lesson: It took three tries.",
+        "Plan: create account (identity.create_user).",
+        "What happened: create account completed (3 tries), send mail failed (2 rounds, not found).",
+    ):
+        assert sentence in record.text
+    attributes = json.loads(record.attributes_json)
+    assert attributes["goal"] == "Welcome a new colleague" and attributes["lesson"] == "It took three tries"
+    assert attributes["plan"] == [plan[0].model_dump()]
+    assert attributes["steps"][0] == {
+        "step": "/do/0/createAccount",
+        "kind": "call",
+        "status": "completed",
+        "rounds": 1,
+        "attempts": 3,
+        "seconds": 40.1,
+    }
+    assert "steps_left_out" not in attributes
+
+
+def test_an_outcome_told_before_there_were_plans_is_read() -> None:
+    event = outcome()
+    known = {"goal", "plan", "steps", "steps_left_out", "lesson"}
+    event = event.model_copy(update={"data": {name: v for name, v in event.data.items() if name not in known}})
+    assert memory_of(event).text == memory_of(outcome()).text
+    assert not known & json.loads(memory_of(event).attributes_json).keys()
+
+
+def test_a_long_run_fits_into_an_episode() -> None:
+    wide = "\N{GRINNING FACE}" * 200
+    steps = [
+        StepTaken(step=f"/do/{i}/{wide}", kind="call", status="failed", error=wide, failure=wide, at=wide, branch=wide)
+        for i in range(50)
+    ]
+    plan = [PlannedStep(step=f"/do/{i}/{wide}", tool=wide, summary=wide) for i in range(50)]
+    told = outcome(goal=wide, lesson=wide * 10, failure=wide * 100, status="failed", plan=plan, steps=steps)
+    record = memory_of(told)
+    attributes = json.loads(record.attributes_json)
+    assert len(attributes["steps"]) + attributes["steps_left_out"] == 50
+    assert len(attributes["plan"]) + attributes["plan_left_out"] == 50
+    assert attributes["steps"] and attributes["plan"] and attributes["lesson"]
 
 
 def test_the_name_is_found_in_the_output_where_the_input_has_none() -> None:

@@ -43,15 +43,16 @@ class Columns:
         numbers = [number_of(key) for key in keys]
         if len(numbers) > _COMPARED:
             return f"number in {numbers}"
-        return f"({' or '.join(f'number == {number}' for number in numbers)})"
+        return _any([f"number == {number}" for number in numbers])
 
     def places(self, stretches: Sequence[Stretch]) -> str:
         """Rows in one of these stretches, and hardly ever another."""
-        within = " or ".join(
-            f"(sequence_number == {sequence_number(each.sequence)} and {_between('position', each)})"
-            for each in stretches
+        return _any(
+            [
+                f"(sequence_number == {sequence_number(each.sequence)} and {_between('position', each)})"
+                for each in stretches
+            ]
         )
-        return f"({within})"
 
     def any_subject(self, digests: Sequence[str]) -> str:
         return f"array_contains_any(subject_keys, {json.dumps(list(digests))})"
@@ -79,11 +80,12 @@ class PathColumns(Columns):
         return f"key in {json.dumps([_hexadecimal(key) for key in keys])}"
 
     def places(self, stretches: Sequence[Stretch]) -> str:
-        within = " or ".join(
-            f'({self.of("sequence_key")} == "{digest(each.sequence)}" and {_between(self.of("position"), each)})'
-            for each in stretches
+        return _any(
+            [
+                f'({self.of("sequence_key")} == "{digest(each.sequence)}" and {_between(self.of("position"), each)})'
+                for each in stretches
+            ]
         )
-        return f"({within})"
 
     def any_subject(self, digests: Sequence[str]) -> str:
         return f"json_contains_any({self.of('subject_keys')}, {json.dumps(list(digests))})"
@@ -120,7 +122,7 @@ def near(scope: Scope, ids: Sequence[str], stretches: Sequence[Stretch], columns
     """
     either = [columns.keys([key_of(scope.tenant, each) for each in ids])] if ids else []
     either += [columns.places(stretches)] if stretches else []
-    return Filter(" and ".join([*_clauses(scope, columns), f"({' or '.join(either)})"]), _MADE_HERE)
+    return Filter(" and ".join([*_clauses(scope, columns), _any(either)]), _MADE_HERE)
 
 
 def near_ids(tenant: str, ids: Iterable[str], columns: Columns) -> Filter:
@@ -193,6 +195,15 @@ def _clauses(scope: Scope, columns: Columns) -> list[str]:
     if not scope.history:
         parts.append(columns.standing())
     return parts
+
+
+def _any(conditions: Sequence[str]) -> str:
+    """One of the conditions, at least one, holds. In pairs of pairs: Milvus reads a chain as one condition within the
+    other, and fails where some fifty are within each other."""
+    if len(conditions) == 1:
+        return conditions[0]
+    half = len(conditions) // 2
+    return f"({_any(conditions[:half])} or {_any(conditions[half:])})"
 
 
 def _between(position: str, stretch: Stretch) -> str:

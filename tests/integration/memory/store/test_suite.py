@@ -229,6 +229,12 @@ async def test_what_stands_with_ids_and_at_places_comes_whole_and_once(each: Sto
     assert await standing(scope, ["late"]) == {"late"}
     assert await standing(scope, [], Stretch("talk", -3, 0), Stretch("talk", 59, 60)) == {"0", "59"}
     assert await standing(scope, [str(n) for n in range(50)]) == {str(n) for n in range(50)}
+    odd = [Stretch("talk", n, n) for n in range(1, 60, 2)]
+    elsewhere = [Stretch(f"talk {n}", 0, 9) for n in range(200)]
+    assert await standing(scope, [str(n) for n in range(30)], *odd, *elsewhere) == {
+        *(str(n) for n in range(60) if n < 30 or n % 2)
+    }
+    assert len(await each.stretches(scope, [*odd, *elsewhere])) == len(odd)
     assert await standing(Scope(tenant="standing", before=NOW + MINUTE), ["late", "7"]) == {"7"}
     assert await standing(Scope(tenant="nobody"), ["1"], Stretch("talk", 0, 9)) == set()
     assert await standing(scope, []) == set()

@@ -35,8 +35,10 @@ class Outbox:
         wait = IDLE_SECONDS
         while not stop.is_set():
             try:
-                while not stop.is_set() and await self.drain():
-                    wait = IDLE_SECONDS
+                # Few wait for others to come: each look is two transactions of the ledger that calls wait for.
+                while await self.drain() == BATCH and not stop.is_set():
+                    pass
+                wait = IDLE_SECONDS
             except (BrokerUnavailable, LedgerUnavailable) as error:
                 wait = min(wait * 2, LONGEST_BACK_OFF)
                 log.warning("observations wait", reason=str(error), seconds=wait)

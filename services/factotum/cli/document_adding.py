@@ -24,7 +24,8 @@ MOST_URI_CHARACTERS = 512
 # Seconds that a request may take.
 REMEMBER_SECONDS = 300.0
 # Reasons of the memory's filter that follow from the text alone: the same text is refused again.
-LASTING = frozenset({"too_short", "empty", "noise"})
+EMPTY = "empty"
+LASTING = frozenset({"too_short", EMPTY, "noise"})
 
 
 class Source(Protocol):
@@ -42,8 +43,8 @@ class Source(Protocol):
 
 @dataclass(slots=True)
 class Report:
-    """What was done, by URI; `refused` and `remarks` have a sentence each, `skipped` the reasons for which the memory's
-    filter kept nothing.
+    """What was done, by URI; `refused` and `remarks` have a sentence each, `skipped` the reasons for which nothing was
+    kept: those of the memory's filter, and `empty` for a file of a folder in which there is nothing.
 
     `passed_over` are files of a folder that are of no sort that is read, `vanished` documents whose files are gone and
     that were not removed; `left_out` counts chunks that the memory's filter did not keep, by reason.
@@ -150,6 +151,11 @@ class Adding:
                 self.report.skipped[source.uri] = standing.skipped
             else:
                 self.report.unchanged.append(source.uri)
+            return False
+        if not content.content.strip() and not source.asked:
+            # What stood of it is no longer in it.
+            await self._settle(source.uri, version, EMPTY)
+            self.report.skipped[source.uri] = EMPTY
             return False
         document = await self._reader.read(content)
         if document.remarks:

@@ -83,6 +83,9 @@ def add(
             await adding.prune(folders, standing, really=prune)
             return adding.report
 
+    if not sources:
+        looked_for = f"matches {' or '.join(include)}" if include else "has the suffix of a document"
+        output.note(f"no file of {', '.join(places)} {looked_for}")
     with _progress(len(sources)) as progress:
         report = run(work(_Bar(progress)))
     if as_json:
@@ -160,7 +163,7 @@ def remove(
         output.print_json(removed)
     for uri, chunks in removed.items():
         if chunks and not as_json:
-            output.say(f"removed {uri}: {chunks} chunks")
+            output.say(f"removed {uri}: {output.counted(chunks, 'chunk')}")
     if missing := [uri for uri, chunks in removed.items() if not chunks]:
         raise CommandError(f"not kept: {', '.join(missing)}; `factotum memory documents` lists what is")
 
@@ -228,7 +231,7 @@ def _tell(report: Report) -> None:
     for uri, reason in report.refused.items():
         output.note(f"refused {uri}: {reason}")
     for uri, reasons in report.skipped.items():
-        output.note(f"skipped {uri}: the memory's filter keeps nothing of it ({reasons})")
+        output.note(f"skipped {uri}: nothing of it is kept ({reasons})")
     for uri, remark in report.remarks.items():
         output.note(f"{uri}: {remark}")
     counts = {
@@ -241,8 +244,9 @@ def _tell(report: Report) -> None:
         "passed over": report.passed_over,
     }
     told = [f"{len(uris)} {name}" for name, uris in counts.items() if uris or name in ("added", "unchanged")]
-    output.say(f"{', '.join(told)}; {report.chunks} chunks kept")
+    output.say(f"{', '.join(told)}; {output.counted(report.chunks, 'chunk')} kept")
     for reason, count in sorted(report.left_out.items()):
-        output.note(f"{count} chunks were left out by the memory's filter: {reason}")
+        output.note(f"left out by the memory's filter: {output.counted(count, 'chunk')} ({reason})")
     if report.vanished:
-        output.note(f"{len(report.vanished)} documents are kept whose files are gone: --prune removes them")
+        vanished = output.counted(len(report.vanished), "document")
+        output.note(f"the files of {vanished} that the memory keeps are gone: --prune removes them")

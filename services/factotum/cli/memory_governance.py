@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +14,8 @@ from factotum.cli.memory_records import EXCERPT, WHOLE_SECONDS, SubjectsOption
 from factotum.cli.options import DEFAULT_DATA, DEFAULT_TENANT, DataOption, JsonOption, TenantOption
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from factotum.api.memory.v1 import memory_pb2 as pb
 
 SHOWN_FOLDINGS = 20
@@ -37,7 +41,7 @@ def export(
                 count += 1
         return count
 
-    output.note(f"{run(ask())} records")
+    output.note(output.counted(run(ask()), "record"))
 
 
 def forget(
@@ -64,7 +68,8 @@ def forget(
     async def ask(dry: bool) -> pb.ForgetResponse:
         request = pb.ForgetRequest(tenant=tenant, subjects=subjects or [], ids=ids or [], dry_run=dry)
         async with Connection(data, tenant, os.environ).memory() as memory:
-            return await memory.Forget(request, timeout=WHOLE_SECONDS)
+            with output.waiting("looking through everything that is kept"):
+                return await memory.Forget(request, timeout=WHOLE_SECONDS)
 
     if not (dry_run or yes):
         found = output.to_json(run(ask(True)).receipt)
@@ -75,10 +80,11 @@ def forget(
     if as_json:
         output.print_json({**receipt, "behind": answer.behind})
     elif dry_run:
-        output.say(f"would be forgotten: {_counted(receipt['removed'])}, {receipt['derived']} of them made from others")
+        output.say(f"would be forgotten: {_removed(receipt)}")
     else:
-        output.say(f"forgotten: {_counted(receipt['removed'])}, {receipt['derived']} of them made from others")
-        output.say(f"{receipt['searches']} searches afterwards found nothing; receipt {receipt['id']}")
+        searches = output.counted(receipt["searches"], "search", "searches")
+        output.say(f"forgotten: {_removed(receipt)}")
+        output.say(f"{searches} afterwards found nothing; receipt {receipt['id']}")
     if subjects and not dry_run and answer.behind:
         what = f"{answer.behind} messages were" if answer.behind > 0 else "nobody knows how many messages were"
         raise CommandError(
@@ -112,7 +118,10 @@ def receipts(
             str(receipt["derived"]),
             str(receipt["searches"]),
         )
-    output.console().print(table)
+    if answer["receipts"]:
+        output.console().print(table)
+    else:
+        output.note("nothing was forgotten yet")
 
 
 def consolidate(
@@ -132,7 +141,8 @@ def consolidate(
     async def ask() -> pb.ConsolidateResponse:
         request = pb.ConsolidateRequest(tenant=tenant, dry_run=dry_run)
         async with Connection(data, tenant, os.environ).memory() as memory:
-            return await memory.Consolidate(request, timeout=WHOLE_SECONDS)
+            with output.waiting("looking for what repeats itself"):
+                return await memory.Consolidate(request, timeout=WHOLE_SECONDS)
 
     answer = output.to_json(run(ask()))
     if as_json:
@@ -145,8 +155,11 @@ def consolidate(
         table.add_row(folding["rule"], str(len(into["provenance"]["folded_from"])), output.cell(what))
     if answer["foldings"]:
         output.console().print(table)
+    if len(answer["foldings"]) > SHOWN_FOLDINGS:
+        output.note(f"these are the first {SHOWN_FOLDINGS}: --json tells more")
     would = "would be " if dry_run else ""
-    output.say(f"{answer['folded']} records {would}folded, {answer['expired']} expired {would}let go")
+    folded = output.counted(answer["folded"], "record")
+    output.say(f"{folded} {would}folded, {answer['expired']} expired {would}let go")
 
 
 def reindex(as_json: JsonOption = False, data: DataOption = DEFAULT_DATA) -> None:
@@ -154,30 +167,39 @@ def reindex(as_json: JsonOption = False, data: DataOption = DEFAULT_DATA) -> Non
 
     Ctrl-C stops watching, not the work. JSON: the last ReindexProgress.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from factotum.api.memory.v1 import memory_pb2 as pb
     from factotum.cli import output
     from factotum.cli.connection import Connection, run
 
-    bar = Progress(
-        TextColumn("records"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=output.errors()
-    )
-
-    async def ask() -> pb.ReindexProgress:
+    async def ask(bar: Progress | None) -> pb.ReindexProgress:
         latest = pb.ReindexProgress()
-        with bar:
-            task = bar.add_task("records", total=None)
-            async with Connection(data, DEFAULT_TENANT, os.environ).memory() as memory:
-                async for latest in memory.Reindex(pb.ReindexRequest()):
-                    bar.update(task, completed=latest.done, total=latest.total or None)
+        async with Connection(data, DEFAULT_TENANT, os.environ).memory() as memory:
+            async for latest in memory.Reindex(pb.ReindexRequest()):
+                if bar is not None:
+                    bar.update(bar.task_ids[0], completed=latest.done, total=latest.total or None)
         return latest
 
-    last = output.to_json(run(ask()))
+    with _bar() as bar:
+        last = output.to_json(run(ask(bar)))
     if as_json:
         output.print_json(last)
     else:
-        output.say(f"{last['done']} records: {last['from_embedder']} → {last['to_embedder']}")
+        before, after = last["from_embedder"], last["to_embedder"]
+        what = f"anew by {after}" if before == after else f"{before} → {after}"
+        output.say(f"{output.counted(last['done'], 'record')}: {what}")
+
+
+def _bar() -> AbstractContextManager[Progress | None]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from factotum.cli import output
+
+    if not sys.stderr.isatty():
+        return nullcontext()
+    columns = (TextColumn("records"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=output.errors(), transient=True)
+    bar.add_task("records", total=None)
+    return bar
 
 
 def status(as_json: JsonOption = False, data: DataOption = DEFAULT_DATA, tenant: TenantOption = DEFAULT_TENANT) -> None:
@@ -197,8 +219,11 @@ def status(as_json: JsonOption = False, data: DataOption = DEFAULT_DATA, tenant:
     table = output.table("kind", "records")
     for kind, count in sorted(answer["records"].items()):
         table.add_row(kind, str(count))
-    output.console().print(table)
-    behind = "not known" if answer["lag"] < 0 else f"{answer['lag']} messages"
+    if answer["records"]:
+        output.console().print(table)
+    else:
+        output.say("nothing is kept yet")
+    behind = "not known" if answer["lag"] < 0 else output.counted(answer["lag"], "message")
     output.say(f"behind Kafka: {behind}")
     output.say(f"refused since the start: {_counted(answer['refused'])}")
     output.say(f"embedder {answer['embedder']}, schema {answer['schema_version']}")
@@ -212,6 +237,11 @@ def _named(subjects: list[str] | None) -> list[str]:
     if not subjects:
         raise BadInput("say whom with --subject")
     return subjects
+
+
+def _removed(receipt: dict[str, Any]) -> str:
+    made = f", {receipt['derived']} of them made from others" if receipt["derived"] else ""
+    return _counted(receipt["removed"]) + made
 
 
 def _counted(by_name: dict[str, int]) -> str:

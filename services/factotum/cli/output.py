@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -81,6 +82,16 @@ def _json(value: Any, indent: int | None = None) -> str:
     """The same value for whoever reads it; on a terminal nothing in it acts."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     return _LEFT_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def waiting(text: str) -> AbstractContextManager[object]:
+    """Something that moves on standard error, where somebody sees it, until the context is left."""
+    return errors().status(printable(text)) if sys.stderr.isatty() else nullcontext()
+
+
+def counted(count: int, noun: str, several: str = "") -> str:
+    """`1 chunk`, `2 chunks`; `several` where it is more than an s."""
+    return f"{count} {noun if count == 1 else several or f'{noun}s'}"
 
 
 def printable(text: str) -> str:

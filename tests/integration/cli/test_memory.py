@@ -73,6 +73,18 @@ def test_nothing_in_a_record_is_markup_or_steers_the_terminal(runner: CliRunner,
         assert not set("\x1b\x9b\u202e") & set(result.stdout)
 
 
+def test_what_is_empty_is_told_in_words(runner: CliRunner, parts: Stubs) -> None:
+    parts.memory.answers |= {
+        "ListReceipts": pb.ListReceiptsResponse(),
+        "Status": pb.StatusResponse(embedder="e"),
+        "Consolidate": pb.ConsolidateResponse(folded=1),
+    }
+    receipts = runner.invoke(app, ["memory", "receipts"])
+    assert (receipts.stdout, receipts.stderr) == ("", "nothing was forgotten yet\n")
+    assert "nothing is kept yet" in runner.invoke(app, ["memory", "status"]).stdout
+    assert runner.invoke(app, ["memory", "consolidate"]).stdout == "1 record folded, 0 expired let go\n"
+
+
 def test_list(runner: CliRunner, parts: Stubs) -> None:
     parts.memory.answers["ListRecords"] = pb.ListRecordsResponse(records=[RECORD], next_page_token="t")
     result = runner.invoke(app, ["memory", "list", "--kind", "preference", "--history"])
@@ -173,3 +185,60 @@ def test_reindex_says_from_which_embedder_to_which(runner: CliRunner, parts: Stu
     parts.memory.answers["Reindex"] = [told]
     assert "4 records: old → new" in runner.invoke(app, ["memory", "reindex"]).stdout
     assert json.loads(runner.invoke(app, ["memory", "reindex", "--json"]).stdout)["done"] == 4
+
+
+def test_a_person_tells_the_memory_something(runner: CliRunner, parts: Stubs) -> None:
+    kept = pb.RememberResponse(ids=["r9"], kept=[pb.Kept(result=pb.Kept.RESULT_KEPT)])
+    parts.memory.answers["Remember"] = kept
+    told = ["memory", "remember", "Ada wants mail at noon", "--kind", "preference", "--subject", "ada@acme.example"]
+    given = ["--topic", "mail", "--importance", "0.8", "--expires", "2030-01-01", "--as", "eve"]
+    result = runner.invoke(app, [*told, *given, "--json"])
+    assert json.loads(result.stdout) == {"id": "r9", "result": "kept", "reason": ""}
+    expected = pb.Record(
+        kind=pb.KIND_PREFERENCE,
+        text="Ada wants mail at noon",
+        subjects=["ada@acme.example"],
+        topic="mail",
+        importance=0.8,
+        trust=pb.TRUST_PERSON,
+        provenance=pb.Provenance(person="eve"),
+        origin="factotum memory remember",
+    )
+    expected.expires_at.FromDatetime(datetime(2030, 1, 1).astimezone())
+    assert parts.memory.requests == [pb.RememberRequest(tenant="acme", records=[expected])]
+
+
+@pytest.mark.parametrize(
+    ("fate", "told", "code"),
+    [
+        (pb.Kept(result=pb.Kept.RESULT_KEPT), "remembered: r9", 0),
+        (pb.Kept(result=pb.Kept.RESULT_KEPT, reason="older"), "kept as history", 0),
+        (pb.Kept(result=pb.Kept.RESULT_UNCHANGED), "known already, as it is: r9", 0),
+        (pb.Kept(result=pb.Kept.RESULT_REFUSED, reason="noise"), "not kept (noise): say it in words", 1),
+    ],
+)
+def test_what_became_of_it_is_told(runner: CliRunner, parts: Stubs, fate: pb.Kept, told: str, code: int) -> None:
+    parts.memory.answers["Remember"] = pb.RememberResponse(ids=["r9"], kept=[fate])
+    result = runner.invoke(app, ["memory", "remember", "the office is closed in August"])
+    assert told in result.output
+    assert bool(result.exit_code) == bool(code)
+    (record,) = parts.memory.requests[-1].records
+    assert record.kind == pb.KIND_DOCUMENT and record.provenance.person
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        (["  "], "give the text"),
+        (["tea", "--topic", "drinks"], "add `--kind preference`"),
+        (["tea", "--attributes", "{"], "--attributes is not JSON"),
+        (["tea", "--attributes", "[]"], "--attributes must be an object"),
+        (["tea", "--kind", "observation"], "'observation' is not one of"),
+        (["tea", "--importance", "2"], "is not in the range"),
+        (["tea", "--expires", "soon"], "does not match the format"),
+    ],
+)
+def test_bad_words_give_advice(runner: CliRunner, parts: Stubs, given: list[str], advice: str) -> None:
+    result = runner.invoke(app, ["memory", "remember", *given])
+    assert result.exit_code == 2 and advice in " ".join(result.output.replace("│", " ").split())
+    assert not parts.memory.requests

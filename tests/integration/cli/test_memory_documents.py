@@ -175,7 +175,7 @@ async def test_what_it_was_before_it_may_be_again(cli: Cli, tmp_path: Path) -> N
         await added(cli, page)
         assert [record["text"] for record in await found(cli, "tea")] == [text]
     removed = await cli("documents", "remove", page)
-    assert (removed.exit_code, removed.stdout) == (0, f"removed {page.as_uri()}: 1 chunks\n")
+    assert (removed.exit_code, removed.stdout) == (0, f"removed {page.as_uri()}: 1 chunk\n")
     assert await found(cli, "tea") == []
     assert len((await added(cli, page))["added"]) == 1
     assert (await cli("documents", "remove", "https://acme.example/none")).exit_code == 1
@@ -218,7 +218,7 @@ async def test_refusals_are_said_and_the_rest_is_taken_in(cli: Cli, tmp_path: Pa
     (tmp_path / "good.md").write_text("It works.")
     result = await cli("add", tmp_path)
     assert result.exit_code == 1
-    assert "1 added, 0 unchanged, 1 refused; 1 chunks kept" in result.stdout
+    assert "1 added, 0 unchanged, 1 refused; 1 chunk kept" in result.stdout
     assert "locked.pdf: it is encrypted: take its password off" in result.stderr
 
 
@@ -344,13 +344,20 @@ async def test_what_the_filter_keeps_nothing_of_is_skipped_and_remembered(cli: C
         {},
     )
     told = await cli("add", root)
-    assert f"skipped {numbers}: the memory's filter keeps nothing of it (noise)" in told.stderr
+    assert f"skipped {numbers}: nothing of it is kept (noise)" in told.stderr
     assert "1 skipped" in told.stdout
     listing = (await cli("documents")).stdout
     assert [line.split()[:3] for line in listing.splitlines() if numbers in line] == [["0", "skipped:", "noise"]]
     assert all("numbers" not in record["text"] for record in await found(cli, "numbers.txt"))
+    # In a folder an empty file is none to complain about; what was in it before goes.
+    (root / "words.txt").write_text("\n")
+    emptied = await added(cli, root)
+    assert emptied["skipped"] == {numbers: "noise", (root / "words.txt").as_uri(): "empty"}
+    assert [each["chunks"] for each in (await listed(cli)).values()] == [0, 0]
+    assert (await cli("add", root / "words.txt")).exit_code == 0, "as it was"
+    assert (await added(cli, "--again", root / "words.txt", status=1))["refused"]
     (root / "numbers.txt").write_text("12 apples, 13 pears and 14 plums\n")
     third = await added(cli, root)
-    assert (names(third["changed"]), third["skipped"]) == (["numbers.txt"], {})
+    assert (names(third["changed"]), list(third["skipped"].values())) == (["numbers.txt"], ["empty"])
     (root / "numbers.txt").unlink()
     assert names((await added(cli, "--prune", root))["removed"]) == ["numbers.txt"]

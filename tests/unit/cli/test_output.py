@@ -10,6 +10,7 @@ from factotum.api.tools.v1 import tools_pb2 as tools
 from factotum.cli.output import (
     cell,
     console,
+    counted,
     duration,
     note,
     print_json,
@@ -83,6 +84,11 @@ def test_json_of_foreign_text_steers_nothing_and_says_the_same(capsys: pytest.Ca
     assert "é🙂" in said
     *first, last = said.splitlines()
     assert json.loads("".join(first)) == json.loads(last) == value
+
+
+def test_one_is_told_as_one() -> None:
+    assert [counted(n, "chunk") for n in (0, 1, 2)] == ["0 chunks", "1 chunk", "2 chunks"]
+    assert counted(2, "search", "searches") == "2 searches"
 
 
 def test_markup_in_foreign_text_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:

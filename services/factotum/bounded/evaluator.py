@@ -6,18 +6,16 @@ import asyncio
 import contextlib
 import json
 import os
-import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from factotum.bounded.child import HEADER_BYTES
 from factotum.procedures.program import ExpressionError, Json, quoted
+from factotum.sdk.confined.child import framed
+from factotum.sdk.confined.parent import end, received, started
 
 MEBIBYTE = 1024 * 1024
-# A new interpreter is up in a tenth of a second on an idle machine.
-START_SECONDS = 30.0
 
 
 class TooSlow(ExpressionError):
@@ -67,7 +65,7 @@ class BoundedEvaluator:
     ) -> None:
         self._free = None
         while self._idle:
-            await _end(self._idle.pop())
+            await end(self._idle.pop())
 
     async def evaluate(
         self, program: str, value: Json, arguments: Mapping[str, Json], *, patience_seconds: float | None = None
@@ -97,7 +95,7 @@ class BoundedEvaluator:
                 if kept and self._free is not None:
                     self._idle.append(process)
                 else:
-                    await _end(process)
+                    await end(process)
         if answer.get("large"):
             raise self._too_large(program)
         if "error" in answer:
@@ -111,26 +109,8 @@ class BoundedEvaluator:
         )
 
     async def _start(self) -> Process:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-I",
-            "-m",
-            "factotum.bounded.child",
-            str(self._seconds),
-            str(self._memory_bytes),
-            str(self._output_bytes),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=DEVNULL,
-            cwd="/",
-            env={},
-        )
-        try:
-            await asyncio.wait_for(_receive(process), START_SECONDS)
-        except BaseException:  # also a cancellation: nobody else knows of this process
-            await _end(process)
-            raise
-        return process
+        limits = (self._seconds, self._memory_bytes, self._output_bytes)
+        return await started("factotum.bounded.child", *map(str, limits))
 
 
 @contextlib.asynccontextmanager
@@ -151,24 +131,11 @@ def _request(program: str, value: Json, arguments: Mapping[str, Json]) -> bytes:
         message = json.dumps({"program": program, "value": value, "arguments": dict(arguments)}).encode()
     except (RecursionError, TypeError, ValueError) as error:
         raise ExpressionError(f"{quoted(program)}: its data is no JSON: {error}") from error
-    return len(message).to_bytes(HEADER_BYTES, "big") + message
+    return framed(message)
 
 
 async def _ask(process: Process, request: bytes) -> dict[str, Any]:
     assert process.stdin is not None
     process.stdin.write(request)
     await process.stdin.drain()
-    return await _receive(process)
-
-
-async def _receive(process: Process) -> dict[str, Any]:
-    assert process.stdout is not None
-    length = int.from_bytes(await process.stdout.readexactly(HEADER_BYTES), "big")
-    answer: dict[str, Any] = json.loads(await process.stdout.readexactly(length))
-    return answer
-
-
-async def _end(process: Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()
+    return await received(process)

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import Process
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from types import TracebackType
 from typing import Any, Self
 
-from factotum.documents.child import HEADER_BYTES
 from factotum.documents.chunks import Chunk
 from factotum.documents.errors import NotADocument, Unreadable
 from factotum.documents.formats import MOST_BYTES, format_of
 from factotum.documents.reading import ReadDocument
+from factotum.sdk.confined.child import framed
+from factotum.sdk.confined.parent import end, received, started
 
 MEBIBYTE = 1024 * 1024
-# A new interpreter is up in a tenth of a second on an idle machine.
-START_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +82,14 @@ class BoundedReader:
 
     async def _asked(self, request: dict[str, Any], content: bytes) -> dict[str, Any]:
         process = self._process or await self._start()
-        encoded = json.dumps(request).encode()
         answered = False
         try:
             async with asyncio.timeout(self._seconds):
                 assert process.stdin is not None
-                process.stdin.write(len(encoded).to_bytes(HEADER_BYTES, "big") + encoded)
+                process.stdin.write(framed(json.dumps(request).encode()))
                 process.stdin.write(content)
                 await process.stdin.drain()
-                answer = await _receive(process)
+                answer = await received(process)
             answered = True
             return answer
         finally:
@@ -102,37 +98,10 @@ class BoundedReader:
                 await self._end()
 
     async def _start(self) -> Process:
-        self._process = process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-I",
-            "-m",
-            "factotum.documents.child",
-            str(self._seconds),
-            str(self._memory_bytes),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=DEVNULL,
-            cwd="/",
-            env={},
-        )
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                await _receive(process)
-        except BaseException:  # also a cancellation: nobody else knows of this process
-            await self._end()
-            raise
-        return process
+        self._process = await started("factotum.documents.child", str(self._seconds), str(self._memory_bytes))
+        return self._process
 
     async def _end(self) -> None:
         process, self._process = self._process, None
         if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-
-
-async def _receive(process: Process) -> dict[str, Any]:
-    assert process.stdout is not None
-    length = int.from_bytes(await process.stdout.readexactly(HEADER_BYTES), "big")
-    answer: dict[str, Any] = json.loads(await process.stdout.readexactly(length))
-    return answer
+            await end(process)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -40,6 +41,9 @@ async def test_a_run_shows_its_procedure_its_tools_and_their_summaries(bench: Be
     assert request.tool_version == "1.4.0"
     (outcome,) = bench.outcomes.kept
     assert (outcome.status, outcome.output, outcome.run_id) == ("completed", {"sum": 5}, run_id)
+    assert (outcome.goal, outcome.lesson) == ("A sample", "")
+    assert [(planned.step, planned.tool) for planned in outcome.plan] == [("/do/0/add", "x.add")]
+    assert [(taken.step, taken.status, taken.rounds) for taken in outcome.steps] == [("/do/0/add", "completed", 1)]
 
 
 async def test_whom_a_run_acts_for_every_call_of_it_acts_for(bench: Bench) -> None:
@@ -90,7 +94,7 @@ async def test_the_same_id_starts_once(bench: Bench) -> None:
 
 
 async def test_a_retryable_error_is_retried_under_the_same_key(bench: Bench) -> None:
-    answers = iter([Unavailable("away"), Unavailable("away")])
+    answers = iter([Unavailable("away")] * 3)
 
     def flaky(_: object) -> Any:
         for error in answers:
@@ -100,7 +104,12 @@ async def test_a_retryable_error_is_retried_under_the_same_key(bench: Bench) -> 
     bench.executor.answers["x.flaky"] = flaky
     run_id = await bench.start("do:\n  - a: {call: x.flaky}\n")
     assert await bench.result(run_id) == {"ok": True}
-    assert [request.idempotency_key for request in bench.executor.requests] == [f"{run_id}:/do/0/a:"] * 3
+    assert [request.idempotency_key for request in bench.executor.requests] == [f"{run_id}:/do/0/a:"] * 4
+    (outcome,) = bench.outcomes.kept
+    (step,) = outcome.steps
+    # What is seen within the run is one call; Temporal knows of the others.
+    assert (step.status, step.rounds, step.attempts, step.error) == ("completed", 1, 4, "unavailable")
+    assert re.fullmatch(r"A worked on try 4 after \d s \(before: unavailable\)\.", outcome.lesson)
 
 
 async def test_a_try_sees_the_error_at_once(bench: Bench) -> None:
@@ -212,6 +221,8 @@ do:
     assert len(executions) >= 5
     assert max(found.history_length for found in executions) < 200
     (outcome,) = bench.outcomes.kept
+    # What was counted before the run moved goes on being counted.
+    assert {taken.rounds for taken in outcome.steps if taken.kind == "call"} == {40}
     assert abs((outcome.started_at - min(found.start_time for found in executions)).total_seconds()) < 0.5
 
 

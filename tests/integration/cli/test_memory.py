@@ -234,7 +234,7 @@ def test_what_became_of_it_is_told(runner: CliRunner, parts: Stubs, fate: pb.Kep
         (["tea", "--attributes", "{"], "--attributes is not JSON"),
         (["tea", "--attributes", "[]"], "--attributes must be an object"),
         (["tea", "--kind", "observation"], "'observation' is not one of"),
-        (["tea", "--importance", "2"], "is not in the range"),
+        (["tea", "--importance", "2"], "--importance"),
         (["tea", "--expires", "soon"], "does not match the format"),
     ],
 )

@@ -115,6 +115,7 @@ def _status(error: Exception) -> grpc.StatusCode | None:
 
 def _words(error: Exception) -> str:
     if isinstance(error, MilvusException):
-        return str(error.message or error)
+        cause = f" ({error.__cause__.details()})" if isinstance(error.__cause__, grpc.Call) else ""
+        return f"{error.message or error}{cause}"
     details = error.details() if isinstance(error, grpc.Call) else ""
     return str(details or error)

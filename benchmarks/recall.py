@@ -33,7 +33,7 @@ from factotum.memory.embedders.port import Vectors
 from factotum.memory.ranking import weights
 from factotum.memory.recall import Recalling
 from factotum.memory.settings import EmbeddingSettings
-from factotum.memory.store.port import Candidate, Scope, Store, Stretch, Vector
+from factotum.memory.store.port import Candidate, Scope, Standing, Store, Stretch, Vector
 from factotum.runtime import clock
 
 ANSWERS, WARM_UP = 10, 20
@@ -94,7 +94,7 @@ class Watched:
         with self.part(f"the question's vector and two searches, {count} candidates of each"):
             return await self._store.search(scope, vector, words, count)
 
-    async def standing(self, scope: Scope, ids: Sequence[str], stretches: Sequence[Stretch]) -> list[Record]:
+    async def standing(self, scope: Scope, ids: Sequence[str], stretches: Sequence[Stretch]) -> list[Standing]:
         with self.part("ten records and their neighbours"):
             return await self._store.standing(scope, ids, stretches)
 

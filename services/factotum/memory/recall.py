@@ -28,7 +28,6 @@ from factotum.memory.records import (
     kind_name,
 )
 from factotum.memory.store.port import Candidate, Scope, Store, Stretch
-from factotum.memory.store.rows import candidate_of
 
 DEFAULT_LIMIT = 10
 MAX_LIMIT = 100
@@ -91,12 +90,15 @@ class Recalling:
         read = reach + weights.SPARE if any(each.found.candidate.speaker for each in ranked[:reach]) else reach
         asked = [each.found.candidate for each in ranked[:read]]
         beside = unseen([each.found for each in ranked[: weights.LOOKED_UP_HITS]], found)
-        records = {each.id: each for each in await self._store.standing(query.scope, *_at_once(asked, beside))}
-        if others := _others(records.values(), beside, found):
+        standing = await self._store.standing(query.scope, *_at_once(asked, beside))
+        whole = {each.candidate.id: each.whole for each in standing}
+        missing: list[str] = []
+        if others := _others([each.candidate for each in standing], beside, found):
             ranked = ordered(newest([*found, *others]), query.text, now, read)
-            gone = {each.id for each in asked} - records.keys()
-            missing = [each.id for each in ranked[:read] if each.id not in records and each.id not in gone]
-            records |= await self._store.get(query.scope.tenant, missing) if missing else {}
+            gone = {each.id for each in asked} - whole.keys()
+            missing = [each.id for each in ranked[:read] if each.id not in whole and each.id not in gone]
+        records = await self._store.get(query.scope.tenant, missing) if missing else {}
+        records |= {each.id: whole[each.id]() for each in ranked[:read] if each.id in whole}
         return self._within(query, answering_first(ranked[:read], records)[:reach], records)
 
     async def _found(self, query: Query) -> list[Found]:
@@ -156,15 +158,11 @@ def _at_once(best: Sequence[Candidate], beside: Sequence[Stretch]) -> tuple[list
     return ids, stretches
 
 
-def _others(standing: Iterable[Record], beside: Sequence[Stretch], found: Sequence[Found]) -> list[Found]:
+def _others(standing: Iterable[Candidate], beside: Sequence[Stretch], found: Sequence[Found]) -> list[Found]:
     """Of what stands, that which no search found and was asked for as something beside."""
     known = {each.candidate.id for each in found}
     places = {(stretch.sequence, position) for stretch in beside for position in range(stretch.first, stretch.last + 1)}
-    return [
-        Found(candidate_of(each, 0.0))
-        for each in standing
-        if each.id not in known and (each.place.sequence, each.place.position) in places
-    ]
+    return [Found(each) for each in standing if each.id not in known and (each.sequence, each.position) in places]
 
 
 def _why(each: Ranked) -> Why:

@@ -28,7 +28,7 @@ from factotum.memory.recall import DEFAULT_LIMIT, MAX_LIMIT, Recalling, understa
 from factotum.memory.records import completed
 from factotum.memory.searched import searched
 from factotum.memory.store.in_memory import InMemoryStore
-from factotum.memory.store.port import Candidate, Entry, Scope, Stretch, Vector
+from factotum.memory.store.port import Candidate, Entry, Scope, Standing, Stretch, Vector
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -73,7 +73,7 @@ class Counted(InMemoryStore):
         self.calls.append("search")
         return await super().search(scope, vector, words, count)
 
-    async def standing(self, scope: Scope, ids: Sequence[str], stretches: Sequence[Stretch]) -> list[Record]:
+    async def standing(self, scope: Scope, ids: Sequence[str], stretches: Sequence[Stretch]) -> list[Standing]:
         self.calls.append("standing")
         return await super().standing(scope, ids, stretches)
 

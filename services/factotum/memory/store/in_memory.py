@@ -7,11 +7,23 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from factotum.api.memory.v1.memory_pb2 import Receipt, Record
 from factotum.memory import records
 from factotum.memory.marks import Mark
-from factotum.memory.store.port import Burial, Candidate, Entry, Prepare, Progress, Scope, Shape, Stretch, Vector
+from factotum.memory.store.port import (
+    Burial,
+    Candidate,
+    Entry,
+    Prepare,
+    Progress,
+    Scope,
+    Shape,
+    Standing,
+    Stretch,
+    Vector,
+)
 from factotum.memory.store.rows import candidate_of, microseconds, subject_form
 from factotum.memory.store.words import K1, B, terms
 
@@ -76,9 +88,9 @@ class InMemoryStore:
         return {identity: (kept.entry.searched, kept.entry.vector.copy()) for identity, kept in found if kept}
 
     async def stretches(self, scope: Scope, stretches: Sequence[Stretch]) -> list[Candidate]:
-        return [candidate_of(record, 0.0) for record in await self.standing(scope, [], stretches)]
+        return [each.candidate for each in await self.standing(scope, [], stretches)]
 
-    async def standing(self, scope: Scope, ids: Sequence[str], stretches: Sequence[Stretch]) -> list[Record]:
+    async def standing(self, scope: Scope, ids: Sequence[str], stretches: Sequence[Stretch]) -> list[Standing]:
         def wanted(record: Record) -> bool:
             return record.id in ids or any(
                 record.place.sequence == stretch.sequence and stretch.first <= record.place.position <= stretch.last
@@ -86,7 +98,8 @@ class InMemoryStore:
                 if stretch.sequence
             )
 
-        return [_copy(kept.entry.record) for kept in self._within(scope) if wanted(kept.entry.record)]
+        found = (kept.entry.record for kept in self._within(scope))
+        return [Standing(candidate_of(each, 0.0), partial(_copy, each)) for each in found if wanted(each)]
 
     async def records(self, scope: Scope) -> AsyncIterator[Record]:
         for kept in list(self._within(scope)):

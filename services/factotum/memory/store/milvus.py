@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -30,6 +31,7 @@ from factotum.memory.store.port import (
     Progress,
     Scope,
     Shape,
+    Standing,
     Stretch,
     Vector,
 )
@@ -183,17 +185,22 @@ class MemoryStore:
 
         return await self._reading(read) if named else []
 
-    async def standing(self, scope: Scope, ids: Sequence[str], stretches: Sequence[Stretch]) -> list[Record]:
+    async def standing(self, scope: Scope, ids: Sequence[str], stretches: Sequence[Stretch]) -> list[Standing]:
         named = [each for each in stretches if each.sequence]
         sequences = {each.sequence for each in named}
         # A place may hold two versions of a chunk.
         most = len(ids) + 2 * sum(each.last - each.first + 1 for each in named)
 
-        def read(opened: Opened) -> list[Record]:
+        def read(opened: Opened) -> list[Standing]:
             shelf = opened.serving
             within = filters.near(scope, ids, named, shelf.schema.columns)
-            found = map(shelf.schema.record, shelf.few(within, shelf.schema.full, most))
-            return [each for each in found if each.id in ids or each.place.sequence in sequences]
+            rows = shelf.few(within, shelf.schema.full, most)
+            found = ((shelf.schema.candidate(row, 0.0), row) for row in rows)
+            return [
+                Standing(each, partial(shelf.schema.record, row))
+                for each, row in found
+                if each.id in ids or each.sequence in sequences
+            ]
 
         return await self._reading(read) if ids or named else []
 

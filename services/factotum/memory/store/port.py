@@ -69,6 +69,15 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """A record that stands: what ranking needs of it, its score 0, and how to have it whole, without a look into the
+    store. Dozens are looked at for the ten that are answered."""
+
+    candidate: Candidate
+    whole: Callable[[], Record]
+
+
+@dataclass(frozen=True, slots=True)
 class Stretch:
     """Consecutive positions of a sequence, both ends included."""
 
@@ -135,7 +144,7 @@ class Store(Protocol):
     async def stretches(self, scope: Scope, stretches: Sequence[Stretch]) -> list[Candidate]:
         """The records of the scope at these places, in no order; their scores are 0."""
 
-    async def standing(self, scope: Scope, ids: Sequence[str], stretches: Sequence[Stretch]) -> list[Record]:
+    async def standing(self, scope: Scope, ids: Sequence[str], stretches: Sequence[Stretch]) -> list[Standing]:
         """The records of the scope with one of these ids or at one of these places, each once, in no order."""
 
     def records(self, scope: Scope) -> AsyncIterator[Record]:

@@ -79,7 +79,7 @@ async def test_no_tenant_finds_anothers_and_all_comes_back(
         standing = await each.standing(
             Scope(tenant=tenant, history=True), [record.id for _, record in batch], stretches
         )
-        assert own.items() <= {record.id: record for record in standing}.items() <= everything.items()
+        assert own.items() <= {one.candidate.id: one.whole() for one in standing}.items() <= everything.items()
         stranger = f"{label}!"
         assert await each.buried(tenant, [stranger]) == {}
         assert await each.delete(tenant, [stranger]) == 0

@@ -21,6 +21,7 @@ from factotum.memory.errors import EmbedderUnavailable, InvalidRequest
 from factotum.memory.marks import mark_of
 from factotum.memory.records import completed, content_sha256
 from factotum.memory.store.port import Burial, Entry, Scope, Store, Stretch, Vector
+from factotum.memory.store.rows import candidate_of
 from tests.support.stores import NOW, entry, everywhere, ids, texts, vector
 
 MINUTE = timedelta(minutes=1)
@@ -218,9 +219,10 @@ async def test_what_stands_with_ids_and_at_places_comes_whole_and_once(each: Sto
 
     async def standing(scope: Scope, ids: list[str], *stretches: Stretch) -> set[str]:
         found = await each.standing(scope, ids, stretches)
-        assert all(record == by_id[record.id] for record in found)
-        assert len({record.id for record in found}) == len(found)
-        return {record.id for record in found}
+        assert all(one.whole() == by_id[one.candidate.id] for one in found)
+        assert all(one.candidate == candidate_of(by_id[one.candidate.id], 0.0) for one in found)
+        assert len({one.candidate.id for one in found}) == len(found)
+        return {one.candidate.id for one in found}
 
     scope = Scope(tenant="standing")
     assert await standing(scope, ["9", "late", "no"], Stretch("talk", 8, 10), Stretch("", 0, 9)) == {

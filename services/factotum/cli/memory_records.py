@@ -37,18 +37,24 @@ class Kind(StrEnum):
     TOOL = "tool"
 
 
+KindsOption = Annotated[list[Kind] | None, typer.Option("--kind", help="Only these; may be repeated.")]
+RunOption = Annotated[str, typer.Option("--run", help="Only what came from this run.")]
+AfterOption = Annotated[
+    datetime | None, typer.Option("--after", formats=MOMENTS, metavar="TIME", help="Only of this moment and later.")
+]
+BeforeOption = Annotated[
+    datetime | None, typer.Option("--before", formats=MOMENTS, metavar="TIME", help="Only of earlier moments.")
+]
+
+
 def search(
     query: Annotated[str, typer.Argument(metavar="QUERY", help='A question, e.g. "what did we do for Ada Lovelace".')],
-    kinds: Annotated[list[Kind] | None, typer.Option("--kind", help="Only these; may be repeated.")] = None,
+    kinds: KindsOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="How many at most.")] = 10,
-    run_id: Annotated[str, typer.Option("--run", help="Only what came from this run.")] = "",
+    run_id: RunOption = "",
     subjects: SubjectsOption = None,
-    after: Annotated[
-        datetime | None, typer.Option("--after", formats=MOMENTS, metavar="TIME", help="Only of this moment and later.")
-    ] = None,
-    before: Annotated[
-        datetime | None, typer.Option("--before", formats=MOMENTS, metavar="TIME", help="Only of earlier moments.")
-    ] = None,
+    after: AfterOption = None,
+    before: BeforeOption = None,
     budget: Annotated[int, typer.Option("--budget", min=0, metavar="TOKENS", help="Of all texts together.")] = 0,
     history: Annotated[bool, typer.Option("--history", help="With what was superseded.")] = False,
     why: Annotated[bool, typer.Option("--why", help="Show how each came to its score.")] = False,
@@ -99,15 +105,11 @@ def search(
 
 
 def list_records(
-    kinds: Annotated[list[Kind] | None, typer.Option("--kind", help="Only these; may be repeated.")] = None,
+    kinds: KindsOption = None,
     subjects: SubjectsOption = None,
-    run_id: Annotated[str, typer.Option("--run", help="Only what came from this run.")] = "",
-    after: Annotated[
-        datetime | None, typer.Option("--after", formats=MOMENTS, metavar="TIME", help="Only of this moment and later.")
-    ] = None,
-    before: Annotated[
-        datetime | None, typer.Option("--before", formats=MOMENTS, metavar="TIME", help="Only of earlier moments.")
-    ] = None,
+    run_id: RunOption = "",
+    after: AfterOption = None,
+    before: BeforeOption = None,
     history: Annotated[bool, typer.Option("--history", help="With what was superseded or has expired.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="How many at most.")] = 50,
     as_json: JsonOption = False,

@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from factotum.api.memory.v1 import memory_pb2 as pb
 from factotum.api.memory.v1 import memory_pb2_grpc
+from factotum.memory.asked import scope_of
 from factotum.memory.consolidating import Consolidating
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.forgetting import Forgetting, wanted
 from factotum.memory.grpc_status import TRANSLATED, Context, abort
 from factotum.memory.listing import DEFAULT_LIMIT, MAX_LIMIT, Position, newest
-from factotum.memory.records import checked_moment, checked_run_id, checked_subjects, checked_tenant, kind_name
+from factotum.memory.records import checked_tenant
 from factotum.memory.refusals import Refusals
 from factotum.memory.settling import warnings
 from factotum.memory.store.port import Prepare, Scope, Store
@@ -59,7 +59,7 @@ class GovernanceCalls(memory_pb2_grpc.MemoryServiceServicer):
 
     async def ListRecords(self, request: pb.ListRecordsRequest, context: Context) -> pb.ListRecordsResponse:
         try:
-            scope = _scope(request)
+            scope = scope_of(request)
             now = self._governance.now()
             if not request.history:
                 scope = replace(scope, alive_at=now)
@@ -148,15 +148,3 @@ class _Reindex:
 
     def _told(self, done: int, total: int) -> None:
         self.progress.done, self.progress.total = done, total
-
-
-def _scope(request: Any) -> Scope:
-    return Scope(
-        tenant=checked_tenant(request.tenant),
-        kinds=tuple(dict.fromkeys(map(kind_name, request.kinds))),
-        subjects=checked_subjects(request.subjects),
-        run_id=checked_run_id(request.run_id),
-        after=checked_moment(request, "after"),
-        before=checked_moment(request, "before"),
-        history=request.history,
-    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from factotum.api.memory.v1.memory_pb2 import RecallRequest, Recollection, Record, Why
+from factotum.memory.asked import scope_of
 from factotum.memory.embedders.changing import with_vectors
 from factotum.memory.embedders.port import Embedder
 from factotum.memory.errors import InvalidRequest
@@ -19,14 +20,7 @@ from factotum.memory.ranking.order import Ranked, ordered
 from factotum.memory.ranking.parts import joined, parts
 from factotum.memory.ranking.question import looked_for
 from factotum.memory.ranking.versions import newest
-from factotum.memory.records import (
-    checked_moment,
-    checked_run_id,
-    checked_subjects,
-    checked_tenant,
-    checked_text,
-    kind_name,
-)
+from factotum.memory.records import checked_text
 from factotum.memory.store.port import Candidate, Scope, Store, Stretch
 
 DEFAULT_LIMIT = 10
@@ -50,16 +44,7 @@ def understand(request: RecallRequest, now: datetime) -> Query:
     if request.budget_tokens < 0:
         raise InvalidRequest("budget_tokens: must not be negative")
     return Query(
-        Scope(
-            tenant=checked_tenant(request.tenant),
-            kinds=tuple(dict.fromkeys(map(kind_name, request.kinds))),
-            subjects=checked_subjects(request.subjects),
-            run_id=checked_run_id(request.run_id),
-            after=checked_moment(request, "after"),
-            before=checked_moment(request, "before"),
-            alive_at=now,
-            history=request.history,
-        ),
+        replace(scope_of(request), alive_at=now),
         text=checked_text(request.query, "query"),
         limit=request.limit or DEFAULT_LIMIT,
         budget=request.budget_tokens,

@@ -14,11 +14,12 @@ import structlog
 
 from factotum.api.memory.v1.memory_pb2 import Receipt, Record
 from factotum.memory.concerning import Concerns, checked_identifiers
+from factotum.memory.embedders.changing import with_vectors
 from factotum.memory.embedders.port import Embedder
 from factotum.memory.errors import InvalidRequest, StoreUnavailable
 from factotum.memory.recently_forgotten import RecentlyForgotten
 from factotum.memory.records import checked_id, checked_tenant, kind_name
-from factotum.memory.store.port import Burial, Scope, Store
+from factotum.memory.store.port import Burial, Candidate, Scope, Store
 
 MAX_IDS = 500
 # Rounds of looking and removing before it is said that somebody keeps writing what is to be forgotten.
@@ -177,13 +178,13 @@ class Forgetting:
         concerned = Concerns(asked.identifiers) if asked.identifiers else None
         everything = Scope(tenant=asked.tenant, history=True)
         queries = list(dict.fromkeys([*asked.identifiers, *removed.texts]))
-        vectors = await self._embedder.embed(queries)
-        answers = await asyncio.gather(
-            *(
-                self._store.search(everything, vector, query, SEARCH_DEPTH)
-                for query, vector in zip(queries, vectors, strict=True)
-            )
-        )
+
+        async def search() -> list[tuple[list[Candidate], list[Candidate]]]:
+            vectors = await self._embedder.embed(queries)
+            searches = zip(queries, vectors, strict=True)
+            return await asyncio.gather(*(self._store.search(everything, v, q, SEARCH_DEPTH) for q, v in searches))
+
+        answers = await with_vectors(search)
         hits = {candidate.id for answer in answers for ranking in answer for candidate in ranking}
         standing = await self._store.get(asked.tenant, sorted(hits | gone))
         left = [record.id for record in standing.values() if record.id in gone or (concerned and concerned(record))]

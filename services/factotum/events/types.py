@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 OBSERVATION_TYPE = "dev.factotum.observation.v1"
 OUTCOME_TYPE = "dev.factotum.outcome.v1"
+TOOL_TYPE = "dev.factotum.tool.v1"
+PROCEDURE_TYPE = "dev.factotum.procedure.v1"
+OFFERED_TYPE = "dev.factotum.offered.v1"
 
 
 class ObservedError(BaseModel):
@@ -122,3 +125,42 @@ class OutcomeData(BaseModel):
     note: str = ""
     started_at: datetime
     ended_at: datetime
+
+
+class ToolData(BaseModel):
+    """A tool that a tenant has now, as it is searched for (`factotum.observations`).
+
+    `inputs` are names of fields, `examples` titles of calls, `source` says where it comes from.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    version: str
+    description: str
+    effect: str
+    inputs: list[str] = []
+    examples: list[str] = []
+    source: str = ""
+
+
+class ProcedureData(BaseModel):
+    """The newest version of a procedure that a tenant has now. `triggers` are types of events."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    version: str
+    title: str = ""
+    summary: str = ""
+    triggers: list[str] = []
+    tools: list[str] = []
+
+
+class OfferedData(BaseModel):
+    """The names of all that a service offers a tenant now, told after each was: what else it told once is gone."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["tool", "procedure"]
+    names: list[str]

@@ -23,6 +23,7 @@ from factotum.events.redaction import without_secrets
 from factotum.events.types import OBSERVATION_TYPE, OUTCOME_TYPE, ObservationData, OutcomeData
 from factotum.memory import story
 from factotum.memory.errors import InvalidRequest, NotAMemory
+from factotum.memory.offered import OFFERS, offer_of
 from factotum.memory.records import MAX_STEP_CHARACTERS, completed, derived_id
 from factotum.memory.subjects import subjects_of
 from factotum.memory.telling import MAX_DETAILS, cut, details, name_in, procedure_words, shortened, step_words
@@ -40,13 +41,16 @@ LEFT_TO_PEOPLE_IMPORTANCE = 0.8
 
 
 def memory_of(event: Event) -> Record:
-    """The record of an observation or an outcome, complete but for a step's place in its run (`Keeping` knows it).
+    """The record of an observation, an outcome, a tool or a procedure, complete but for what `Keeping` alone knows: a
+    step's place in its run, the time of what holds now.
 
     What a tool was called with and answered is an observation, what the planner noted by itself (no tool) a thought,
-    how a run ended an episode. The same event always gives the same id, and a run has one episode. Raises
-    `NotAMemory`.
+    how a run ended an episode. The same event always gives the same id, and a run has one episode; a tool and a
+    procedure have one record each. Raises `NotAMemory`.
     """
     try:
+        if event.type in OFFERS:
+            return offer_of(event)
         if event.type == OUTCOME_TYPE:
             outcome = OutcomeData.model_validate(event.data)
             record, ended = _episode(event.tenant, outcome), outcome.ended_at

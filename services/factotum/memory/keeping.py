@@ -14,6 +14,7 @@ from factotum.memory.entries import entries
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.filtering import Refusal, refusal, said
 from factotum.memory.given_out import GivenOut
+from factotum.memory.offered import Offered
 from factotum.memory.overview import Overview, is_step, stands_so
 from factotum.memory.preferences import is_settled
 from factotum.memory.recently_forgotten import RecentlyForgotten
@@ -71,6 +72,19 @@ class Keeping:
         finally:
             self._under_way.discard(ended)
             ended.set_result(None)
+
+    async def keep_only(self, tenant: str, offered: Offered) -> int:
+        """Lets go of what the service told once and offers no more; how many. They are not buried: they may come back.
+
+        Raises `StoreUnavailable`.
+        """
+        scope = Scope(tenant=tenant, kinds=(offered.kind,), history=True)
+        gone = [
+            record.id
+            async for record in self._store.records(scope)
+            if record.origin == offered.origin and record.id not in offered.ids
+        ]
+        return await self._store.delete(tenant, gone) if gone else 0
 
     async def _keep(self, coming: Sequence[tuple[str, Record]]) -> list[tuple[str, Kept]]:
         fates: list[Kept] | None = None

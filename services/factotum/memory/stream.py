@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 import structlog
 from opentelemetry import trace
@@ -17,6 +18,7 @@ from factotum.events.envelope import Event, MalformedEvent
 from factotum.events.producer import EventProducer
 from factotum.events.stream import Received
 from factotum.events.topics import OBSERVATIONS, OUTCOMES
+from factotum.events.types import OFFERED_TYPE
 from factotum.memory.errors import (
     EmbedderRefused,
     EmbedderUnavailable,
@@ -27,6 +29,7 @@ from factotum.memory.errors import (
 )
 from factotum.memory.ingest import memory_of
 from factotum.memory.keeping import Keeping
+from factotum.memory.offered import Offered, offered_by
 from factotum.runtime.telemetry import RUN_ID, TENANT, context_from_headers
 
 GROUP = "factotum-memory"
@@ -41,6 +44,7 @@ FAULT_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)
 tracer = trace.get_tracer(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,12 @@ class Ingest:
                 try:
                     event = Event.from_bytes(message.value)
                     tenant = event.tenant
+                    if event.type == OFFERED_TYPE:
+                        offered = offered_by(event)
+                        # What was told before it is kept before it.
+                        await self._keep(coming)
+                        await self._keep_only(message, event, offered)
+                        continue
                     record = memory_of(event)
                 except (MalformedEvent, NotAMemory) as error:
                     await self._bury(message, tenant, str(error))
@@ -82,26 +92,45 @@ class Ingest:
             for one in coming:
                 one.span.end()
 
-    async def _keep(self, coming: Sequence[_Coming]) -> None:
+    async def _keep(self, coming: list[_Coming]) -> None:
+        """Keeps them, and takes them out of the list."""
+        if coming:
+            await self._keep_all(coming)
+        for one in coming:
+            one.span.end()
+        coming.clear()
+
+    async def _keep_all(self, coming: Sequence[_Coming]) -> None:
+        try:
+            fates = await self._insist(
+                lambda: self._keeping.keep([(one.tenant, one.record) for one in coming]), len(coming)
+            )
+        except (EmbedderRefused, StoreRefused) as error:
+            await self._keep_each(coming, error)
+            return
+        for one, (_, fate) in zip(coming, fates, strict=True):
+            one.span.set_attribute(FATE, fate.reason or Kept.Result.Name(fate.result).removeprefix("RESULT_").lower())
+
+    async def _keep_only(self, message: Received, event: Event, offered: Offered) -> None:
+        try:
+            await self._insist(lambda: self._keeping.keep_only(event.tenant, offered), 0)
+        except StoreRefused as error:
+            await self._bury(message, event.tenant, str(error))
+
+    async def _insist(self, work: Callable[[], Awaitable[T]], records: int) -> T:
         """Waits for a store or an embedder that is away or at fault, for ever: nothing is skipped."""
         wait, longest = RETRY_SECONDS
         while True:
             try:
-                fates = await self._keeping.keep([(one.tenant, one.record) for one in coming])
-                break
-            except (EmbedderRefused, StoreRefused) as error:
-                await self._keep_each(coming, error)
-                return
+                return await work()
             except StoreFaulty as error:
                 # It is told once a minute, and gone on with a minute after somebody has mended it at the latest.
                 wait = FAULT_SECONDS
-                log.error("waiting until somebody mends the store", reason=str(error), records=len(coming))
+                log.error("waiting until somebody mends the store", reason=str(error), records=records)
             except (StoreUnavailable, EmbedderUnavailable) as error:
-                log.warning("waiting", reason=str(error), records=len(coming), seconds=wait)
+                log.warning("waiting", reason=str(error), records=records, seconds=wait)
             await asyncio.sleep(wait)
             wait = min(wait * 2, longest)
-        for one, (_, fate) in zip(coming, fates, strict=True):
-            one.span.set_attribute(FATE, fate.reason or Kept.Result.Name(fate.result).removeprefix("RESULT_").lower())
 
     async def _keep_each(self, coming: Sequence[_Coming], error: Exception) -> None:
         """The one that the embedder or the store refuses is put aside; the others need not wait for it."""
@@ -109,7 +138,7 @@ class Ingest:
             await self._bury(coming[0].message, coming[0].tenant, str(error))
             return
         for one in coming:
-            await self._keep([one])
+            await self._keep_all([one])
 
     async def _bury(self, message: Received, tenant: str, reason: str) -> None:
         log.warning("unreadable message", topic=message.topic, offset=message.offset, reason=reason)

@@ -40,6 +40,8 @@ class Library:
         self._file = file
         self._parsed: dict[str, Kept] = {}
         self._used: set[Key] = set()
+        # The tenants for whom procedures were asked for since the process began.
+        self.asked_for: set[str] = set()
 
     async def shelve(self, files: Iterable[Filed], now: datetime) -> None:
         """Makes the folders' files what every tenant has; a version whose file is gone stays for the runs that
@@ -82,6 +84,7 @@ class Library:
 
     async def newest_kept(self, tenant: str) -> list[Kept]:
         """As `newest`, with whose each is."""
+        self.asked_for.add(tenant)
 
         def work(db: sqlite3.Connection) -> list[Kept]:
             found: dict[str, Key] = {}

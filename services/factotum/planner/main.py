@@ -17,6 +17,7 @@ from factotum.planner.fetching import Fetching
 from factotum.planner.grpc import SERVICE, PlannerServicer
 from factotum.planner.intake import Intake
 from factotum.planner.library import Library
+from factotum.planner.offering import ProcedureOffering
 from factotum.planner.partial_matches import PartialMatches
 from factotum.planner.permission import Permitted
 from factotum.planner.preparation import Preparation
@@ -103,6 +104,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         requests = Requests(
             library=library, preparation=preparation, scheduling=scheduling, starting=starting, now=clock.now
         )
+        offering = ProcedureOffering(library, producer, settings.schedule_tenants, clock.now)
         servicer = PlannerServicer(
             intake=intake,
             library=library,
@@ -122,6 +124,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(scheduling.run(stop))
                 tasks.create_task(partial_matches.run(stop))
+                tasks.create_task(offering.run(stop))
                 await make_consumer(intake, settings.kafka).run(stop)
         finally:
             await server.stop()

@@ -119,6 +119,14 @@ class Catalog:
         """Their settings of these."""
         return self._tenants
 
+    def known_tenants(self) -> list[str]:
+        """Those with settings of tools of Python, usable or not, and those with sources; by name."""
+        return sorted({*self._tenants.names, *self._offers, *self._defined})
+
+    def is_settled(self, tenant: str) -> bool:
+        """Whether no tools of the tenant are on their way."""
+        return self._complete and not any(whose == tenant for whose, _ in self._coming)
+
     def install(self, registry: Registry, tenants: Tenants) -> None:
         """Puts these tools of Python in place of those there were; a source of one of their names has none any more."""
         self._registry, self._tenants = registry, tenants

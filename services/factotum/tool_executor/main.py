@@ -34,6 +34,7 @@ from factotum.tool_executor.ledger import Ledger
 from factotum.tool_executor.ledger_postgres import PostgresLedger
 from factotum.tool_executor.ledger_sqlite import SqliteLedger
 from factotum.tool_executor.limits import BreakerRules, Limits
+from factotum.tool_executor.offering import ToolOffering
 from factotum.tool_executor.outbox import Outbox
 from factotum.tool_executor.policy.folders import Permission
 from factotum.tool_executor.policy.policies import PoliciesInvalid
@@ -93,6 +94,7 @@ async def serve(settings: Settings, known: Known, stop: asyncio.Event) -> None:
             _kept_up(Outbox(opened.ledger, opened.producer), retention, stop),
             _sources_kept_up(settings, server, sources, wanted, stop),
             opened.permission.keep_up(stop),
+            ToolOffering(opened.catalog, opened.producer, clock.now).run(stop),
         )
         try:
             await _until_stopped(server, executor, beside, stop)

@@ -50,6 +50,11 @@ class Tenants:
         self._faults = faults
         self._written = written or {}
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The tenants that the file names."""
+        return frozenset(self._written) | {tenant for tenant, _ in self._settings}
+
     def secrets(self, tenant: str) -> frozenset[str]:
         """The names that settings refer to, also those that cannot be used."""
         used = [settings for (whose, _), settings in self._settings.items() if whose == tenant]

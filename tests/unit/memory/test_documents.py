@@ -168,6 +168,7 @@ async def test_a_mark_goes_with_its_document_and_chunks_are_none(bench: Bench) -
     named = chunk("b", of=1, uri="file:///b.md")
     named.attributes_json = json.dumps({"chunks": 1, "skipped": "noise"})
     await bench.keep(named)
+    assert ("file:///b.md", ONE, 1) in await bench.listed()
     assert await bench.skipped() == {}
 
 

@@ -73,7 +73,6 @@ class Watched:
         self._store = store
         self._embedder = embedder
         self.parts: dict[str, list[float]] = {}
-        self.later = 0
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -99,7 +98,6 @@ class Watched:
             return await self._store.standing(scope, ids, stretches)
 
     async def get(self, tenant: str, ids: Sequence[str]) -> dict[str, Record]:
-        self.later += 1
         return await self._store.get(tenant, ids)
 
 

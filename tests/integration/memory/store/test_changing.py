@@ -129,6 +129,7 @@ async def test_no_search_fails_or_misses_anything_from_the_choice_to_the_end(tmp
                 new.is_away = True
                 await users.keep(int(copied[0]), f"hello changed {copied[0]}")
             new.is_away = False
+            await users.searched(1)
             copied.extend(record.id for record in records)
             texts = [record.text for record in records]
             return list(zip(texts, await new.embed(texts), strict=True))
@@ -140,7 +141,7 @@ async def test_no_search_fails_or_misses_anything_from_the_choice_to_the_end(tmp
             assert await store.shape() == Shape(2, SPACE.fingerprint, settled=True)
             before, new.is_away = users.searches, True
             await store.reindex(prepare, lambda done, total: None)
-            assert users.searches - before > 5
+            assert users.searches - before >= 5
             assert await store.shape() == Shape(2, OTHER.fingerprint, settled=True)
             await users.searched(4)
             users.ended.set()

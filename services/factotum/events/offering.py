@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Literal
 
+import structlog
+
 from factotum.events.envelope import Event
+from factotum.events.errors import BrokerUnavailable, EventTooLarge
 from factotum.events.producer import EventProducer
 from factotum.events.topics import OBSERVATIONS
 from factotum.events.types import OFFERED_TYPE, PROCEDURE_TYPE, TOOL_TYPE, OfferedData, ProcedureData, ToolData
+
+log = structlog.get_logger(__name__)
+
+# While Kafka or what is told of is away: seconds between looks at the longest.
+LONGEST_WAIT = 60.0
 
 TYPES = {"tool": TOOL_TYPE, "procedure": PROCEDURE_TYPE}
 
@@ -57,6 +66,11 @@ class Offering:
                 del told[name]
         return count
 
+    def forget(self) -> None:
+        """All is told again by the next calls, as after a restart."""
+        self._told.clear()
+        self._names.clear()
+
     async def _publish(self, tenant: str, type_: str, data: dict[str, object]) -> None:
         content = json.dumps([tenant, type_, self._source, data], sort_keys=True)
         event = Event(
@@ -69,3 +83,33 @@ class Offering:
             data=data,
         )
         await self._producer.publish(OBSERVATIONS, event)
+
+
+async def keep_telling(
+    tell: Callable[[], Awaitable[None]],
+    stop: asyncio.Event,
+    *,
+    seconds: float,
+    passing: tuple[type[Exception], ...] = (),
+) -> None:
+    """Looks every so many seconds until `stop` is set, more rarely while Kafka is away. Nothing needs to wait for it.
+
+    Args:
+        passing: what else `tell` raises that passes by itself.
+    """
+    wait = seconds
+    away: tuple[type[Exception], ...] = (BrokerUnavailable, *passing)
+    while not stop.is_set():
+        try:
+            await tell()
+            wait = seconds
+        except away as error:
+            wait = min(wait * 2, LONGEST_WAIT)
+            log.info("what is offered is told later", reason=str(error), seconds=wait)
+        except EventTooLarge as error:
+            log.warning("what is offered is not told", reason=str(error))
+        try:
+            async with asyncio.timeout(wait):
+                await stop.wait()
+        except TimeoutError:
+            continue

@@ -6,10 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-import structlog
-
-from factotum.events.errors import BrokerUnavailable, EventTooLarge
-from factotum.events.offering import Offering
+from factotum.events.offering import Offering, keep_telling
 from factotum.events.producer import EventProducer
 from factotum.events.types import ProcedureData
 from factotum.planner.errors import StoreUnavailable
@@ -19,9 +16,10 @@ from factotum.procedures.parse import Source
 from factotum.procedures.protocols import tool_of
 from factotum.procedures.tasks import CallTask, walk
 
-log = structlog.get_logger(__name__)
-
-LOOK_SECONDS, LONGEST_WAIT = 10.0, 60.0
+# Between two looks.
+LOOK_SECONDS = 10.0
+# A memory that lost what it was told, or was not there, gets it after so many looks.
+TELL_AGAIN_AFTER = 360
 MOST_NAMES = 50
 LONGEST_TEXT = 4_000
 
@@ -40,27 +38,19 @@ class ProcedureOffering:
         self._tenants = frozenset(tenants)
         self._offering = Offering(producer, kind="procedure", source=SOURCE, now=now)
         self._told: dict[str, list[Source]] = {}
+        self._looks = 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. Nothing waits for it, and Kafka may be away."""
-        wait = LOOK_SECONDS
-        while not stop.is_set():
-            try:
-                await self.tell()
-                wait = LOOK_SECONDS
-            except (BrokerUnavailable, StoreUnavailable) as error:
-                wait = min(wait * 2, LONGEST_WAIT)
-                log.info("procedures are told later", reason=str(error), seconds=wait)
-            except EventTooLarge as error:
-                log.warning("procedures are not told", reason=str(error))
-            try:
-                async with asyncio.timeout(wait):
-                    await stop.wait()
-            except TimeoutError:
-                continue
+        await keep_telling(self.tell, stop, seconds=LOOK_SECONDS, passing=(StoreUnavailable,))
 
     async def tell(self) -> None:
-        """Tells what has changed. Raises `BrokerUnavailable`, `EventTooLarge`, `StoreUnavailable`."""
+        """Tells what has changed, once an hour everything. Raises `BrokerUnavailable`, `EventTooLarge`,
+        `StoreUnavailable`."""
+        self._looks += 1
+        if self._looks % TELL_AGAIN_AFTER == 0:
+            self._offering.forget()
+            self._told.clear()
         for tenant in sorted(self._tenants | self._library.asked_for | set(await self._library.tenants())):
             found = await self._library.newest(tenant)
             before = self._told.get(tenant)

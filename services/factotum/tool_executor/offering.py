@@ -6,20 +6,17 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
-import structlog
-
-from factotum.events.errors import BrokerUnavailable, EventTooLarge
-from factotum.events.offering import Offering
+from factotum.events.offering import Offering, keep_telling
 from factotum.events.producer import EventProducer
 from factotum.events.types import ToolData
 from factotum.sdk.spec import ToolSpec
 from factotum.tool_executor.catalog import Catalog
 from factotum.tool_executor.observations import SOURCE
 
-log = structlog.get_logger(__name__)
-
-# Between two looks; while Kafka is away the longest.
-LOOK_SECONDS, LONGEST_WAIT = 5.0, 60.0
+# Between two looks.
+LOOK_SECONDS = 5.0
+# A memory that lost what it was told, or was not there, gets it after so many looks.
+TELL_AGAIN_AFTER = 720
 # Of one tool: enough to find it by.
 MOST_NAMES, LONGEST_NAME = 50, 100
 MOST_EXAMPLES, LONGEST_TITLE = 10, 200
@@ -37,28 +34,18 @@ class ToolOffering:
         self._catalog = catalog
         self._offering = Offering(producer, kind="tool", source=SOURCE, now=now)
         self._told: dict[str, list[ToolSpec]] = {}
+        self._looks = 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. Nothing waits for it, and Kafka may be away."""
-        wait = LOOK_SECONDS
-        while not stop.is_set():
-            try:
-                await self.tell()
-                wait = LOOK_SECONDS
-            except BrokerUnavailable as error:
-                wait = min(wait * 2, LONGEST_WAIT)
-                log.info("tools are told later", reason=str(error), seconds=wait)
-            except EventTooLarge as error:
-                # Bounds hold a tool to some KiB: names without end. Told again when they are others.
-                log.warning("tools are not told", reason=str(error))
-            try:
-                async with asyncio.timeout(wait):
-                    await stop.wait()
-            except TimeoutError:
-                continue
+        await keep_telling(self.tell, stop, seconds=LOOK_SECONDS)
 
     async def tell(self) -> None:
-        """Tells what has changed. Raises `BrokerUnavailable`, `EventTooLarge`."""
+        """Tells what has changed, once an hour everything. Raises `BrokerUnavailable`, `EventTooLarge`."""
+        self._looks += 1
+        if self._looks % TELL_AGAIN_AFTER == 0:
+            self._offering.forget()
+            self._told.clear()
         for tenant in self._catalog.known_tenants():
             if not self._catalog.is_settled(tenant):
                 continue

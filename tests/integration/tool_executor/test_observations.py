@@ -21,6 +21,8 @@ async def observations(bootstrap_servers: str, tenant: str, count: int) -> list[
         while True:
             messages = await asyncio.to_thread(read_all, bootstrap_servers, topics.OBSERVATIONS)
             mine = [message for message in messages if message.key.startswith(f"{tenant}/".encode())]
+            # What it can do is told there, too.
+            mine = [message for message in mine if message.key != f"{tenant}/tools".encode()]
             if len(mine) >= count:
                 return mine
             await asyncio.sleep(0.2)

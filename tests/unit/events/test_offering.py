@@ -58,6 +58,16 @@ async def test_only_what_changed_is_told() -> None:
     assert producer.taken() == [(OFFERED_TYPE, [])]
 
 
+async def test_all_is_told_again_where_the_memory_may_have_lost_it() -> None:
+    producer = Producer()
+    telling = offering(producer)
+    await telling.tell("acme", {"x.a": tool("x.a")})
+    first = producer.taken()
+    telling.forget()
+    await telling.tell("acme", {"x.a": tool("x.a")})
+    assert producer.taken() == first
+
+
 async def test_a_restart_tells_the_same_under_the_same_ids() -> None:
     one, other = Producer(), Producer()
     for producer in (one, other):

@@ -88,6 +88,9 @@ async def test_every_known_tenant_is_told_and_only_what_changes_again() -> None:
     catalog.install(Registry([desk()]), catalog.tenants)
     await telling.tell()
     assert producer.taken() == {}
+    for _ in range(offering.TELL_AGAIN_AFTER - 3):
+        await telling.tell()
+    assert producer.taken() == {"acme": ["desk.find", ":desk.find"], "globex": ["desk.find", ":desk.find"]}
     catalog.remove_installed(frozenset({("globex", "desk")}))
     catalog.install(Registry([desk("Find any ticket.")]), catalog.tenants)
     await telling.tell()

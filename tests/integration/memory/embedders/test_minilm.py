@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from factotum.memory.embedders import minilm
+from factotum.memory.embedders import building, encoder, minilm
 from factotum.memory.embedders.minilm import MAX_TOKENS, Precision
 from factotum.memory.embedders.onnx import Embedder
 from tests.integration.memory.embedders.test_every import TEXTS
@@ -28,7 +29,6 @@ def weights() -> dict[str, Array]:
     return {name: value.astype(np.float64) for name, value in load_file(minilm.packaged_files().weights).items()}
 
 
-@cache
 @cache
 def reference(text: str) -> Array:
     """One text at a time, so without padding or mask; written from the paper, not from the graph."""
@@ -74,6 +74,13 @@ def reference(text: str) -> Array:
 async def test_vectors_are_those_of_the_reference(full: Embedder) -> None:
     for text, vector in zip(TEXTS, await full.embed(TEXTS), strict=True):
         assert np.abs(vector - reference(text)).max() < 1e-4, text[:40]
+
+
+def test_the_packaged_reference_is_this_one() -> None:
+    packaged = building.reference()
+    assert len(packaged) == 3
+    for text, vector in packaged.items():
+        assert np.abs(vector - reference(text)).max() < 1e-6, text
 
 
 async def test_eight_bits_stay_near_the_reference(embedder: Embedder) -> None:
@@ -126,6 +133,52 @@ def test_a_graph_is_built_once_and_whole(model_cache: Path, full: Embedder, embe
     fresh = minilm.cached_graph(files, Precision.INT8, tmp_path)
     assert fresh.name == built.name
     assert fresh.read_bytes() == built.read_bytes()
+
+
+def changed_inside(model: bytes) -> bytes:
+    """In its layers: the words' vectors, of which three texts show few, come before."""
+    start = len(model) * 9 // 10
+    return model[:start] + bytes(60_000) + model[start + 60_000 :]
+
+
+def cut_short(model: bytes) -> bytes:
+    return model[: len(model) // 2]
+
+
+@pytest.mark.parametrize("damage", [changed_inside, cut_short])
+def test_a_damaged_graph_is_built_anew(
+    damage: Callable[[bytes], bytes],
+    model_cache: Path,
+    embedder: Embedder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    files = minilm.packaged_files()
+    whole = minilm.cached_graph(files, Precision.INT8, model_cache)
+    damaged = tmp_path / whole.name
+    damaged.write_bytes(damage(whole.read_bytes()))
+    # Named as releases did that did not look whether it is whole.
+    (tmp_path / f"{whole.name.rpartition('-')[0]}.onnx").write_bytes(b"")
+    monkeypatch.setattr(building, "built", lambda files, precision: whole.read_bytes())
+    assert minilm.cached_graph(files, Precision.INT8, tmp_path).read_bytes() == whole.read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == [whole.name]
+
+
+def test_a_graph_of_other_vectors_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoder, "EPSILON", 0.1)
+    with pytest.raises(minilm.ModelFaulty, match="other vectors than it should"):
+        minilm.cached_graph(minilm.packaged_files(), Precision.FP32, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", [changed_inside, cut_short])
+def test_a_graph_that_is_damaged_is_told_from_a_whole_one(
+    damage: Callable[[bytes], bytes], model_cache: Path, embedder: Embedder
+) -> None:
+    files = minilm.packaged_files()
+    model = minilm.cached_graph(files, Precision.INT8, model_cache).read_bytes()
+    with pytest.raises(minilm.ModelFaulty):
+        building.check(damage(model), files, Precision.INT8)
 
 
 def test_what_building_needs_is_not_loaded_to_embed(model_cache: Path, embedder: Embedder) -> None:

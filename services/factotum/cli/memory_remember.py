@@ -21,6 +21,7 @@ ADVICE = {
     "empty": "say more: there is nothing in it",
     "noise": "say it in words",
     "known": "it is known already: `factotum memory search` finds it",
+    "outranked": "what stands under its id is of another kind or a word of more weight: leave the id out",
     "recalled": "the memory has said so itself",
     "forgotten": "it, or whom it is about, was forgotten, and what happened before that is not kept again",
     "expired": "its time is over: give a later --expires, or a later --at",

@@ -33,6 +33,7 @@ class Refusal(StrEnum):
     EMPTY = "empty"
     NOISE = "noise"
     KNOWN = "known"
+    OUTRANKED = "outranked"
     RECALLED = "recalled"
     FORGOTTEN = "forgotten"
     EXPIRED = "expired"

@@ -15,8 +15,8 @@ from factotum.memory.errors import InvalidRequest
 from factotum.memory.filtering import Refusal, refusal, said
 from factotum.memory.given_out import GivenOut
 from factotum.memory.offered import Offered
-from factotum.memory.overview import Overview, is_step, stands_so
-from factotum.memory.preferences import is_settled
+from factotum.memory.overview import Overview, is_step, outranks, stands_so
+from factotum.memory.preferences import aside_id, is_settled
 from factotum.memory.recently_forgotten import RecentlyForgotten
 from factotum.memory.records import completed, kind_name
 from factotum.memory.refusals import Refusals
@@ -125,7 +125,8 @@ class Keeping:
         return [fates[index] for index in range(len(records))]
 
     async def _overview(self, tenant: str, coming: Sequence[Record], now: datetime) -> Overview:
-        ids = list(dict.fromkeys(record.id for record in coming))
+        aside = (aside_id(record) for record in coming if record.kind == KIND_PREFERENCE)
+        ids = list(dict.fromkeys([*(record.id for record in coming), *aside]))
         buried, standing = await asyncio.gather(self._store.buried(tenant, ids), self._store.get(tenant, ids))
         found: dict[str, Record] = {}
         new = [record for record in coming if record.id not in standing and record.id not in buried]
@@ -146,12 +147,23 @@ class Keeping:
     def _decide(self, tenant: str, given: Record, record: Record, overview: Overview, now: datetime) -> Kept:
         if (again := overview.said_again(given, record)) is not None:
             record.id = again.id
+        identity, newer = record.id, overview.newer_word(record)
+        if newer is not None:
+            record.id = aside_id(record)
+        fate = self._fate(tenant, given, record, newer, overview, now)
+        if fate.result == Kept.RESULT_REFUSED:
+            record.id = identity
+        return fate
+
+    def _fate(
+        self, tenant: str, given: Record, record: Record, newer: Record | None, overview: Overview, now: datetime
+    ) -> Kept:
         if (burial := overview.buried.get(record.id)) is not None:
             # What was folded is told by what it was folded into.
             return _refused(Refusal.FORGOTTEN if burial == Burial.FORGOTTEN else Refusal.KNOWN)
         there = overview.get(record.id)
         if there is not None and stands_so(given, record, there):
-            if is_settled(there):
+            if is_settled(there) and newer is None:
                 # A process may have been killed before it had marked those in whose place it stands.
                 overview.settle(there)
             return Kept(result=Kept.RESULT_UNCHANGED)
@@ -159,11 +171,16 @@ class Keeping:
             return _refused(Refusal.FORGOTTEN)
         if reason := refusal(record, now=now, given_out=lambda text: self._given_out.holds(tenant, text)):
             return _refused(reason)
+        under_its_id = newer or there
+        if under_its_id is not None and outranks(under_its_id, record):
+            is_same = said(record) is not None and said(record) == said(under_its_id)
+            return _refused(Refusal.KNOWN if is_same else Refusal.OUTRANKED)
         # One that says when it was so may come between others: "tea" on Monday is not known by "tea" on Friday.
         if overview.knows(record) and not (is_settled(record) and given.HasField("created_at")):
             return _refused(Refusal.KNOWN)
-        if is_settled(record):
-            return Kept(result=Kept.RESULT_KEPT, reason=OLDER if overview.settle(record) else "")
+        if record.kind == KIND_PREFERENCE:
+            overview.make_way(record)
+            return Kept(result=Kept.RESULT_KEPT, reason=OLDER if overview.settle(record, newer) else "")
         overview.keep(record)
         return Kept(result=Kept.RESULT_KEPT)
 

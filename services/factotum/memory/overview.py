@@ -8,7 +8,7 @@ from typing import Any
 
 from factotum.api.memory.v1.memory_pb2 import KIND_OBSERVATION, KIND_THOUGHT, Record
 from factotum.memory.filtering import said
-from factotum.memory.preferences import is_settled, settle
+from factotum.memory.preferences import aside_id, is_another_word, is_newer, is_settled, settle, superseded
 from factotum.memory.store.port import Burial
 
 
@@ -56,13 +56,34 @@ class Overview:
         self.written[record.id] = record
         self._put(record)
 
-    def settle(self, preference: Record) -> bool:
-        """Keeps the preference and marks those in whose place it stands; says whether a newer one stands in its own."""
+    def settle(self, preference: Record, newer: Record | None = None) -> bool:
+        """Keeps the preference and marks those in whose place it stands; says whether a newer one stands in its own.
+
+        Args:
+            newer: one that stands in its own, whatever that is about.
+        """
         kept, changed = settle(preference, self._records.values())
+        if newer is not None:
+            kept = superseded(kept, newer)
         for record in (*changed, kept):
             if record != self._records.get(record.id):
                 self.keep(record)
         return kept.HasField("superseded_at")
+
+    def newer_word(self, preference: Record) -> Record | None:
+        """The preference that stands under its id, says something else and is newer: beside it, it is history."""
+        there = self._records.get(preference.id)
+        if there is None or not is_another_word(there, preference) or not is_newer(there, preference):
+            return None
+        return there
+
+    def make_way(self, coming: Record) -> None:
+        """Where it takes the place of a preference that says something else under its id, that stays as history."""
+        there = self._records.get(coming.id)
+        if there is not None and is_another_word(there, coming):
+            older = superseded(there, coming)
+            older.id = aside_id(there)
+            self.keep(older)
 
     def said_again(self, given: Record, preference: Record) -> Record | None:
         """The preference that stands and that this one, which was given without id and time, only says again."""
@@ -92,6 +113,16 @@ class Overview:
         self._records[record.id] = record
         if (what := said(record)) is not None:
             self._said.setdefault(what, []).append(record)
+
+
+def outranks(standing: Record, coming: Record) -> bool:
+    """Whether what stands under an id does not make way for this: it is of another kind, or a word of more weight.
+
+    The chunks of a document may come to be kept as another kind.
+    """
+    document = standing.provenance.document
+    is_same_chunk = bool(document) and document == coming.provenance.document
+    return standing.trust < coming.trust or (standing.kind != coming.kind and not is_same_chunk)
 
 
 def stands_so(given: Record, completed: Record, standing: Record) -> bool:

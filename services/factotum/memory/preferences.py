@@ -4,14 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from factotum.api.memory.v1.memory_pb2 import TRUST_MODEL, Record
+from factotum.api.memory.v1.memory_pb2 import KIND_PREFERENCE, TRUST_MODEL, Record
 from factotum.memory.kinds import RULES, Replacing
-from factotum.memory.records import kind_name
+from factotum.memory.records import derived_id, kind_name
 
 
 def is_settled(record: Record) -> bool:
     """Whether it is a preference that another can take the place of: one about some topic."""
     return RULES[kind_name(record.kind)].replacing is Replacing.BY_TOPIC and bool(record.topic)
+
+
+def is_another_word(one: Record, other: Record) -> bool:
+    """Whether two preferences under one id say different things, so that one of them is the history of the other.
+
+    What consolidation counts on is one thing that it says of more and more.
+    """
+    return (
+        one.kind == other.kind == KIND_PREFERENCE
+        and one.content_sha256 != other.content_sha256
+        and not (one.provenance.folded_from and other.provenance.folded_from)
+    )
+
+
+def is_newer(one: Record, other: Record) -> bool:
+    return _age(one) > _age(other)
+
+
+def aside_id(preference: Record) -> str:
+    """The id under which it is history when another stands under its own; it follows from what it says and when."""
+    when = str(preference.created_at.ToMicroseconds())
+    return derived_id("set aside", preference.id, preference.text, when)
+
+
+def superseded(preference: Record, newer: Record) -> Record:
+    """The preference as history of a newer one, or of another that took its place before that."""
+    older = _copy(preference)
+    if not _superseded_before(older, newer):
+        older.superseded_at.FromMicroseconds(_since(preference, newer))
+    return older
 
 
 def settle(coming: Record, standing: Iterable[Record]) -> tuple[Record, list[Record]]:
@@ -30,9 +60,7 @@ def settle(coming: Record, standing: Iterable[Record]) -> tuple[Record, list[Rec
     changed = []
     for record in rivals:
         if _age(record) < _age(coming) and not _superseded_before(record, coming):
-            older = _copy(record)
-            older.superseded_at.FromMicroseconds(_since(record, coming))
-            changed.append(older)
+            changed.append(superseded(record, coming))
     return kept, changed
 
 

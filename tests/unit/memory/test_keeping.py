@@ -16,6 +16,7 @@ from factotum.api.memory.v1.memory_pb2 import (
     KIND_DOCUMENT,
     KIND_OBSERVATION,
     KIND_PREFERENCE,
+    KIND_PROCEDURE,
     KIND_THOUGHT,
     TRUST_MODEL,
     TRUST_PERSON,
@@ -310,6 +311,74 @@ async def test_history_is_whole_in_whatever_order_it_comes(bench: Bench, days: t
     assert await history(bench) == [
         (drinks[day], day, day + 1 if day < len(drinks) else None) for day in range(1, len(drinks) + 1)
     ]
+
+
+async def test_under_one_id_a_weaker_word_or_another_kind_takes_nobody_s_place(bench: Bench) -> None:
+    said, seen = preference("tea", 1, id="p", trust=TRUST_PERSON), observation("o1")
+    await bench.keep(said, seen, document(id="d", trust=TRUST_PERSON))
+    before = await bench.all()
+    coming = [
+        preference("coffee", 3, id="p", trust=TRUST_MODEL),
+        preference("coffee", 3, id="p"),
+        Record(kind=KIND_THOUGHT, text="I had rather not.", id="p", trust=TRUST_PERSON),
+        Record(kind=KIND_THOUGHT, text="It was never sent.", id="o1", trust=TRUST_MODEL),
+        observation("d"),
+    ]
+    assert await bench.keep(*coming) == ["outranked"] * 5
+    assert await bench.keep(document(id="d", trust=TRUST_MODEL)) == ["known"]
+    assert await bench.all() == before
+    # It is free for whoever comes first, within a batch, too.
+    assert await bench.keep(observation("new"), document(id="new")) == ["kept", "outranked"]
+    await bench.keep(document("Rumours", id="r", trust=TRUST_MODEL))
+    assert await bench.keep(document("Facts", id="r")) == ["kept"]
+
+
+async def test_a_chunk_may_come_to_be_of_another_kind(bench: Bench) -> None:
+    chunk = document(id="c", provenance={"document": "file:a"})
+    await bench.keep(chunk)
+    chunk.kind = KIND_PROCEDURE
+    assert await bench.keep(chunk) == ["kept"]
+
+
+@pytest.mark.parametrize("changes", [{}, {"topic": "breakfast", "subjects": ["bob"]}, {"topic": ""}])
+@pytest.mark.parametrize("days", list(permutations([1, 2, 3])))
+async def test_under_one_id_the_older_preferences_are_history(
+    bench: Bench, days: tuple[int, ...], changes: dict[str, Any]
+) -> None:
+    coming = {
+        1: preference("tea", 1, id="p"),
+        2: preference("coffee", 2, id="p", **changes),
+        3: preference("water", 3, id="p"),
+    }
+    newest = 0
+    for day in days:
+        newest = max(day, newest)
+        assert await bench.keep(coming[day]) == ["kept" if day == newest else "older"]
+    told = await history(bench)
+    assert [text for text, _, _ in told] == ["tea", "coffee", "water"]
+    assert [since is None for _, _, since in told] == [False, False, True]
+    if not changes:
+        assert told == [("tea", 1, 2), ("coffee", 2, 3), ("water", 3, None)]
+    before = await bench.all()
+    assert before["p"].text == "water"
+    assert await bench.keep(*(coming[day] for day in days)) == ["unchanged"] * 3
+    assert await bench.all() == before
+
+
+async def test_a_person_s_word_under_a_model_s_id_makes_history_of_that(bench: Bench) -> None:
+    guessed, told = preference("tea", 3, id="p", trust=TRUST_MODEL), preference("coffee", 1, id="p", trust=TRUST_PERSON)
+    assert await bench.keep(guessed, told, guessed) == ["kept", "kept", "unchanged"]
+    assert await history(bench) == [("coffee", 1, None), ("tea", 3, 3)]
+    await bench.store.bury("acme", ["p"], Burial.FORGOTTEN, NOW)
+    await bench.store.delete("acme", ["p"])
+    assert await bench.keep(told, guessed) == ["forgotten", "forgotten"]
+
+
+async def test_what_is_counted_on_leaves_no_history(bench: Bench) -> None:
+    for times in (3, 4):
+        counted = preference(f"window ({times} times)", times, id="p", provenance={"folded_from": ["o1", "o2"]})
+        assert await bench.keep(counted) == ["kept"]
+    assert await history(bench) == [("window (4 times)", 4, None)]
 
 
 async def test_the_id_of_a_preference_said_again_is_that_of_the_one_that_stands(bench: Bench) -> None:

@@ -12,6 +12,9 @@ from factotum.workflows.contract import CONSOLIDATE_MEMORY, Consolidated
 # Seconds that all tenants may take; a little below what the workflow allows for one try.
 ANSWER_SECONDS = 3500.0
 UNAVAILABLE = "memory_unavailable"
+REFUSED = "memory_refused"
+# Asking again brings the same answer.
+_FOR_GOOD = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNIMPLEMENTED})
 
 
 class Consolidations:
@@ -28,10 +31,17 @@ class Consolidations:
     async def consolidate(self) -> Consolidated:
         """Of every tenant. To be done again after a kill: what was done is not done twice.
 
-        Raises an `ApplicationError`, which Temporal retries, while the memory is away.
+        What could not be done of one tenant is told in the log, and does not keep the others. Raises an
+        `ApplicationError`, which Temporal retries while the memory is away, and does not where the memory takes the
+        request not, now or later.
         """
         try:
             answer = await self._memory.Consolidate(memory_pb2.ConsolidateRequest(), timeout=ANSWER_SECONDS)
         except grpc.aio.AioRpcError as error:
-            raise ApplicationError(f"memory: {error.code().name} {error.details()}", type=UNAVAILABLE) from error
+            for_good = error.code() in _FOR_GOOD
+            raise ApplicationError(
+                f"memory: {error.code().name} {error.details()}",
+                type=REFUSED if for_good else UNAVAILABLE,
+                non_retryable=for_good,
+            ) from error
         return Consolidated(folded=answer.folded, expired=answer.expired)

@@ -13,7 +13,7 @@ from factotum.memory.grpc_governance import Governance, GovernanceCalls
 from factotum.memory.grpc_status import TRANSLATED, abort
 from factotum.memory.keeping import Keeping
 from factotum.memory.recall import Recalling
-from factotum.memory.records import checked_tenant
+from factotum.memory.records import check_claims_no_folding, checked_tenant
 from factotum.memory.settling import preparing
 from factotum.memory.store.port import Store
 
@@ -51,6 +51,8 @@ class MemoryServicer(DocumentCalls, GovernanceCalls):
             tenant = checked_tenant(request.tenant)
             if len(request.records) > MAX_RECORDS:
                 raise InvalidRequest(f"records: {len(request.records)} are more than {MAX_RECORDS}")
+            for index, record in enumerate(request.records):
+                check_claims_no_folding(record, f"records[{index}]")
             kept = await self._keeping.keep([(tenant, record) for record in request.records])
         except TRANSLATED as error:
             await abort(context, error)

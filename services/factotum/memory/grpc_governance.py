@@ -103,7 +103,7 @@ class GovernanceCalls(memory_pb2_grpc.MemoryServiceServicer):
             foldings=[
                 pb.Folding(tenant=fold.tenant, into=fold.into, rule=fold.rule) for fold in done.folds[:MOST_FOLDINGS]
             ],
-            folded=sum(len(fold.removed) for fold in done.folds),
+            folded=done.folded,
             expired=done.expired,
             dry_run=request.dry_run,
         )

@@ -30,7 +30,7 @@ from factotum.memory.telling import MAX_DETAILS, cut, details, name_in, procedur
 
 MAX_FAILURE_CHARACTERS = 2000
 MAX_CHOICES = 20
-# A longer argument is content and not a choice.
+# A longer argument is content and not a choice, and so is what has a longer name.
 MAX_CHOICE_CHARACTERS = 64
 
 # Of what is not as its kind's rule says: a read is looked up again, an effect stays and a failure teaches.
@@ -163,10 +163,12 @@ def _observation(event: Event, observation: ObservationData) -> Record:
 
 
 def choices(arguments: dict[str, Any]) -> dict[str, str]:
-    """The arguments that may be a choice, by name: short and not nested, the first `MAX_CHOICES`. What somebody always
-    chooses becomes a preference (`consolidation`)."""
+    """The arguments that may be a choice, by name: short, by name and value, and not nested, the first `MAX_CHOICES`.
+    What somebody always chooses becomes a preference (`consolidation`)."""
     found: dict[str, str] = {}
     for name, value in without_secrets(arguments).items():
+        if not 0 < len(name) <= MAX_CHOICE_CHARACTERS:
+            continue
         if isinstance(value, str | int | float) and 0 < len(str(value)) <= MAX_CHOICE_CHARACTERS:
             found[name] = str(value)
         if len(found) == MAX_CHOICES:

@@ -132,6 +132,19 @@ def derived_id(*parts: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
+def check_claims_no_folding(record: Record, name: str) -> None:
+    """Raises `InvalidRequest`, which begins with the name, for a record that says that a consolidation made it: that
+    would take the place of what it says it was made from, and only a consolidation may make such."""
+    if record.provenance.folded_from:
+        raise InvalidRequest(f"{name}.provenance.folded_from: only a consolidation says this: leave it out")
+    try:
+        claims = "folded" in json.loads(record.attributes_json or "{}")
+    except (ValueError, TypeError, RecursionError):
+        return  # `completed` says what is wrong with them
+    if claims:
+        raise InvalidRequest(f"{name}.attributes_json: only a consolidation says `folded`: leave it out")
+
+
 def completed(tenant: str, record: Record, now: datetime) -> Record:
     """The record as it will be kept: what its caller left out is filled in, what has several forms is in one.
 

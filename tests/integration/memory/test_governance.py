@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import grpc
 import pytest
@@ -126,6 +127,10 @@ async def test_a_reindex_tells_how_far_it_is_and_loses_nothing(memory: MemorySer
     assert (await memory.Status(pb.StatusRequest(tenant=tenant))).settled
 
 
+def claim(**fields: Any) -> pb.RememberRequest:
+    return pb.RememberRequest(tenant="acme", records=[pb.Record(kind=pb.KIND_EPISODE, text="It was so.", **fields)])
+
+
 Call = Callable[[MemoryServiceStub], object]
 
 
@@ -139,6 +144,11 @@ Call = Callable[[MemoryServiceStub], object]
         (lambda m: m.ListReceipts(pb.ListReceiptsRequest()), "tenant"),
         (lambda m: m.Consolidate(pb.ConsolidateRequest(tenant="-")), "tenant"),
         (lambda m: m.Status(pb.StatusRequest()), "tenant"),
+        (
+            lambda m: m.Remember(claim(provenance=pb.Provenance(folded_from=["o1"]))),
+            "records[0].provenance.folded_from",
+        ),
+        (lambda m: m.Remember(claim(attributes_json='{"folded": "repeated"}')), "records[0].attributes_json"),
         (lambda m: first(m.Export(pb.ExportRequest(tenant="acme"))), "subjects"),
     ],
 )

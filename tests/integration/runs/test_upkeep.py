@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import grpc
 import pytest
-from temporalio.client import Client, Schedule, WorkflowHandle
+from temporalio.client import Client, Schedule, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
@@ -100,3 +100,11 @@ async def test_none_is_asked_for(client: Client) -> None:
     with pytest.raises(RPCError, match="not found"):
         await scheduled(client)
     await schedule_consolidation(client, task_queue=QUEUE, every=timedelta(0))
+
+
+async def test_what_the_memory_refuses_for_good_is_not_asked_again(client: Client, parts: Stubs) -> None:
+    parts.memory.answers["Consolidate"] = (grpc.StatusCode.INVALID_ARGUMENT, "records[0].topic: at most 256 characters")
+    await schedule_consolidation(client, task_queue=QUEUE, every=timedelta(hours=6))
+    with pytest.raises(WorkflowFailureError):
+        await asyncio.wait_for((await started(client)).result(), 20)
+    assert len(parts.memory.requests) == 1

@@ -16,7 +16,9 @@ from factotum.api.memory.v1.memory_pb2 import (
     Kind,
     Record,
 )
-from factotum.memory.consolidation import FEWEST, MOST_FOLDED, Plan, matters, plan, shape
+from factotum.memory.consolidation import Plan, matters, plan
+from factotum.memory.records import completed
+from factotum.memory.repeats import FEWEST, MOST_FOLDED, shape
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -124,6 +126,28 @@ def test_more_than_one_record_can_name_becomes_several() -> None:
     assert [len(fold.removed) for fold in folds] == [MOST_FOLDED, FEWEST]
 
 
+@pytest.mark.parametrize("letter", ["x", "\N{OGHAM LETTER RUIS}"])
+def test_what_is_made_is_never_too_large_to_be_kept(letter: str) -> None:
+    calls = [choice(number, "UTC") for number in range(MOST_FOLDED)]
+    for one in calls:
+        one.id = f"{one.id}{letter * 118}"
+    folds = planned(*calls).folds
+    assert {fold.rule for fold in folds} == {"repeated", "habit"}
+    for fold in folds:
+        completed("acme", fold.into, NOW)
+
+
+def test_a_tool_s_longest_names_make_a_topic_too() -> None:
+    long = [
+        record(
+            n, "It was done.", subjects=("ada",), tool="t" * 256, arguments={f"{'n' * 63}{m}": "UTC" for m in (1, 2)}
+        )
+        for n in range(3)
+    ]
+    topics = {completed("acme", fold.into, NOW).topic for fold in planned(*long).folds if fold.rule == "habit"}
+    assert len(topics) == 2
+
+
 def test_a_later_one_takes_in_what_came_since() -> None:
     first = [failure(number, ago=timedelta(days=9)) for number in range(4)]
     (before,) = planned(*first).folds
@@ -221,6 +245,6 @@ def test_what_does_not_matter_changes_no_plan() -> None:
         failure(24, ago=timedelta(hours=1)),
     ]
     records.append(planned(*records).folds[0].into)
-    left = [one for one in records if matters(one, NOW)]
+    left = [one for one in records if matters("acme", one, NOW)]
     assert planned(*left) == planned(*records)
     assert {one.id for one in records} - {one.id for one in left} == {"r00020", "r00021", "r00022", "r00024"}

@@ -237,5 +237,6 @@ def test_short_arguments_are_kept_as_what_somebody_may_always_choose() -> None:
     }
     assert choices(arguments) == {"zone": "Europe/Berlin", "hour": "9", "invite": "True"}
     assert len(choices({f"a{n}": n for n in range(30)})) == 20
+    assert choices({"n" * 64: 1, "n" * 65: 2, "": 3}) == {"n" * 64: "1"}
     kept = memory_of(observation("e1", arguments=arguments))
     assert json.loads(kept.attributes_json)["arguments"] == choices(arguments)

@@ -21,7 +21,7 @@ from factotum.api.memory.v1.memory_pb2 import (
 )
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.kinds import RULES
-from factotum.memory.records import completed, content_sha256
+from factotum.memory.records import check_claims_no_folding, completed, content_sha256
 from factotum.sdk.characters import plain
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -203,3 +203,21 @@ def test_a_record_that_breaks_the_contract_is_refused(changes: dict[str, Any], r
 def test_a_tenant_that_is_none_is_refused(tenant: str) -> None:
     with pytest.raises(InvalidRequest, match="tenant"):
         completed(tenant, record(), NOW)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"provenance": {"folded_from": ["x"]}}, "provenance.folded_from"),
+        ({"attributes_json": '{"folded": "habit"}'}, "attributes_json"),
+        ({"attributes_json": '{"folded": null}'}, "attributes_json"),
+    ],
+)
+def test_nobody_but_a_consolidation_says_what_something_was_made_from(fields: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidRequest, match=rf"^records\[3\]\.{field}: only a consolidation"):
+        check_claims_no_folding(Record(**fields), "records[3]")
+
+
+@pytest.mark.parametrize("attributes", ["", "{}", '{"shirts": {"folded": 3}}', "no JSON", "3", "[]"])
+def test_other_attributes_are_looked_at_elsewhere(attributes: str) -> None:
+    check_claims_no_folding(Record(attributes_json=attributes), "records[0]")

@@ -126,6 +126,11 @@ async def test_the_best_comes_first_and_says_why() -> None:
     assert first.score == pytest.approx(parts)
 
 
+async def test_of_what_has_nothing_to_do_with_the_question_nothing_is_recalled() -> None:
+    assert await recalled([record("zzz qqq"), record("xyz xyz")], "a boiler") == []
+    assert texts(await recalled([record("zzz qqq"), record("old boiler")], "a boiler")) == ["old boiler"]
+
+
 async def test_who_spoke_is_searched_and_is_not_in_the_text_given_back() -> None:
     said = [*turns("it was green", speaker="Zyx"), *turns("it was blue", speaker="Ann")]
     (first, *_) = await recalled(said, "Zyx")

@@ -47,10 +47,15 @@ class Ranked:
 def ordered(found: Sequence[Found], question: str, now: datetime, most: int | None = None) -> list[Ranked]:
     """Best first, each once, those with the same content folded into the best of them; the first `most`, if given.
 
-    Of two with the same score an episode comes first, then the newer.
+    What is far from the question is left out, but for what stands beside something that is not. Of two with the same
+    score an episode comes first, then the newer.
     """
     gained, asked_of = gains(found), named(question, found)
-    places = [_place(index, each, gained, asked_of, now) for index, each in enumerate(found)]
+    places = [
+        _place(index, each, gained, asked_of, now)
+        for index, each in enumerate(found)
+        if not each.far or gained.get(each.candidate.id, _NO_GAIN).amount > 0
+    ]
     places.sort()
     kept = _folded([found[index] for *_, index in places])
     return [_ranked(each, gained, asked_of, now, duplicates) for each, duplicates in kept[:most]]

@@ -34,9 +34,13 @@ def joined(whole: Sequence[Found], of_parts: Iterable[Sequence[Found]]) -> list[
     for part in of_parts:
         for each in part:
             identity = each.candidate.id
-            if identity not in best or each.relevance > best[identity].relevance:
+            other = best.get(identity)
+            # What a part answers may still stand last in its list, with no relevance.
+            if other is None or (each.relevance, not each.far) > (other.relevance, not other.far):
                 best[identity] = each
     for identity, each in best.items():
         known = found.get(identity)
-        found[identity] = each if known is None else replace(known, relevance=known.relevance + each.relevance)
+        if known is not None:
+            each = replace(known, relevance=known.relevance + each.relevance, far=known.far and each.far)
+        found[identity] = each
     return list(found.values())

@@ -10,6 +10,12 @@ CANDIDATES: Final = 100
 MEANING: Final = 0.45
 # A list's scores, in standard deviations above its last, are divided by this: the best of a usual list has about 1.
 DEVIATIONS: Final = 4.0
+# Of a list's standard deviation: cosine, and BM25. Lists of 100 are seldom below, lists of a few often.
+LEAST_OF_MEANING: Final = 0.03
+LEAST_OF_WORDS: Final = 0.2
+# A record with a smaller cosine and no word of the question answers nothing. Of other embedders than MiniLM two texts
+# may have nothing to do with each other and never stand as far apart: there nothing is left out by it.
+FAR: Final = 0.03
 # The sum of both is raised to this power: one strong record counts for more than many middling ones.
 SHARPNESS: Final = 1.5
 

@@ -44,6 +44,36 @@ def test_heights_are_counted_from_the_last_and_do_not_depend_on_scale() -> None:
     assert heights([5.0, 3.0, 1.0])[-1] == 0
 
 
+def test_what_hardly_differs_in_meaning_is_told_apart_by_time_and_importance() -> None:
+    old, new = candidate("old", 0.52, importance=0.05), candidate("new", 0.50, created_at=NOW, importance=1.0)
+    assert ids([old, new], []) == "newold"
+    assert ids([replace(old, score=0.7), new], []) == "oldnew"
+
+
+def test_words_that_hardly_weigh_decide_nothing_by_themselves() -> None:
+    old, new = candidate("old", 0.51), candidate("new", 0.50, created_at=NOW, importance=1.0)
+    assert ids([], [old, new]) == "newold"
+
+
+def test_what_has_no_word_of_the_question_and_another_meaning_is_not_found() -> None:
+    far, farther = candidate("far", 0.02), candidate("farther", -0.03)
+    assert ids([far, farther], []) == ids([farther], []) == ""
+    assert ids([far], [replace(far, score=0.7)]) == "far"
+    assert ids([candidate("near", 0.04), farther], []) == "near"
+
+
+def test_what_is_far_stays_beside_what_answers_and_as_the_episode_of_what_answers() -> None:
+    said = [
+        candidate(str(place), score, sequence="talk", position=place, speaker="Ann")
+        for place, score in enumerate([0.6, -0.02])
+    ]
+    answer = ranked(said, [])
+    assert [(each.id, each.found.relevance > 0) for each in answer] == [("0", True), ("1", False)]
+    part, whole = candidate("part", 0.6, run_id="r"), candidate("whole", -0.02, run_id="r", kind="episode")
+    assert ids([part, whole], []) == "wholepart"
+    assert ids([replace(part, run_id="s"), whole], []) == "part"
+
+
 def test_an_episode_stands_where_the_best_observation_of_its_run_stands_and_before_it() -> None:
     part, other = candidate("part", 3.0, run_id="r"), candidate("other", 2.0, run_id="s")
     episode = candidate("whole", 1.0, run_id="r", kind="episode")
@@ -127,7 +157,9 @@ def test_each_record_once_best_first_and_the_parts_add_up(
 ) -> None:
     answer = ranked(by_meaning, by_words, "What did Ann say?")
     told = [name for each in answer for name in (each.id, *each.duplicates)]
-    assert sorted(told) == sorted({each.id for each in [*by_meaning, *by_words]})
+    found = {each.candidate.id: each for each in merged(by_meaning, by_words)}
+    assert len(told) == len(set(told)) and set(told) <= set(found)
+    assert all(found[left].far and found[left].relevance == 0 for left in set(found) - set(told))
     assert [each.score for each in answer] == sorted((each.score for each in answer), reverse=True)
     for each in answer:
         parts = (each.found.relevance, each.recency, each.importance, each.neighbourhood, each.speaker)

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import numpy as np
 
 from factotum.api.memory.v1.memory_pb2 import Record
-from factotum.memory.embedders.port import Embedder
+from factotum.memory.embedders.port import Vectors
 from factotum.memory.searched import searched
 from factotum.memory.store.port import Entry, Store, Vector
 
 
+Embed = Callable[[Sequence[str]], Awaitable[Vectors]]
+
+
+class Once:
+    """Embeds a text once, however often it is asked for."""
+
+    def __init__(self, embed: Embed) -> None:
+        self._embed = embed
+        self._vectors: dict[str, Vector] = {}
+
+    async def __call__(self, texts: Sequence[str]) -> Vectors:
+        """Of at least one text."""
+        if new := [text for text in dict.fromkeys(texts) if text not in self._vectors]:
+            self._vectors.update(zip(new, await self._embed(new), strict=True))
+        return np.stack([self._vectors[text] for text in texts])
+
+
 async def entries(
-    store: Store, embedder: Embedder, records: Sequence[tuple[str, Record]], standing: Mapping[str, Sequence[str]]
+    store: Store, embed: Embed, records: Sequence[tuple[str, Record]], standing: Mapping[str, Sequence[str]]
 ) -> list[Entry]:
     """The records, given with their tenants, in their order. What is searched of one may stand already, as of a chunk
     that a new version of its document leaves as it is: its vector is taken, and the text not embedded again.
@@ -30,7 +49,7 @@ async def entries(
         if vector is not None and said == text:
             vectors[index] = vector
     if new := [index for index in range(len(texts)) if index not in vectors]:
-        vectors.update(zip(new, await embedder.embed([texts[index] for index in new]), strict=True))
+        vectors.update(zip(new, await embed([texts[index] for index in new]), strict=True))
     return [
         Entry(tenant, record, text, vectors[index])
         for index, ((tenant, record), text) in enumerate(zip(records, texts, strict=True))

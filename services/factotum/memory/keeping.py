@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
 
 from factotum.api.memory.v1.memory_pb2 import KIND_PREFERENCE, Kept, Record
 from factotum.memory.embedders.changing import with_vectors
 from factotum.memory.embedders.port import Embedder
-from factotum.memory.entries import entries
+from factotum.memory.entries import Embed, Once, entries
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.filtering import Refusal, refusal, said
 from factotum.memory.given_out import GivenOut
@@ -20,7 +22,7 @@ from factotum.memory.preferences import aside_id, is_settled
 from factotum.memory.recently_forgotten import RecentlyForgotten
 from factotum.memory.records import completed, kind_name
 from factotum.memory.refusals import Refusals
-from factotum.memory.store.port import Burial, Scope, Store, Stretch
+from factotum.memory.store.port import Burial, Entry, Scope, Store, Stretch
 
 # Values of one kind in one filter of the store.
 MOST_IN_A_FILTER = 100
@@ -28,11 +30,30 @@ LAST_POSITION = 2**62
 OLDER = "older"
 
 
+class _Line:
+    """Of one tenant, the batches that look at each other."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.writes = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What was decided, and what is to be written; `learnt`: as often as it was learnt who was forgotten, before."""
+
+    records: list[Record]
+    fates: list[Kept]
+    entries: list[Entry]
+    learnt: int
+
+
 class Keeping:
     """Keeps records, for both faces.
 
     What stands already as it comes is neither embedded nor written again, so that a batch that comes twice changes
-    nothing. Batches with preferences or steps of runs are kept one after the other: each looks at those before it.
+    nothing. Of one tenant, batches with preferences or steps of runs are written one after the other: each looks at those
+    before it. No tenant waits for another's.
     """
 
     def __init__(
@@ -51,7 +72,9 @@ class Keeping:
         self._forgotten = forgotten
         self._refusals = refusals
         self._now = now
-        self._one_by_one = asyncio.Lock()
+        # Of the tenants of which something is under way.
+        self._lines: WeakValueDictionary[str, _Line] = WeakValueDictionary()
+        self._learnt = 0
         self._under_way: set[asyncio.Future[None]] = set()
 
     async def passed(self) -> None:
@@ -87,27 +110,47 @@ class Keeping:
         return await self._store.delete(tenant, gone) if gone else 0
 
     async def _keep(self, coming: Sequence[tuple[str, Record]]) -> list[tuple[str, Kept]]:
-        fates: list[Kept] | None = None
-        while fates is None:
-            now = self._now()
-            await self._forgotten.read(self._store, now)
-            records = [
-                # Of two preferences in one request, the later is the newer.
-                _completed(tenant, record, now + timedelta(microseconds=index), index)
-                for index, (tenant, record) in enumerate(coming)
-            ]
-            one_by_one = any(record.kind == KIND_PREFERENCE or is_step(record) for record in records)
-            async with self._one_by_one if one_by_one else nullcontext():
-                fates = await self._decide_and_write(coming, records, now)
-        for (tenant, _), record, fate in zip(coming, records, fates, strict=True):
+        ready: _Ready | None = None
+        while ready is None:
+            ready = await with_vectors(lambda: self._attempt(coming))
+        for (tenant, _), record, fate in zip(coming, ready.records, ready.fates, strict=True):
             if fate.result == Kept.RESULT_REFUSED:
                 self._refusals.note(tenant, record, Refusal(fate.reason))
-        return [(record.id, fate) for record, fate in zip(records, fates, strict=True)]
+        return [(record.id, fate) for record, fate in zip(ready.records, ready.fates, strict=True)]
 
-    async def _decide_and_write(
-        self, coming: Sequence[tuple[str, Record]], records: Sequence[Record], now: datetime
-    ) -> list[Kept] | None:
-        """None, and nothing is written, if one of them is to be decided on again."""
+    async def _attempt(self, coming: Sequence[tuple[str, Record]]) -> _Ready | None:
+        """None, and nothing is written, if it is to be decided on again.
+
+        To embed may take long and holds up nobody: it comes before the turn, and what was decided is decided again if
+        another batch of the tenant was written meanwhile.
+        """
+        lines = self._lines_of(coming)
+        embed = Once(self._embedder.embed)
+        seen = [line.writes for line in lines]
+        ready = await self._ready(coming, embed)
+        if not ready.entries:
+            return ready
+        async with AsyncExitStack() as turns:
+            for line in lines:
+                await turns.enter_async_context(line.turn)
+            if seen != [line.writes for line in lines]:
+                ready = await self._ready(coming, embed)
+            return ready if await self._write(ready, lines) else None
+
+    def _lines_of(self, coming: Sequence[tuple[str, Record]]) -> list[_Line]:
+        """In one order everywhere, so that no two wait for each other."""
+        tenants = {tenant for tenant, record in coming if record.kind == KIND_PREFERENCE or is_step(record)}
+        return [self._lines.setdefault(tenant, _Line()) for tenant in sorted(tenants)]
+
+    async def _ready(self, coming: Sequence[tuple[str, Record]], embed: Embed) -> _Ready:
+        now = self._now()
+        await self._read_forgotten(now)
+        learnt = self._learnt
+        records = [
+            # Of two preferences in one request, the later is the newer.
+            _completed(tenant, record, now + timedelta(microseconds=index), index)
+            for index, (tenant, record) in enumerate(coming)
+        ]
         by_tenant: dict[str, list[int]] = {}
         for index, (tenant, _) in enumerate(coming):
             by_tenant.setdefault(tenant, []).append(index)
@@ -120,9 +163,8 @@ class Keeping:
                 fates[index] = self._decide(tenant, coming[index][1], records[index], overview, now)
             written += ((tenant, record) for record in overview.written.values())
             standing[tenant] = [identity for identity in overview.written if identity in overview.stood]
-        if written and not await self._write(written, standing):
-            return None
-        return [fates[index] for index in range(len(records))]
+        made = await entries(self._store, embed, written, standing)
+        return _Ready(records, [fates[index] for index in range(len(records))], made, learnt)
 
     async def _overview(self, tenant: str, coming: Sequence[Record], now: datetime) -> Overview:
         aside = (aside_id(record) for record in coming if record.kind == KIND_PREFERENCE)
@@ -184,19 +226,24 @@ class Keeping:
         overview.keep(record)
         return Kept(result=Kept.RESULT_KEPT)
 
-    async def _write(self, written: Sequence[tuple[str, Record]], standing: Mapping[str, Sequence[str]]) -> bool:
+    async def _write(self, ready: _Ready, lines: Sequence[_Line]) -> bool:
         """Not if another process forgot somebody meanwhile whom they concern: to embed them may take a while."""
+        await self._read_forgotten(self._now())
+        if self._learnt != ready.learnt and any(
+            self._forgotten.concerns(entry.tenant, entry.record) for entry in ready.entries
+        ):
+            return False
+        try:
+            await self._store.upsert(ready.entries)
+        finally:
+            # Afterwards: who looked while it was written has to look again.
+            for line in lines:
+                line.writes += 1
+        return True
 
-        async def write() -> bool:
-            made = await entries(self._store, self._embedder, written, standing)
-            if await self._forgotten.read(self._store, self._now()) and any(
-                self._forgotten.concerns(tenant, record) for tenant, record in written
-            ):
-                return False
-            await self._store.upsert(made)
-            return True
-
-        return await with_vectors(write)
+    async def _read_forgotten(self, now: datetime) -> None:
+        # What one batch learns, those that were decided on before have to be told, too.
+        self._learnt += await self._forgotten.read(self._store, now)
 
 
 def _completed(tenant: str, record: Record, now: datetime, index: int) -> Record:

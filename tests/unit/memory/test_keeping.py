@@ -397,6 +397,50 @@ async def test_preferences_that_come_at_once_see_each_other(bench: Bench) -> Non
     assert [r.text for r in (await bench.all()).values() if not r.HasField("superseded_at")] == ["drink 4"]
 
 
+class Gated(Embedder):
+    """Embeds a text with `slow` in it when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.let = asyncio.Event(), asyncio.Event()
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if any("slow" in text for text in texts):
+            self.begun.set()
+            await self.let.wait()
+        return await super().embed(texts)
+
+
+async def test_nobody_waits_for_what_another_has_embedded(bench: Bench) -> None:
+    gate = Gated()
+    keeping = keeping_on(bench.store, cast(Any, gate), forgotten=bench.forgotten, now=lambda: NOW)
+    slow = asyncio.ensure_future(keeping.keep([("acme", preference("slow", 1)), ("acme", preference("coffee", 4))]))
+    await gate.begun.wait()
+    async with asyncio.timeout(1):
+        await keeping.keep([("globex", preference("tea", 2))])
+        await keeping.keep([("acme", preference("tea", 2))])
+    assert not slow.done()
+    gate.let.set()
+    await slow
+    assert await history(bench) == [("slow", 1, 2), ("tea", 2, 4), ("coffee", 4, None)]
+    assert sorted(gate.texts) == ["coffee", "slow", "tea", "tea"], "each was embedded once, of each tenant"
+
+
+async def test_steps_that_come_at_once_have_places_of_their_own(bench: Bench) -> None:
+    gate = Gated()
+    keeping = keeping_on(bench.store, cast(Any, gate), forgotten=bench.forgotten, now=lambda: NOW)
+
+    def step(name: str) -> tuple[str, Record]:
+        return "acme", Record(id=name, kind=KIND_OBSERVATION, text=f"mail.send {name}", run_id="acme.x.1")
+
+    slow = asyncio.ensure_future(keeping.keep([step("slow")]))
+    await gate.begun.wait()
+    await keeping.keep([step("quick")])
+    gate.let.set()
+    await slow
+    assert {key: record.place.position for key, record in (await bench.all()).items()} == {"quick": 0, "slow": 1}
+
+
 async def test_a_kill_between_two_writes_of_a_preference_is_made_good(bench: Bench) -> None:
     await bench.keep(preference("coffee", 3, id="c"))
     alone = (await bench.all())["c"]

@@ -54,18 +54,19 @@ def plan(tenant: str, records: Iterable[Record], now: datetime) -> Plan:
     gone = left([one for one in seen if one.record.kind == KIND_OBSERVATION], folded)
     folded = [one for one in folded if one.record.id not in gone]
     observed = [one for one in seen if _is_observed(one) and one.record.id not in gone]
-    uses = uses_of(observed)
+    uses = uses_of([*folded, *observed])
+    standing = [one for one in preferences if one.folded == HABIT]
     # What a person said is not outvoted by what was done.
     said = {(s, p.record.topic) for p in preferences if p.record.trust == TRUST_PERSON for s in p.record.subjects}
     formed = (
         fold
-        for fold in habits(tenant, uses)
+        for fold in habits(tenant, uses, standing)
         if said.isdisjoint((subject, fold.into.topic) for subject in fold.into.subjects)
     )
     return Plan(
         (*repeated(tenant, observed, folded), *formed),
         tuple(sorted(gone)),
-        tuple(sorted(one.record.id for one in preferences if one.folded == HABIT and is_broken(one, uses))),
+        tuple(sorted(one.record.id for one in standing if is_broken(one, uses))),
         tuple(sorted(expired)),
     )
 

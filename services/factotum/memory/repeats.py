@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from factotum.api.memory.v1.memory_pb2 import KIND_EPISODE, TRUST_SYSTEM, Record
 from factotum.memory.records import normal
+from factotum.memory.tally import summed, tally_of, written
 from factotum.memory.telling import cut
-from factotum.memory.told import REPEATED, Told, episode_id
+from factotum.memory.told import FEWEST, REPEATED, Told, episode_id
 
-FEWEST = 3
 # Ids that one record names as what it was made from, and how many bytes of its provenance they may be.
 MOST_FOLDED = 500
 MOST_FOLDED_BYTES = 40_000
@@ -117,6 +117,17 @@ def _episode(tenant: str, key: str, base: Told | None, group: Sequence[Told]) ->
         f"{last.tool} {did} {count} times between {first:%Y-%m-%d %H:%M} and {end:%Y-%m-%d %H:%M} UTC."
         f" The last time: {last.record.text}"
     )
+    attributes = {
+        "folded": REPEATED,
+        "shape": key,
+        "tool": last.tool,
+        "error": last.error,
+        "count": count,
+        "first": first.isoformat(),
+        "last": end.isoformat(),
+    }
+    if last.subjects and not last.error:
+        attributes["choices"] = written(summed(map(tally_of, (*([base] if base is not None else []), *group))))
     record = Record(
         id=episode_id(tenant, ids),
         kind=KIND_EPISODE,
@@ -124,18 +135,7 @@ def _episode(tenant: str, key: str, base: Told | None, group: Sequence[Told]) ->
         subjects=last.subjects,
         trust=TRUST_SYSTEM,
         importance=max(told.record.importance for told in (*group, *([base] if base is not None else []))),
-        attributes_json=json.dumps(
-            {
-                "folded": REPEATED,
-                "shape": key,
-                "tool": last.tool,
-                "error": last.error,
-                "count": count,
-                "first": first.isoformat(),
-                "last": end.isoformat(),
-            },
-            ensure_ascii=False,
-        ),
+        attributes_json=json.dumps(attributes, ensure_ascii=False),
     )
     record.created_at.FromDatetime(end)
     record.provenance.folded_from.extend(ids)

@@ -18,6 +18,7 @@ from factotum.memory.records import MAX_TOPIC_CHARACTERS, derived_id, normal
 from factotum.sdk.characters import line
 
 REPEATED, HABIT = "repeated", "habit"
+FEWEST = 3
 # Of a tool's name and of an error's kind.
 MAX_NAME_CHARACTERS = 256
 _DIGEST_CHARACTERS = 32

@@ -18,7 +18,8 @@ from factotum.api.memory.v1.memory_pb2 import (
 )
 from factotum.memory.consolidation import Plan, matters, plan
 from factotum.memory.records import completed
-from factotum.memory.repeats import FEWEST, MOST_FOLDED, shape
+from factotum.memory.repeats import MOST_FOLDED, shape
+from factotum.memory.told import FEWEST
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -248,3 +249,64 @@ def test_what_does_not_matter_changes_no_plan() -> None:
     left = [one for one in records if matters("acme", one, NOW)]
     assert planned(*left) == planned(*records)
     assert {one.id for one in records} - {one.id for one in left} == {"r00020", "r00021", "r00022", "r00024"}
+
+
+def booked(number: int, seat: str, *, ago: timedelta = 3 * DAY, run: str = "", **more: Any) -> Record:
+    """Says the same whatever the seat is, so that it is folded with the others."""
+    attributes: dict[str, Any] = {"tool": "flight.book", "arguments": {"seat": seat}, **more}
+    return record(number, f"flight.book {number}.", subjects=("ada@acme.example",), ago=ago, run=run, **attributes)
+
+
+def consolidated(standing: list[Record]) -> list[Record]:
+    """What stands after a consolidation."""
+    found = planned(*standing)
+    gone = {*found.left, *found.withdrawn, *found.expired, *(i for fold in found.folds for i in fold.removed)}
+    made = {fold.into.id: fold.into for fold in found.folds}
+    return [*(one for one in standing if one.id not in gone and one.id not in made), *made.values()]
+
+
+def habit_in(records: list[Record]) -> Record | None:
+    return next((one for one in records if one.kind == KIND_PREFERENCE), None)
+
+
+def test_a_habit_goes_on_counting_over_what_was_folded() -> None:
+    standing = consolidated([booked(n, "window", ago=timedelta(days=9)) for n in range(3)])
+    standing = consolidated([*standing, *(booked(n, "window") for n in range(3, 6))])
+    habit = habit_in(standing)
+    assert habit is not None and len(standing) == 2
+    assert "seat is window (6 times between 2026-11-11 and 2026-11-17, never another)" in habit.text
+    assert sorted(habit.provenance.folded_from) == [f"r{n:05}" for n in range(6)]
+    assert not planned(*standing).folds, "it stands already"
+
+
+def test_a_habit_goes_on_counting_over_what_has_expired() -> None:
+    (habit,) = [one for one in consolidated([booked(n, "window", ago=9 * DAY) for n in range(3)]) if one.topic]
+    again = habit_in(consolidated([habit, booked(3, "window"), booked(4, "window")]))
+    assert again is not None and "(5 times between 2026-11-11" in again.text
+    assert len(again.provenance.folded_from) == 5
+
+
+def test_what_was_folded_still_speaks_against_a_habit() -> None:
+    standing = consolidated([booked(n, "window", ago=9 * DAY) for n in range(3)])
+    for _ in range(2):
+        standing = consolidated([*standing, *(booked(n, "aisle") for n in range(3, 6))])
+        assert habit_in(standing) is None
+    standing = consolidated([*standing, *(booked(n, "aisle", ago=2 * DAY) for n in range(6, 9))])
+    assert habit_in(standing) is None
+
+
+def test_a_habit_may_form_from_what_was_folded_and_what_came_since() -> None:
+    standing = consolidated([booked(n, "window", ago=9 * DAY, run="one-run") for n in range(3)])
+    assert habit_in(standing) is None
+    assert habit_in(consolidated([*standing, booked(3, "window", run="one-run")])) is None
+    habit = habit_in(consolidated([*standing, booked(3, "window"), booked(4, "window")]))
+    assert habit is not None and "(5 times" in habit.text and len(habit.provenance.folded_from) == 5
+
+
+def test_what_is_not_known_makes_no_habit() -> None:
+    many = [booked(n, "window", arguments={"seat": "window", f"a{n}": "x", f"b{n}": "x"}) for n in range(20)]
+    standing = consolidated(many)
+    assert habit_in([one for one in standing if one.kind == KIND_EPISODE]) is None
+    (episode,) = [one for one in standing if one.kind == KIND_EPISODE]
+    assert json.loads(episode.attributes_json)["choices"] is None
+    assert habit_in(consolidated([episode, *(booked(n, "aisle") for n in range(20, 24))])) is None

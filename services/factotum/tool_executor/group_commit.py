@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from factotum.tool_executor.errors import LedgerUnavailable
+from factotum.tool_executor.write_ahead import write_ahead
 
 T = TypeVar("T")
 
@@ -132,8 +133,7 @@ class GroupCommit:
         return db
 
     def _prepare(self, db: sqlite3.Connection) -> None:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
+        write_ahead(db, LOCK_SECONDS)
         self._bring_up_to_date(db)
         # From here on whoever meets a lock comes again.
         db.execute("PRAGMA busy_timeout = 0")

@@ -83,7 +83,10 @@ do:
     await bench.runs.cancel("acme", run_id)
     with pytest.raises(WorkflowFailureError):
         await bench.result(run_id)
-    view = await bench.runs.get("acme", run_id)
+    # Temporal's list of a run's executions follows a moment later.
+    async with asyncio.timeout(20):
+        while len((view := await bench.runs.get("acme", run_id)).steps) < 16:
+            await asyncio.sleep(0.1)
     assert (view.status, len(view.steps)) == (RunStatus.CANCELLED, 16)
 
 

@@ -20,6 +20,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from factotum.tool_executor.sources.tables import CHANGES, REFRESHES, REMOVED, SOURCES, TablesNewer, bring_up_to_date
+from factotum.tool_executor.write_ahead import write_ahead
 
 T = TypeVar("T")
 
@@ -207,8 +208,7 @@ def _as_sqlite_should(engine: Engine) -> None:
     def _(connection: object, _: object) -> None:
         # SQLAlchemy's driver would otherwise begin transactions by itself, and too late.
         connection.isolation_level = None  # type: ignore[attr-defined]
-        for pragma in ("journal_mode = WAL", "synchronous = FULL"):
-            connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
+        write_ahead(connection, LOCK_SECONDS)
 
     @event.listens_for(engine, "begin")
     def _(connection: Connection) -> None:

@@ -58,12 +58,14 @@ def wanted(tenant: str, subjects: Sequence[str], ids: Sequence[str]) -> Wanted:
 
 @dataclass(slots=True)
 class _Found:
-    """What was found so far, without holding it: `ids` with those asked for, `texts` the first few."""
+    """What was found so far, without holding it: `ids` with those asked for, `texts` the first few; `unseen` records
+    stood in the last look that it was not given."""
 
     ids: set[str]
     kinds: Counter[str] = field(default_factory=Counter)
     derived: int = 0
     texts: list[str] = field(default_factory=list)
+    unseen: int = 0
 
     @property
     def count(self) -> int:
@@ -105,15 +107,19 @@ class Forgetting:
     async def forget(self, asked: Wanted, *, dry_run: bool = False) -> Receipt:
         """Removes until nothing is found any more, then searches for it in every way there is.
 
-        A dry run counts what would go; its receipt has no id and is not kept.
+        A dry run counts what would go; its receipt has no id and is not kept. Neither is that of ids of which nothing is
+        known; should a record come with one, it is refused.
         """
         found = _Found(set(asked.ids))
         if dry_run:
             async for batch, derived in self._doomed(asked, found):
                 found.add(batch, derived=derived)
+            _check_that_all_were_seen(found)
             return _receipt("", self._now(), found, searches=0)
         if asked.identifiers:
             await self._store.mark(self._recently.note(asked.tenant, asked.identifiers, self._now()))
+        # Of an attempt that did not come to its end all records may be gone already.
+        begun = bool(asked.identifiers or await self._store.buried(asked.tenant, asked.ids))
         # Ids that do not stand are buried as well: their event may still be on its way.
         await self._store.bury(asked.tenant, asked.ids, Burial.FORGOTTEN, self._now())
         await self._passed()
@@ -122,12 +128,15 @@ class Forgetting:
             async for batch, derived in self._doomed(asked, found):
                 await self._remove(asked.tenant, [record.id for record in batch])
                 found.add(batch, derived=derived)
-            if found.count == before:
+            if found.count == before and not found.unseen:
                 break
         else:
+            _check_that_all_were_seen(found)
             raise StoreUnavailable("records came while they were being forgotten: forget again")
         await self._store.scrub()
         searches = await self._searched_again(asked, found)
+        if not (begun or found.count):
+            return _receipt("", self._now(), found, searches=searches)
         receipt = _receipt(self._new_id(), self._now(), found, searches=searches)
         await self._store.keep_receipt(asked.tenant, receipt)
         log.info("forgotten", tenant=asked.tenant, receipt=receipt.id, records=found.count, searches=searches)
@@ -140,13 +149,16 @@ class Forgetting:
             found.add(batch, derived=derived)
             for record in batch:
                 yield record
+        _check_that_all_were_seen(found)
 
     async def _doomed(self, asked: Wanted, found: _Found) -> AsyncIterator[tuple[list[Record], bool]]:
         """The records that are asked for, and then, which is said beside each batch, those that were made from them or
         from what was found before, from what was made from these, ... At most `BATCH` at a time; no others are held."""
         concerned = Concerns(asked.identifiers) if asked.identifiers else None
+        everything = Scope(tenant=asked.tenant, history=True)
         made, batch, looked = _Made(), list[Record](), 0
-        async for record in self._store.records(Scope(tenant=asked.tenant, history=True)):
+        stood = sum((await self._store.count(everything)).values())
+        async for record in self._store.records(everything):
             if record.id in asked.ids or (concerned is not None and concerned(record)):
                 batch.append(record)
             elif record.provenance.folded_from:
@@ -157,6 +169,11 @@ class Forgetting:
             looked += 1
             if looked % TOLD_EVERY == 0:
                 log.info("looked through", tenant=asked.tenant, records=looked, found=found.count + len(batch))
+        found.unseen = 0
+        if looked < stood:
+            # What was removed meanwhile need not have been come across; who removes looks again until there is nothing.
+            stand = sum((await self._store.count(everything)).values())
+            found.unseen = max(0, min(stood, stand) - looked)
         if batch:
             yield batch, False
         ids = made.of(found.ids)
@@ -222,6 +239,12 @@ class _Made:
 def _digest(identity: str) -> int:
     """64 bits: two of a million ids are the same in less than one of a million stores."""
     return int.from_bytes(hashlib.blake2b(identity.encode(), digest_size=8).digest(), signed=True)
+
+
+def _check_that_all_were_seen(found: _Found) -> None:
+    """Raises `StoreUnavailable`."""
+    if found.unseen:
+        raise StoreUnavailable(f"the store counts {found.unseen} records more than it lists: ask again")
 
 
 def _receipt(identity: str, now: datetime, found: _Found, *, searches: int) -> Receipt:

@@ -133,6 +133,19 @@ async def test_a_record_that_was_folded_is_forgotten_by_its_id(
     }
 
 
+async def test_ids_of_which_nothing_is_known_leave_no_receipt_and_are_refused_later(
+    embedder: Embedder, forgetting: Forgetting, recently: RecentlyForgotten, tenant: str
+) -> None:
+    store = InMemoryStore()
+    forgetting = Forgetting(
+        store, embedder, recently, passed=nothing_under_way, now=lambda: NOW, new_id=lambda: "receipt"
+    )
+    assert (await forgetting.forget(wanted(tenant, [], ["nonsense"]))).id == ""
+    assert await store.receipts(tenant) == []
+    assert await store.buried(tenant, ["nonsense"]) == {"nonsense": Burial.FORGOTTEN}
+    assert (await forgetting.forget(wanted(tenant, [], ["nonsense"]))).id, "what had begun comes to its end"
+
+
 async def test_nothing_of_another_tenant_goes(
     either_store: Store, embedder: Embedder, forgetting: Forgetting, tenant: str
 ) -> None:
@@ -358,3 +371,44 @@ async def test_what_is_made_of_the_records_while_they_go_goes_too(
     forgetting = Forgetting(store, embedder, recently, passed=nothing_under_way, now=lambda: NOW, new_id=lambda: "r")
     receipt = await forgetting.forget(wanted(tenant, [ADA], []))
     assert (await standing(store, tenant), receipt.derived) == (set(), 1)
+
+
+class Unlisted(InMemoryStore):
+    """Leaves a record out of each of its first listings."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self._times = times
+
+    async def records(self, scope: Scope) -> AsyncIterator[Record]:
+        left_out = self._times > 0
+        self._times -= 1
+        async for one in super().records(scope):
+            if not left_out or one.id != "hidden":
+                yield one
+
+
+async def forgetting_on(store: Store, embedder: Embedder, tenant: str) -> Forgetting:
+    await keep(store, embedder, tenant, record("seen", f"{ADA} called"), record("hidden", f"{ADA} called again"))
+    recently = RecentlyForgotten(lambda: "salt")
+    return Forgetting(
+        store, embedder, recently, passed=nothing_under_way, now=lambda: NOW, new_id=lambda: "receipt"
+    )  # fmt: skip
+
+
+async def test_a_record_that_a_listing_left_out_is_looked_for_again(embedder: Embedder, tenant: str) -> None:
+    store = Unlisted(times=2)
+    receipt = await (await forgetting_on(store, embedder, tenant)).forget(wanted(tenant, [ADA], []))
+    assert sum(receipt.removed.values()) == 2
+    assert await store.get(tenant, ["hidden"]) == {}
+
+
+async def test_nothing_is_called_forgotten_or_exported_that_is_never_listed(embedder: Embedder, tenant: str) -> None:
+    forgetting = await forgetting_on(Unlisted(times=1000), embedder, tenant)
+    asked = wanted(tenant, [ADA], [])
+    with pytest.raises(StoreUnavailable, match="1 records more than it lists"):
+        await forgetting.forget(asked, dry_run=True)
+    with pytest.raises(StoreUnavailable, match="1 records more than it lists"):
+        assert [one.id async for one in forgetting.export(asked)] == ["seen"]
+    with pytest.raises(StoreUnavailable, match="1 records more than it lists"):
+        await forgetting.forget(asked)

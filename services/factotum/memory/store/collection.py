@@ -28,6 +28,9 @@ LIGHT_PAGE = 5000
 _MOST_SEARCHED = 1000
 # Keys in one filter.
 KEYS = 500
+# What pymilvus' QueryIterator says. A server asks each part of a collection for so many rows; unless told to stop where
+# one part has given all of those, it goes on with the others', and what that part has left comes behind the cursor.
+_OF_A_LISTING = {"iterator": "True", "reduce_stop_for_best": "True"}
 
 Row = hits.Row
 # Column, kind of index, metric, and what the index is given.
@@ -52,9 +55,8 @@ class Collection:
         self._patience = max(timeout, _LITE_WRITE_SECONDS) if lite else timeout
         self._filled = False
 
-    def query(self, within: Filter, columns: Sequence[str], limit: int | None = None) -> list[Row]:
-        """At most `limit` rows with these columns and the key, in the order of keys where there is a limit."""
-        more = {} if limit is None else {"limit": limit}
+    def query(self, within: Filter, columns: Sequence[str], **more: int | str) -> list[Row]:
+        """Rows with these columns and the key."""
         found = self._client.query(
             self.name,
             filter=within.expression,
@@ -76,12 +78,22 @@ class Collection:
                 return list({row["key"]: row for row, _ in found}.values())
         return self.query(within, columns)
 
+    def page(self, within: Filter, columns: Sequence[str], after: str, size: int) -> list[Row]:
+        """The next rows after a key (empty: the first), at most `size`, in the order of keys; none: there are no more.
+
+        One that is not full need not be the last. Whoever must miss nothing compares with `count`.
+        """
+        # Milvus Lite is one part.
+        listing = {} if self._lite else _OF_A_LISTING
+        rows = self.query(after_key(within, after), columns, limit=size, **listing)
+        return sorted(rows, key=lambda row: str(row["key"]))[:size]
+
     def pages(self, within: Filter, columns: Sequence[str], size: int) -> Iterator[list[Row]]:
         """Every row, in the order of keys; one that is written meanwhile may be among them or not."""
         last = ""
-        while page := self.query(after_key(within, last), columns, size):
+        while page := self.page(within, columns, last, size):
             yield page
-            last = max(row["key"] for row in page)
+            last = page[-1]["key"]
 
     def count(self, within: Filter) -> int:
         (row,) = self._client.query(

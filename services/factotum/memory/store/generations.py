@@ -192,11 +192,12 @@ class Opened:
         self._clear_older()
         return True
 
-    def sweep(self, page: Sequence[str]) -> None:
-        """Of these keys, removes those from the generation being filled that the serving one lacks."""
+    def sweep(self, page: Sequence[str]) -> int:
+        """Of these keys, removes those from the generation being filled that the serving one lacks, and counts them."""
         gone = set(page) - self.serving.present(page)
         if gone:
             self.being_filled.collection.delete(scope.of_keys_of_every_tenant(gone))
+        return len(gone)
 
     def _check_that_others_are_taken(self) -> None:
         """Raises `StoreFaulty` if a harmless record is refused as well: it is not the record, then."""

@@ -37,7 +37,6 @@ from factotum.memory.store.port import (
 )
 from factotum.memory.store.renewal import Renewal
 from factotum.memory.store.schema import CURRENT
-from factotum.memory.store.scope import Filter
 from factotum.memory.store.spaces import Space, Spaces
 from factotum.memory.store.turns import Turns
 
@@ -365,9 +364,8 @@ def _candidates(make: Callable[[Row, float], Candidate], hits: Sequence[tuple[Ro
 def _page(opened: Opened, scope: Scope, last: str) -> tuple[list[Record], str]:
     """The records after a key, and the last key; empty: there are no more."""
     shelf = opened.serving
-    within: Filter = filters.after_key(filters.of_scope(scope, shelf.schema.columns), last)
-    rows = shelf.collection.query(within, shelf.schema.full, PAGE)
-    return [shelf.schema.record(row) for row in rows], max(row["key"] for row in rows) if len(rows) == PAGE else ""
+    rows = shelf.collection.page(filters.of_scope(scope, shelf.schema.columns), shelf.schema.full, last, PAGE)
+    return [shelf.schema.record(row) for row in rows], rows[-1]["key"] if rows else ""
 
 
 @contextmanager

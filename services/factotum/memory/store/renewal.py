@@ -10,7 +10,7 @@ import numpy as np
 import structlog
 
 from factotum.api.memory.v1.memory_pb2 import Record
-from factotum.memory.errors import EmbedderRefused
+from factotum.memory.errors import EmbedderRefused, StoreUnavailable
 from factotum.memory.searched import searched
 from factotum.memory.store import scope
 from factotum.memory.store.collection import LIGHT_PAGE
@@ -21,6 +21,8 @@ from factotum.memory.store.spaces import Space, no_vector
 
 # Rows that are embedded at a time.
 BATCH = 256
+# Rounds in which nothing was to be done and yet not every row was seen, before it is said.
+_MOST_SHORT_ROUNDS = 5
 
 log = structlog.get_logger(__name__)
 
@@ -74,35 +76,41 @@ class Renewal:
         """Raises `StoreUnavailable`, and `EmbedderUnavailable` of `prepare`; what is done so far stays done."""
         await self._writing(lambda opened: opened.begin(anew=self._anew))
         await asyncio.sleep(self._grace)
-        while True:
-            await self._fill()
-            await self._sweep()
-            if await self._writing(lambda opened: opened.switch(), alone=True):
+        short = 0
+        while short < _MOST_SHORT_ROUNDS:
+            copied, saw_all = await self._fill()
+            swept, swept_all = await self._sweep()
+            if not (saw_all and swept_all):
+                short = 0 if copied or swept else short + 1
+            elif await self._writing(lambda opened: opened.switch(), alone=True):
                 return
+        raise StoreUnavailable("Milvus counts more records than it lists: what served goes on, ask for it again")
 
-    async def _fill(self) -> None:
+    async def _fill(self) -> tuple[int, bool]:
+        """How many rows were copied, and whether all were seen that stood all the while."""
         total = await self._reading(lambda opened: opened.serving.collection.count(scope.of_every_tenant()))
-        done, last = 0, ""
+        done, copied, last = 0, 0, ""
         self._progress(done, total)
         while page := await self._reading(lambda opened, last=last: self._page(opened, last)):  # type: ignore[misc]
-            await self._copy(page)
+            copied += await self._copy(page)
             last = page[-1]["key"]
             done += len(page)
             self._progress(done, max(done, total))
+        left = await self._reading(lambda opened: opened.serving.collection.count(scope.of_every_tenant()))
+        return copied, done >= min(total, left)
 
     def _page(self, opened: Opened, last: str) -> list[Row]:
         """The next rows in the order of keys: all that an entry needs, or only the key of what is there already."""
         shelf = opened.serving
         columns = [*shelf.schema.full, "dense"] if self._takes_over(opened) else shelf.schema.full
-        within = scope.after_key(scope.of_every_tenant(), last)
-        rows = sorted(shelf.collection.query(within, columns, BATCH), key=lambda row: str(row["key"]))
+        rows = shelf.collection.page(scope.of_every_tenant(), columns, last, BATCH)
         there = self._present(opened, rows)
         return [{"key": row["key"]} if row["key"] in there else row for row in rows]
 
-    async def _copy(self, page: Sequence[Row]) -> None:
+    async def _copy(self, page: Sequence[Row]) -> int:
         rows = [row for row in page if len(row) > 1]
         if not rows:
-            return
+            return 0
         entries = await self._entries(rows)
 
         def write(opened: Opened) -> None:
@@ -113,6 +121,7 @@ class Renewal:
             )
 
         await self._writing(write)
+        return len(rows)
 
     async def _entries(self, rows: Sequence[Row]) -> list[Entry]:
         schema = await self._reading(lambda opened: opened.serving.schema)
@@ -136,20 +145,27 @@ class Renewal:
             log.warning("the embedder refuses a record", id=records[0].id, reason=str(error))
             return [(searched(records[0]), no_vector(self._space.dimension))]
 
-    async def _sweep(self) -> None:
-        last = ""
+    async def _sweep(self) -> tuple[int, bool]:
+        """How many rows were removed, and whether all were seen that stood all the while."""
+
+        def count(opened: Opened) -> int:
+            return opened.being_filled.collection.count(scope.of_every_tenant())
+
+        total = await self._writing(count)
+        done, removed, last = 0, 0, ""
         while True:
-            within = scope.after_key(scope.of_every_tenant(), last)
 
-            def step(opened: Opened, within: scope.Filter = within) -> list[str]:
-                keys = [row["key"] for row in opened.being_filled.collection.query(within, [], LIGHT_PAGE)]
-                if keys:
-                    opened.sweep(keys)
-                return keys
+            def step(opened: Opened, last: str = last) -> tuple[list[str], int]:
+                page = opened.being_filled.collection.page(scope.of_every_tenant(), [], last, LIGHT_PAGE)
+                keys = [row["key"] for row in page]
+                return keys, opened.sweep(keys) if keys else 0
 
-            if not (keys := await self._writing(step)):
-                return
-            last = max(keys)
+            keys, gone = await self._writing(step)
+            if not keys:
+                return removed, done >= min(total, removed + await self._writing(count))
+            done += len(keys)
+            removed += gone
+            last = keys[-1]
 
     def _takes_over(self, opened: Opened) -> bool:
         same = opened.serving.generation.fingerprint == self._space.fingerprint

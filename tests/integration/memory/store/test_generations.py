@@ -17,10 +17,12 @@ from pathlib import Path
 import pytest
 
 from factotum.api.memory.v1.memory_pb2 import KIND_OBSERVATION, Place, Record
-from factotum.memory.errors import EmbedderMismatch
+from factotum.memory.errors import EmbedderMismatch, StoreUnavailable
 from factotum.memory.records import completed
+from factotum.memory.store.collection import Collection, Row
 from factotum.memory.store.milvus import MemoryStore
 from factotum.memory.store.port import Burial, Entry, Prepare, Scope, Shape, Stretch, Vector
+from factotum.memory.store.scope import Filter
 from factotum.memory.store.spaces import Space
 from tests.integration.memory.store.test_suite import (
     test_a_scope_narrows_in_every_way_at_once_and_everywhere as narrows,
@@ -308,3 +310,28 @@ async def everywhere_of(store: MemoryStore) -> set[str]:
     by_meaning, by_words = await store.search(scope, vector(0, 16), "hello", 1000)
     assert set(ids(by_meaning)) == set(ids(by_words))
     return {record.text async for record in store.records(scope)}
+
+
+async def test_a_row_that_a_listing_left_out_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare, _ = preparing(SPACE)
+    listed, times = Collection.page, 2
+
+    def page(self: Collection, within: Filter, columns: Sequence[str], after: str, size: int) -> list[Row]:
+        nonlocal times
+        rows = listed(self, within, columns, after, size)
+        times -= bool(rows)
+        return rows[:-1] if times >= 0 else rows
+
+    async with MemoryStore(str(tmp_path / "memory.db"), space=SPACE) as store:
+        await store.upsert([entry("acme", f"hello {number}", id=str(number)) for number in range(5)])
+        monkeypatch.setattr(Collection, "page", page)
+        await store.reindex(prepare, lambda done, total: None)
+        assert len(await everywhere(store, "acme")) == 5
+        before, times = await store.shape(), 1000
+        with pytest.raises(StoreUnavailable, match="more records than it lists"):
+            await store.reindex(prepare, lambda done, total: None)
+        times = 0
+        assert (await store.shape()).fingerprint == before.fingerprint
+        assert len(await everywhere(store, "acme")) == 5

@@ -96,6 +96,17 @@ async def test_nothing_is_asked_but_within_one_tenant(connected: Connected) -> N
         assert "text" not in request.output_fields
 
 
+async def test_a_listing_is_asked_for_as_the_clients_own_iterator_does(connected: Connected) -> None:
+    store, server = connected
+    before = len(server.of("Query"))
+    assert [record async for record in store.records(Scope(tenant="acme"))] == []
+    assert await store.tenants() == []
+    asked = [{pair.key: pair.value for pair in each.query_params} for each in server.of("Query")[before:]]
+    listings = [each for each in asked if "limit" in each]
+    assert len(listings) == 2
+    assert all((each["iterator"], each["reduce_stop_for_best"]) == ("True", "True") for each in listings)
+
+
 async def test_what_is_deleted_is_deleted_within_the_tenant(connected: Connected) -> None:
     (deleted, *_) = connected[1].of("Delete", "memories_")
     assert deleted.expr.startswith('tenant == "acme" and key in ["')

@@ -81,6 +81,8 @@ def forget(
         output.print_json({**receipt, "behind": answer.behind})
     elif dry_run:
         output.say(f"would be forgotten: {_removed(receipt)}")
+    elif not receipt["id"]:
+        output.say("no record with such an id is kept; should one come, it will be refused")
     else:
         searches = output.counted(receipt["searches"], "search", "searches")
         output.say(f"forgotten: {_removed(receipt)}")
@@ -155,11 +157,22 @@ def consolidate(
         table.add_row(folding["rule"], str(len(into["provenance"]["folded_from"])), output.cell(what))
     if answer["foldings"]:
         output.console().print(table)
-    if len(answer["foldings"]) > SHOWN_FOLDINGS:
+    going = output.table("why", "kind", "id", whole=("id",))
+    for gone in answer["let_go"][:SHOWN_FOLDINGS]:
+        going.add_row(gone["why"], gone["kind"], output.cell(gone["id"]))
+    if answer["let_go"]:
+        output.console().print(going)
+    if max(len(answer["foldings"]), len(answer["let_go"])) > SHOWN_FOLDINGS:
         output.note(f"these are the first {SHOWN_FOLDINGS}: --json tells more")
     would = "would be " if dry_run else ""
-    folded = output.counted(answer["folded"], "record")
-    output.say(f"{folded} {would}folded, {answer['expired']} expired {would}let go")
+    told = [f"{output.counted(answer['folded'], 'record')} {would}folded", f"{answer['expired']} expired {would}let go"]
+    if answer["withdrawn"]:
+        told.append(f"{output.counted(answer['withdrawn'], 'broken habit')} {would}withdrawn")
+    if answer["left"]:
+        told.append(f"{answer['left']} folded before {would}removed")
+    output.say(", ".join(told))
+    for problem in answer["problems"]:
+        output.note(f"not done: {problem['id'] or 'what is to be folded'}: {problem['reason']}")
 
 
 def reindex(as_json: JsonOption = False, data: DataOption = DEFAULT_DATA) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from factotum.cli.errors import BadInput
 from factotum.cli.options import DEFAULT_DATA, DEFAULT_TENANT, DataOption, JsonOption, TenantOption
 
 # Characters of a record that the tables show; --json has all.
@@ -24,7 +25,8 @@ SubjectsOption = Annotated[
         help="A mail address, an employee's number, …; may be repeated, to name all that a person is known by.",
     ),
 ]
-MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
+# The last two are what --json prints.
+MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
 
 
 class Kind(StrEnum):
@@ -83,11 +85,20 @@ def search(
         async with Connection(data, tenant, os.environ).memory() as remembered:
             return await remembered.Recall(request, timeout=REQUEST_SECONDS)
 
-    answer = output.to_json(run(ask()))
+    found_within = run(ask())
+    answer = output.to_json(found_within)
+    if budget and not found_within.recollections:
+        request.budget_tokens = 0
+        if lengths := [each.tokens for each in run(ask()).recollections]:
+            hits = output.counted(len(lengths), "hit is", "hits are")
+            output.note(f"{hits} longer than --budget {budget}: the shortest has {min(lengths)} tokens")
+            if not as_json:
+                return
     if as_json:
         output.print_json(answer)
         return
-    table = output.table("score", "kind", "what", "run", "when", *(["why"] if why else []))
+    columns = [*(["superseded"] if history else []), *(["why"] if why else [])]
+    table = output.table("score", "kind", "what", "run", "when", *columns)
     for found in answer["recollections"]:
         record = found["record"]
         table.add_row(
@@ -96,6 +107,7 @@ def search(
             output.cell(output.excerpt(record["text"], EXCERPT)),
             output.cell(record["run_id"]),
             output.local_time(record["created_at"]),
+            *([output.local_time(record["superseded_at"])] if history else []),
             *([output.cell(_why(found["why"] or {}))] if why else []),
         )
     if answer["recollections"]:
@@ -163,7 +175,9 @@ def _print_records(records: list[dict[str, Any]]) -> None:
 
 
 def _within(request: Any, after: datetime | None, before: datetime | None) -> None:
-    """A moment without a zone is in the zone of who asks."""
+    """A moment without a zone is in the zone of who asks. Raises `BadInput`."""
+    if after is not None and before is not None and after.astimezone() >= before.astimezone():
+        raise BadInput("--after must be earlier than --before: there is no time between them")
     for field, moment in ((request.after, after), (request.before, before)):
         if moment is not None:
             field.FromDatetime(moment.astimezone())

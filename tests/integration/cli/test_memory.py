@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 
 import grpc
 import pytest
@@ -44,6 +44,45 @@ def test_search_narrows_and_says_why(runner: CliRunner, parts: Stubs) -> None:
     )
     expected.after.FromDatetime(datetime.fromisoformat("2026-11-01T00:00:00").astimezone())
     assert parts.memory.requests == [expected]
+
+
+@pytest.mark.parametrize("moment", ["2026-11-20T10:00:00Z", "2026-11-20T10:00:00.25+01:00"])
+def test_a_moment_may_be_what_json_prints(runner: CliRunner, parts: Stubs, moment: str) -> None:
+    parts.memory.answers["Recall"] = pb.RecallResponse()
+    assert runner.invoke(app, ["memory", "search", "x", "--after", moment]).exit_code == 0
+    assert parts.memory.requests[-1].after.ToDatetime(tzinfo=UTC) == datetime.fromisoformat(moment)
+
+
+@pytest.mark.parametrize("command", [["search", "x"], ["list"]])
+def test_after_is_before_before(runner: CliRunner, parts: Stubs, command: list[str]) -> None:
+    result = runner.invoke(app, ["memory", *command, "--after", "2026-11-20", "--before", "2026-11-19"])
+    assert result.exit_code == 2 and "--after must be earlier" in result.stderr
+    assert parts.memory.requests == []
+
+
+def test_what_was_superseded_is_marked(runner: CliRunner, parts: Stubs) -> None:
+    old = pb.Record(id="r0", kind=pb.KIND_PREFERENCE, text="Ada wants CET")
+    old.superseded_at.FromDatetime(datetime(2026, 11, 20, 10).astimezone())
+    parts.memory.answers["Recall"] = pb.RecallResponse(
+        recollections=[pb.Recollection(record=record, score=0.9) for record in (RECORD, old)]
+    )
+    result = runner.invoke(app, ["memory", "search", "zone", "--history"], env={"COLUMNS": "200"})
+    assert "superseded" in result.stdout and result.stdout.count("2026-11-20 10:00:00") == 1
+    assert "superseded" not in runner.invoke(app, ["memory", "search", "zone"], env={"COLUMNS": "200"}).stdout
+
+
+def test_what_is_longer_than_the_budget_is_told(runner: CliRunner, parts: Stubs) -> None:
+    found = [pb.Recollection(record=RECORD, score=0.9, tokens=tokens) for tokens in (9, 7)]
+    parts.memory.answers["Recall"] = [pb.RecallResponse(), pb.RecallResponse(recollections=found)]
+    result = runner.invoke(app, ["memory", "search", "zone", "--budget", "1"])
+    assert result.stderr == "2 hits are longer than --budget 1: the shortest has 7 tokens\n"
+    assert [request.budget_tokens for request in parts.memory.requests] == [1, 0]
+
+
+def test_ids_that_are_not_there_are_told(runner: CliRunner, parts: Stubs) -> None:
+    parts.memory.answers["Forget"] = pb.ForgetResponse(receipt=pb.Receipt(searches=1))
+    result = runner.invoke(app, ["memory", "forget", "--id", "nonsense", "--yes"])
+    assert result.stdout == "no record with such an id is kept; should one come, it will be refused\n"
 
 
 def test_nothing_in_a_record_is_markup_or_steers_the_terminal(runner: CliRunner, parts: Stubs) -> None:
@@ -161,6 +200,20 @@ def test_consolidate_shows_what_becomes_of_what(runner: CliRunner, parts: Stubs)
     assert "episode: mail.send failed 5 times" in result.stdout
     assert "5 records would be folded, 2 expired would be let go" in result.stdout
     assert parts.memory.requests == [pb.ConsolidateRequest(tenant="acme", dry_run=True)]
+
+
+def test_consolidate_shows_what_goes_and_what_was_not_done(runner: CliRunner, parts: Stubs) -> None:
+    parts.memory.answers["Consolidate"] = pb.ConsolidateResponse(
+        expired=1,
+        withdrawn=1,
+        left=2,
+        let_go=[pb.LetGo(tenant="acme", id="p1", kind=pb.KIND_PREFERENCE, why="withdrawn")],
+        problems=[pb.ConsolidateProblem(tenant="acme", id="e1", reason="refused: noise")],
+    )
+    result = runner.invoke(app, ["memory", "consolidate", "--dry-run"])
+    assert ["withdrawn", "preference", "p1"] in [line.split() for line in result.stdout.splitlines()]
+    assert "1 broken habit would be withdrawn, 2 folded before would be removed" in result.stdout
+    assert "not done: e1: refused: noise" in result.stderr
 
 
 def test_status(runner: CliRunner, parts: Stubs) -> None:

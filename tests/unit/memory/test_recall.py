@@ -280,6 +280,8 @@ def test_a_request_is_understood() -> None:
         RecallRequest(tenant="acme", query="q", budget_tokens=-1),
         RecallRequest(tenant="acme", query="q", subjects=["a"] * 10 + [str(number) for number in range(33)]),
         RecallRequest(tenant="acme", query="q", after={"seconds": 2**62}),
+        RecallRequest(tenant="acme", query="q", after={"seconds": 2}, before={"seconds": 1}),
+        RecallRequest(tenant="acme", query="q", after={"seconds": 2}, before={"seconds": 2}),
     ],
 )
 def test_a_request_that_breaks_the_contract_is_refused(request_: RecallRequest) -> None:

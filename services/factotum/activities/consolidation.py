@@ -44,4 +44,6 @@ class Consolidations:
                 type=REFUSED if for_good else UNAVAILABLE,
                 non_retryable=for_good,
             ) from error
+        for problem in answer.problems:
+            activity.logger.warning("not consolidated: %s %s: %s", problem.tenant, problem.id, problem.reason)
         return Consolidated(folded=answer.folded, expired=answer.expired)

@@ -9,7 +9,7 @@ from itertools import groupby
 
 import structlog
 
-from factotum.api.memory.v1.memory_pb2 import Kept, Record
+from factotum.api.memory.v1.memory_pb2 import Kept, Kind, Record
 from factotum.memory.consolidation import LOOKED_AT, Plan, is_expired, matters, plan
 from factotum.memory.errors import (
     EmbedderMismatch,
@@ -30,6 +30,8 @@ BATCH = 500
 # What is kept and then removed before the next: ingest has its turn in between, and a kill leaves little behind.
 BATCH_OF_FOLDS = 64
 
+EXPIRED, WITHDRAWN, LEFT = "expired", "withdrawn", "left"
+
 _REFUSALS = (InvalidRequest, EmbedderRefused, StoreRefused)
 
 log = structlog.get_logger(__name__)
@@ -44,19 +46,31 @@ class Problem:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class LetGo:
+    """A record that goes and is told by no other. `why`: one of `EXPIRED`, `WITHDRAWN`, `LEFT`, see `Plan`."""
+
+    tenant: str
+    id: str
+    kind: Kind.ValueType
+    why: str
+
+
 @dataclass
 class Done:
-    """What was done, or in a dry run would be, as far as it can be seen before."""
+    """What was done, or in a dry run would be, as far as it can be seen before: only keeping shows what the write
+    filter, the store or the embedder does not take."""
 
     folds: list[Fold] = field(default_factory=list)
-    expired: int = 0
-    left: int = 0
-    withdrawn: int = 0
+    let_go: list[LetGo] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     @property
     def folded(self) -> int:
         return sum(len(fold.removed) for fold in self.folds)
+
+    def count(self, why: str) -> int:
+        return sum(one.why == why for one in self.let_go)
 
 
 class Consolidating:
@@ -76,8 +90,8 @@ class Consolidating:
         away: Exception | None = None
         for one in [tenant] if tenant else await self._store.tenants():
             try:
-                found = await self._plan(one)
-                await self._let_go(one, found, done, dry_run)
+                found, kinds = await self._plan(one)
+                await self._let_go(one, found, kinds, done, dry_run)
                 if away is None:
                     await self._fold(one, found.folds, done, dry_run)
             except (EmbedderUnavailable, EmbedderMismatch) as error:
@@ -95,32 +109,35 @@ class Consolidating:
             raise away
         return done
 
-    async def _plan(self, tenant: str) -> Plan:
-        """Reads what the rules look at, and the other kinds only if something of them has expired."""
+    async def _plan(self, tenant: str) -> tuple[Plan, dict[str, Kind.ValueType]]:
+        """Also the kind of each record in it. Reads what the rules look at, and the other kinds only if something of
+        them has expired."""
         now, everything = self._now(), Scope(tenant=tenant, history=True)
         kept: list[Record] = []
-        expired: list[str] = []
+        expired: dict[str, Kind.ValueType] = {}
         async for record in self._store.records(replace(everything, kinds=LOOKED_AT)):
             if is_expired(record, now):
-                expired.append(record.id)
+                expired[record.id] = record.kind
             elif matters(tenant, record, now):
                 kept.append(record)
         others = replace(everything, kinds=tuple(kind for kind in KINDS.values() if kind not in LOOKED_AT))
         if await self._store.count(others) != await self._store.count(replace(others, alive_at=now)):
             async for record in self._store.records(others):
                 if is_expired(record, now):
-                    expired.append(record.id)
-        return replace(plan(tenant, kept, now), expired=tuple(sorted(expired)))
+                    expired[record.id] = record.kind
+        kinds = {record.id: record.kind for record in kept} | expired
+        return replace(plan(tenant, kept, now), expired=tuple(sorted(expired))), kinds
 
-    async def _let_go(self, tenant: str, found: Plan, done: Done, dry_run: bool) -> None:
+    async def _let_go(
+        self, tenant: str, found: Plan, kinds: dict[str, Kind.ValueType], done: Done, dry_run: bool
+    ) -> None:
         """First, so that whatever becomes of the folds does not keep what has expired."""
         if not dry_run:
             # Neither is buried: a habit may come back.
             await self._remove(tenant, [*found.expired, *found.withdrawn], bury=False)
             await self._remove(tenant, found.left, bury=True)
-        done.expired += len(found.expired)
-        done.withdrawn += len(found.withdrawn)
-        done.left += len(found.left)
+        for why, ids in ((EXPIRED, found.expired), (WITHDRAWN, found.withdrawn), (LEFT, found.left)):
+            done.let_go += (LetGo(tenant, identity, kinds[identity], why) for identity in ids)
         if found.expired and not dry_run:
             log.info("let go", tenant=tenant, expired=len(found.expired))
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from factotum.api.memory.v1 import memory_pb2 as pb
 from factotum.api.memory.v1 import memory_pb2_grpc
 from factotum.memory.asked import scope_of
-from factotum.memory.consolidating import Consolidating
+from factotum.memory.consolidating import EXPIRED, LEFT, WITHDRAWN, Consolidating
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.forgetting import Forgetting, wanted
 from factotum.memory.grpc_status import TRANSLATED, Context, abort
@@ -20,8 +20,8 @@ from factotum.memory.refusals import Refusals
 from factotum.memory.settling import warnings
 from factotum.memory.store.port import Prepare, Scope, Store
 
-# Foldings that one answer tells; the counts tell of all.
-MOST_FOLDINGS = 200
+# Foldings, records let go and problems that one answer tells; the counts tell of all.
+MOST_TOLD = 200
 
 
 # Seconds between two messages about the progress of a reindex.
@@ -101,10 +101,20 @@ class GovernanceCalls(memory_pb2_grpc.MemoryServiceServicer):
             await abort(context, error)
         return pb.ConsolidateResponse(
             foldings=[
-                pb.Folding(tenant=fold.tenant, into=fold.into, rule=fold.rule) for fold in done.folds[:MOST_FOLDINGS]
+                pb.Folding(tenant=fold.tenant, into=fold.into, rule=fold.rule) for fold in done.folds[:MOST_TOLD]
             ],
             folded=done.folded,
-            expired=done.expired,
+            expired=done.count(EXPIRED),
+            withdrawn=done.count(WITHDRAWN),
+            left=done.count(LEFT),
+            let_go=[
+                pb.LetGo(tenant=one.tenant, id=one.id, kind=one.kind, why=one.why)
+                for one in sorted(done.let_go, key=lambda one: one.why == EXPIRED)[:MOST_TOLD]
+            ],
+            problems=[
+                pb.ConsolidateProblem(tenant=one.tenant, id=one.record, reason=one.reason)
+                for one in done.problems[:MOST_TOLD]
+            ],
             dry_run=request.dry_run,
         )
 

@@ -22,7 +22,7 @@ from factotum.api.memory.v1.memory_pb2 import (
     Kind,
     Record,
 )
-from factotum.memory.consolidating import BATCH_OF_FOLDS, Consolidating, Done
+from factotum.memory.consolidating import BATCH_OF_FOLDS, EXPIRED, Consolidating, Done
 from factotum.memory.errors import EmbedderRefused, EmbedderUnavailable
 from factotum.memory.keeping import Keeping
 from factotum.memory.records import derived_id
@@ -54,7 +54,7 @@ class Store(InMemoryStore):
 async def planned(store: Store) -> tuple[int, int]:
     """How many folds there would be, and how many records would be let go."""
     done = await Consolidating(store, cast(Any, None), lambda: NOW).consolidate("acme", dry_run=True)
-    return len(done.folds), done.expired
+    return len(done.folds), done.count(EXPIRED)
 
 
 async def test_documents_and_thoughts_are_read_only_if_one_of_them_has_expired() -> None:
@@ -147,7 +147,7 @@ async def test_no_record_of_one_tenant_stops_another_s(bench: Bench, strange: Re
     await bench.put("zzz", expired("old"), *failures(3))
     bench.now += timedelta(hours=1)
     done = await bench.done()
-    assert (done.folded, done.expired, done.problems) == (6, 1, [])
+    assert (done.folded, done.count(EXPIRED), done.problems) == (6, 1, [])
     assert strange.id in await bench.standing("aaa")
     assert "old" not in await bench.standing("zzz")
 
@@ -222,7 +222,7 @@ async def test_nobody_s_record_removes_another(bench: Bench, identity: str, trus
     await bench.put("acme", claim, *failures(2))
     done = await bench.done("acme")
     assert set(await bench.standing("acme")) == {identity, "mail.send-0", "mail.send-1"}
-    assert done.folded == done.left == 0
+    assert (done.folds, done.let_go) == ([], [])
 
 
 async def test_folds_are_kept_a_batch_at_a_time_and_episodes_wait_for_nobody(bench: Bench) -> None:
@@ -251,3 +251,24 @@ async def test_folds_are_kept_a_batch_at_a_time_and_episodes_wait_for_nobody(ben
     assert (await bench.done("acme")).folded == 3 * tools
     assert [len(kinds) for kinds in kept] == [BATCH_OF_FOLDS, 1, BATCH_OF_FOLDS, 1]
     assert all(len(set(kinds)) == 1 for kinds in kept)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_what_goes_is_told_before_and_after(bench: Bench, dry_run: bool) -> None:
+    def flown(number: int, seat: str) -> Record:
+        attributes = {"tool": "flight.book", "arguments": {"seat": seat}}
+        return made(
+            f"f{number}", KIND_OBSERVATION, f"flight.book {seat}.", attributes, subjects=["x"], run_id=f"{number}"
+        )
+
+    await bench.put("acme", *(flown(n, "window") for n in range(3)), expired("old"))
+    await bench.done("acme")
+    habit = next(one.id for one in (await bench.standing("acme")).values() if one.kind == KIND_PREFERENCE)
+    await bench.put("acme", flown(3, "aisle"))
+    bench.now += timedelta(hours=1)
+    done = await bench.done("acme", dry_run=dry_run)
+    assert {(one.id, one.kind, one.why) for one in done.let_go} == {
+        ("old", KIND_THOUGHT, "expired"),
+        (habit, KIND_PREFERENCE, "withdrawn"),
+    }
+    assert ({"old", habit} <= set(await bench.standing("acme"))) == dry_run

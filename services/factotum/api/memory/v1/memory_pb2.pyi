@@ -178,7 +178,9 @@ class Record(_message.Message):
     topic: _builtins.str
     """What a preference is about, e.g. "language": of one subject and topic the newest wins. At most 256 characters."""
     content_sha256: _builtins.str
-    """Given back, not taken: sha256 of the text, hexadecimal; case, composed characters and runs of blanks do not count."""
+    """Given back, not taken: sha256 of the text, hexadecimal; case, composed characters, blanks and
+    the full stops, commas, exclamation and quotation marks at words do not count.
+    """
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When what it tells happened."""
@@ -313,7 +315,7 @@ class Kept(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     result: Global___Kept.Result.ValueType
     reason: _builtins.str
-    """One of: too_short, empty, noise, known, recalled, forgotten, expired, older."""
+    """One of: too_short, empty, noise, idle, known, outranked, recalled, forgotten, expired, older."""
     def __init__(
         self,
         *,
@@ -956,6 +958,65 @@ class Folding(_message.Message):
 Global___Folding: _TypeAlias = Folding  # noqa: Y015
 
 @_typing.final
+class LetGo(_message.Message):
+    """A record that a consolidation removes and folds into nothing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    id: _builtins.str
+    kind: Global___Kind.ValueType
+    why: _builtins.str
+    """`expired`; `withdrawn`: a habit that was broken; `left`: folded before, and left standing by a kill."""
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        id: _builtins.str = ...,
+        kind: Global___Kind.ValueType = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "kind", b"kind", "tenant", b"tenant", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LetGo: _TypeAlias = LetGo  # noqa: Y015
+
+@_typing.final
+class ConsolidateProblem(_message.Message):
+    """What a consolidation did not do; the rest it did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    id: _builtins.str
+    """Id of the record that would have been made; empty: nothing of the tenant was folded."""
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "reason", b"reason", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsolidateProblem: _TypeAlias = ConsolidateProblem  # noqa: Y015
+
+@_typing.final
 class ConsolidateResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -963,12 +1024,25 @@ class ConsolidateResponse(_message.Message):
     FOLDED_FIELD_NUMBER: _builtins.int
     EXPIRED_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
+    LET_GO_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
     folded: _builtins.int
     """Records folded into others, and records let go because they had expired."""
     expired: _builtins.int
     dry_run: _builtins.bool
+    withdrawn: _builtins.int
+    """Habits that were broken, and records of folds that a kill had interrupted: removed, too."""
+    left: _builtins.int
     @_builtins.property
-    def foldings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Folding]: ...
+    def foldings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Folding]:
+        """At most 200, as of `let_go` and `problems`; the counts are of all."""
+
+    @_builtins.property
+    def let_go(self) -> _containers.RepeatedCompositeFieldContainer[Global___LetGo]: ...
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConsolidateProblem]: ...
     def __init__(
         self,
         *,
@@ -976,10 +1050,14 @@ class ConsolidateResponse(_message.Message):
         folded: _builtins.int = ...,
         expired: _builtins.int = ...,
         dry_run: _builtins.bool = ...,
+        withdrawn: _builtins.int = ...,
+        left: _builtins.int = ...,
+        let_go: _abc.Iterable[Global___LetGo] | None = ...,
+        problems: _abc.Iterable[Global___ConsolidateProblem] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "expired", b"expired", "folded", b"folded", "foldings", b"foldings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "expired", b"expired", "folded", b"folded", "foldings", b"foldings", "left", b"left", "let_go", b"let_go", "problems", b"problems", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

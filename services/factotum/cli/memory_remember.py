@@ -20,6 +20,7 @@ ADVICE = {
     "too_short": "say more",
     "empty": "say more: there is nothing in it",
     "noise": "say it in words",
+    "idle": "it tells nothing that happened",
     "known": "it is known already: `factotum memory search` finds it",
     "outranked": "what stands under its id is of another kind or a word of more weight: leave the id out",
     "recalled": "the memory has said so itself",

@@ -11,7 +11,6 @@ from factotum.memory.embedders.port import Vectors
 from factotum.memory.searched import searched
 from factotum.memory.store.port import Entry, Store, Vector
 
-
 Embed = Callable[[Sequence[str]], Awaitable[Vectors]]
 
 

@@ -18,6 +18,7 @@ from factotum.api.memory.v1.memory_pb2 import (
     Record,
 )
 from factotum.memory.hollow import asked_nothing, is_hollow
+from factotum.memory.idle import is_idle, is_typed_at_random
 from factotum.memory.kinds import RULES
 from factotum.memory.noise import is_noise, spoken
 from factotum.memory.records import kind_name
@@ -32,6 +33,7 @@ class Refusal(StrEnum):
     TOO_SHORT = "too_short"
     EMPTY = "empty"
     NOISE = "noise"
+    IDLE = "idle"
     KNOWN = "known"
     OUTRANKED = "outranked"
     RECALLED = "recalled"
@@ -54,6 +56,11 @@ def refusal(record: Record, *, now: datetime, given_out: Callable[[str], bool]) 
     # "7" and "de" are answers to what a preference is about.
     if record.kind != KIND_PREFERENCE and is_noise(record.text):
         return Refusal.NOISE
+    if record.trust == TRUST_MODEL and not _answers(record):
+        if is_typed_at_random(record.text):
+            return Refusal.NOISE
+        if is_idle(record.text):
+            return Refusal.IDLE
     if _says_recalled(record) or (_may_repeat(record) and given_out(record.text)):
         return Refusal.RECALLED
     return None

@@ -5,12 +5,23 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from factotum.memory.records import normal
 
 MOST_TENANTS = 128
 MOST_TEXTS = 1024
+# Words at either end that may be about where a text comes from.
+MOST_PEELED = 8
+
+_SOURCE = frozenset(
+    {
+        *("according", "as", "based", "from", "i", "in", "is", "it", "know", "known", "me", "memories", "memory", "my"),
+        *("noted", "on", "our", "per", "recall", "recalled", "recalls", "remember", "remembered", "remembers", "said"),
+        *("says", "stored", "that", "the", "this", "to", "what", "your"),
+    }
+)
+_MARKS = " \t\n.,;:!…\"'“”„‘’«»()"  # noqa: RUF001
 
 # What lists put before a text that they quote: bullets, numbers, quotation marks.
 _LEADING = re.compile(r"^(?:[\s>*•·–-]|\d{1,3}[.)]\s)+")  # noqa: RUF001
@@ -41,11 +52,26 @@ class GivenOut:
         given = self._tenants.get(tenant)
         if not given:
             return False
-        if _hash(text) in given:
+        if any(_hash(part) in given for part in _peeled(text)):
             return True
         lines = [line for raw in text.splitlines() if (line := _LEADING.sub("", raw).strip())]
-        return bool(lines) and all(_hash(line) in given for line in lines)
+        return bool(lines) and all(any(_hash(part) in given for part in _peeled(line)) for line in lines)
+
+
+def _peeled(text: str) -> Iterator[str]:
+    """The text without what only says where it comes from: "Memory says: …", "…, according to memory"."""
+    words = text.split()
+    before = next((index for index, word in enumerate(words) if _bare(word) not in _SOURCE), len(words))
+    after = next((index for index, word in enumerate(reversed(words)) if _bare(word) not in _SOURCE), len(words))
+    for start in range(min(before, MOST_PEELED) + 1):
+        for end in range(min(after, MOST_PEELED) + 1):
+            if start + end < len(words):
+                yield " ".join(words[start : len(words) - end])
+
+
+def _bare(word: str) -> str:
+    return word.casefold().strip(_MARKS)
 
 
 def _hash(text: str) -> bytes:
-    return hashlib.sha256(normal(text.strip().strip("\"'“”«»")).encode()).digest()
+    return hashlib.sha256(normal(text).strip(_MARKS).encode()).digest()

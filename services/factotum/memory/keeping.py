@@ -52,8 +52,8 @@ class Keeping:
     """Keeps records, for both faces.
 
     What stands already as it comes is neither embedded nor written again, so that a batch that comes twice changes
-    nothing. Of one tenant, batches with preferences or steps of runs are written one after the other: each looks at those
-    before it. No tenant waits for another's.
+    nothing. Of one tenant, batches with preferences or steps of runs are written one after the other: each looks at
+    those before it. No tenant waits for another's.
     """
 
     def __init__(

@@ -49,6 +49,8 @@ _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,255}")
 _VERSION = re.compile(r"[0-9a-f]{64}")
 _TENANT = re.compile(TENANT_PATTERN)
 _CONTROL = re.compile("[\t\n]")
+_OPENING = "\"'“„‘«"  # noqa: RUF001
+_CLOSING = "\"'”’».,;:!…。，；：！"  # noqa: RUF001
 # google.protobuf.Timestamp: the years 1 to 9999.
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 
@@ -123,8 +125,10 @@ def normal(text: str) -> str:
 
 
 def content_sha256(text: str) -> str:
-    """Hexadecimal; the same for texts that are the same but for case, composed characters and blanks."""
-    return hashlib.sha256(normal(text).encode()).hexdigest()
+    """Hexadecimal; the same for texts that are the same but for case, composed characters, blanks, and the full stops,
+    commas, exclamation and quotation marks at words."""
+    words = (word.lstrip(_OPENING).rstrip(_CLOSING) for word in normal(text).split())
+    return hashlib.sha256((" ".join(filter(None, words)) or normal(text)).encode()).hexdigest()
 
 
 def derived_id(*parts: str) -> str:

@@ -64,6 +64,37 @@ def test_too_short_and_noise(kind: Any, text: str, reason: Refusal | None) -> No
     assert refused(record(kind=kind, text=text)) is reason
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Heartbeat OK", Refusal.IDLE),
+        ("HEARTBEAT_OK", Refusal.IDLE),
+        ("NO_REPLY", Refusal.IDLE),
+        ("ok thanks", Refusal.IDLE),
+        ("The user said hello.", Refusal.IDLE),
+        ("You are a helpful assistant.", Refusal.IDLE),
+        ("Processing request, please wait", Refusal.IDLE),
+        ("User has no preferences recorded", Refusal.IDLE),
+        ("asdkjh qwlekj zxmcn", Refusal.NOISE),
+        ("Heartbeat of node 3 is late", None),
+        ("No reply from the supplier since Monday", None),
+        ("The user said hello to Grace at the fair.", None),
+        ("User has no preferences but the window seat", None),
+        ("Processing request 4711 failed, please wait for Ada", None),
+        ("Kjenner hjemmet, kjeft", None),
+        ("čtvrt zmrzl strč prst skrz krk", None),
+        ("qwerty keyboards were ordered", None),
+        ("Danke schön", None),
+        ("Alles erledigt", None),
+    ],
+)
+def test_a_model_s_idle_words(text: str, reason: Refusal | None) -> None:
+    assert refused(record(kind=KIND_THOUGHT, text=text, trust=TRUST_MODEL)) is reason
+    assert refused(record(kind=KIND_THOUGHT, text=text, trust=TRUST_PERSON)) is None
+    said = {"sequence": "talk", "position": 1, "speaker": "bot"}
+    assert refused(record(text=text, trust=TRUST_MODEL, place=said)) is None
+
+
 def test_none_may_be_what_somebody_answered() -> None:
     assert refused(record(text="None.")) is Refusal.EMPTY
     assert refused(record(text="None.", place={"sequence": "talk", "position": 1, "speaker": "Ada"})) is None
@@ -112,9 +143,12 @@ def test_who_may_repeat_what_was_recalled(changes: dict[str, Any], reason: Refus
 def test_the_same_is_said_whatever_the_id_case_and_order_of_subjects() -> None:
     first = record(id="a", subjects=["x", "y"])
     assert said(first) == said(record(id="b", subjects=["Y", "x"], text=TEXT.upper()))
+    for text in (TEXT.rstrip("."), TEXT.replace(".", "!"), f'"{TEXT}"', TEXT.replace(" between", ", between")):
+        assert said(first) == said(record(id="b", subjects=["x", "y"], text=text))
     others = [
         record(id="b", subjects=["x"]),
         record(id="b", subjects=["x", "y"], text="other"),
+        record(id="b", subjects=["x", "y"], text=TEXT.replace(".", "?")),
         record(id="b", subjects=["x", "y"], kind=KIND_TOOL),
         record(id="b", subjects=["x", "y"], topic="t"),
         record(id="b", subjects=["x", "y"], run_id="acme.x.1"),

@@ -20,6 +20,22 @@ def test_the_text_itself_or_a_list_of_such(text: str) -> None:
     assert not given.holds("globex", text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Memory says: {LUNCH}",
+        f'According to my memory, "{LUNCH}"',
+        f"{LUNCH.rstrip('.')}, according to memory",
+        f"- As I recall: {LUNCH}\n- {FUSER.rstrip('.')}!",
+    ],
+)
+def test_where_it_comes_from_makes_nothing_new_of_it(text: str) -> None:
+    given = GivenOut()
+    given.note("acme", [LUNCH, FUSER])
+    assert given.holds("acme", text)
+    assert not given.holds("acme", text.replace("two", "three").replace("fuser", "drum"))
+
+
 def test_a_text_of_several_lines_is_known_as_a_whole() -> None:
     given = GivenOut()
     given.note("acme", [f"Lunch\n\n{LUNCH}"])

@@ -107,8 +107,8 @@ class Forgetting:
     async def forget(self, asked: Wanted, *, dry_run: bool = False) -> Receipt:
         """Removes until nothing is found any more, then searches for it in every way there is.
 
-        A dry run counts what would go; its receipt has no id and is not kept. Neither is that of ids of which nothing is
-        known; should a record come with one, it is refused.
+        A dry run counts what would go; its receipt has no id and is not kept. Neither is that of ids of which nothing
+        is known; should a record come with one, it is refused.
         """
         found = _Found(set(asked.ids))
         if dry_run:

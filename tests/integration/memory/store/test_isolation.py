@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from datetime import UTC, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,10 +13,14 @@ from hypothesis import strategies as st
 from factotum.api.memory.v1.memory_pb2 import Place, Provenance, Record
 from factotum.memory.errors import InvalidRequest
 from factotum.memory.records import KINDS, completed, normal
+from factotum.memory.store.in_memory import InMemoryStore
 from factotum.memory.store.port import Burial, Entry, Scope, Store, Stretch
 from tests.support.stores import NOW, ids, vector
 
-TENANTS = ("acme", "globex", "a", "a-b")
+# Names that begin and end alike, and any others.
+TENANT = st.one_of(
+    st.sampled_from(["acme", "globex", "a", "a-b"]), st.from_regex(r"[a-z][a-z0-9-]{0,10}[a-z0-9]", fullmatch=True)
+)
 INJECTED = (
     '" or tenant != "', "' or 1 == 1 or '", '\\" or key > "', '\\', '"', "x\\", '") or (tenant like "%',
     "{tenant}", "%", "_", "acme", '"] or tenant in ["acme", "globex", "a', "null or", "\u2028", "X\u0301", "--", ";",
@@ -27,12 +33,15 @@ LABEL = st.one_of(
 )
 TEXT = st.one_of(LABEL, st.text(st.characters(exclude_categories=["Cs"]), max_size=40), st.just('line\n" or\r\n"'))
 VALUE = st.one_of(LABEL, st.integers(-(2**40), 2**40), st.booleans(), st.none())
-RUN = st.sampled_from(["", "r1", "acme.p.1"])
+RUN = st.one_of(
+    st.sampled_from(["", "r1", "acme.p.1"]), st.from_regex(r"[a-z0-9]{1,8}\.[a-z0-9-]{1,8}", fullmatch=True)
+)
+MOMENT = st.integers(-2, 2).map(lambda days: NOW + timedelta(days=days))
 
 
 @st.composite
 def written(draw: st.DrawFn) -> tuple[str, Record]:
-    tenant = draw(st.sampled_from(TENANTS))
+    tenant = draw(TENANT)
     sequence = draw(LABEL)
     record = Record(
         id=draw(LABEL),
@@ -49,27 +58,64 @@ def written(draw: st.DrawFn) -> tuple[str, Record]:
             folded_from=draw(st.lists(LABEL, max_size=2)),
         ),
     )  # fmt: skip
+    record.created_at.FromDatetime(draw(MOMENT))
+    if draw(st.booleans()):
+        record.expires_at.FromDatetime(NOW + timedelta(days=draw(st.integers(3, 5))))
     return tenant, completed(tenant, record, NOW)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-@given(batch=st.lists(written(), min_size=1, max_size=6), label=LABEL, words=TEXT, run=RUN)
-async def test_no_tenant_finds_anothers_and_all_comes_back(
-    each: Store, batch: list[tuple[str, Record]], label: str, words: str, run: str
-) -> None:
+@st.composite
+def narrowed(draw: st.DrawFn, batch: list[Record]) -> Callable[[str], Scope]:
+    """A scope of any tenant: each of its parts empty, of one of the records, or anything."""
+    some = st.sampled_from(batch)
+    subjects = [subject for record in batch for subject in record.subjects]
+    subject = st.one_of(*[st.sampled_from(subjects)] * bool(subjects), LABEL.filter(lambda label: bool(label.strip())))
+    optional = st.one_of(st.none(), MOMENT)
+    parts = {
+        "kinds": tuple(draw(st.sets(st.sampled_from(sorted(KINDS.values())), max_size=3))),
+        "subjects": tuple(draw(st.lists(subject, max_size=2))),
+        "run_id": draw(st.one_of(st.just(""), some.map(lambda record: record.run_id), RUN)),
+        "document": draw(st.one_of(st.just(""), some.map(lambda record: record.provenance.document), LABEL)),
+        "contents": tuple(draw(st.lists(some.map(lambda record: record.content_sha256), max_size=2))),
+        "after": draw(optional),
+        "before": draw(optional),
+        "alive_at": draw(st.one_of(st.none(), st.integers(0, 6).map(lambda days: NOW + timedelta(days=days)))),
+        "history": draw(st.booleans()),
+    }
+    return lambda tenant: Scope(tenant=tenant, **parts)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+async def test_no_tenant_of_the_double_finds_anothers(data: st.DataObject) -> None:
+    await look_everywhere(InMemoryStore(), data)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+async def test_no_tenant_finds_anothers_and_all_comes_back(each: Store, data: st.DataObject) -> None:
+    await look_everywhere(each, data)
+
+
+async def look_everywhere(each: Store, data: st.DataObject) -> None:
+    batch = data.draw(st.lists(written(), min_size=1, max_size=6))
+    label, words = data.draw(LABEL), data.draw(TEXT)
+    narrow = data.draw(st.lists(narrowed([record for _, record in batch]), min_size=1, max_size=3))
+    tenants = {tenant for tenant, _ in batch} | {data.draw(TENANT)}
     await each.upsert(
         [Entry(tenant, record, f"{tenant} {record.text}", vector(n)) for n, (tenant, record) in enumerate(batch)]
     )
-    for tenant in TENANTS:
+    for tenant in sorted(tenants):
         own = {record.id: record for owner, record in batch if owner == tenant}
         assert await each.get(tenant, list(own)) == own
         everything = {record.id: record async for record in each.records(Scope(tenant=tenant, history=True))}
         assert own.items() <= everything.items()
-        for scope in scopes(tenant, label, run, [record for _, record in batch]):
+        for scope in [one(tenant) for one in narrow]:
             expected = {record.id for record in everything.values() if fits(record, scope)}
             by_meaning, by_words = await each.search(scope, vector(), f"hello {words}", 1000)
             assert set(ids(by_meaning)) == set(ids(by_words)) == expected, scope
-        assert sum((await each.count(scope)).values()) == len(expected), scope
+            assert {record.id async for record in each.records(scope)} == expected, scope
+            assert sum((await each.count(scope)).values()) == len(expected), scope
         sequences = {record.place.sequence for _, record in batch} | {label}
         stretches = [Stretch(sequence, -9, 9) for sequence in sequences]
         places = await each.stretches(Scope(tenant=tenant), stretches)
@@ -88,23 +134,21 @@ async def test_no_tenant_finds_anothers_and_all_comes_back(
         assert await each.get(tenant, list(own)) == {}
 
 
-def scopes(tenant: str, label: str, run: str, batch: list[Record]) -> list[Scope]:
-    """One for each part that a scope has, with what was written and with what was not."""
-    subjects = [subject for record in batch for subject in record.subjects]
-    documents = [record.provenance.document for record in batch if record.provenance.document]
-    return [
-        Scope(tenant=tenant, run_id=run, history=True),
-        Scope(tenant=tenant, subjects=(label or "x", *subjects[:1])),
-        Scope(tenant=tenant, document=(documents or [label])[0], alive_at=NOW),
-    ]
-
-
 def fits(record: Record, scope: Scope) -> bool:
     subjects = set(map(normal, scope.subjects))
     return (
         (not scope.run_id or record.run_id == scope.run_id)
         and (not scope.subjects or bool(subjects & set(map(normal, record.subjects))))
         and (not scope.document or record.provenance.document == scope.document)
+        and (not scope.kinds or KINDS[record.kind] in scope.kinds)
+        and (not scope.contents or record.content_sha256 in scope.contents)
+        and (scope.after is None or record.created_at.ToDatetime(UTC) >= scope.after)
+        and (scope.before is None or record.created_at.ToDatetime(UTC) < scope.before)
+        and (
+            scope.alive_at is None
+            or not record.HasField("expires_at")
+            or record.expires_at.ToDatetime(UTC) > scope.alive_at
+        )
     )
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+import structlog
 
 from factotum.memory.bench import files, report
 from factotum.memory.bench.trial import Trial
@@ -24,6 +27,7 @@ from factotum.runtime.secrets.mask import Known
 DEPTHS = (5, 10, 20)
 DEEPEST = 100
 FAILED, MISUSED = 1, 2
+_WARNINGS = structlog.make_filtering_bound_logger(logging.WARNING)
 
 _REFUSALS = (
     *(ModelMissing, EmbedderUnavailable, EmbedderRefused, StoreUnavailable, InvalidRequest, OSError),
@@ -99,4 +103,6 @@ def _depth(text: str) -> int:
 
 
 if __name__ == "__main__":
+    # Standard output is the figures'.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr), wrapper_class=_WARNINGS)
     sys.exit(main())

@@ -10,13 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from factotum.api.memory.v1.memory_pb2 import KIND_TOOL, RecallRequest, Record
+from factotum.api.memory.v1.memory_pb2 import KIND_TOOL, Kept, RecallRequest, Record
 from factotum.memory.bench import measures
 from factotum.memory.bench.files import Passage, Question
 from factotum.memory.bench.plain import Plain
 from factotum.memory.embedders.port import Embedder
+from factotum.memory.given_out import GivenOut
+from factotum.memory.keeping import Keeping
 from factotum.memory.recall import Recalling
+from factotum.memory.recently_forgotten import RecentlyForgotten
 from factotum.memory.records import MAX_SEQUENCE_CHARACTERS, MAX_SPEAKER_CHARACTERS, MAX_TEXT_BYTES, completed
+from factotum.memory.refusals import Refusals
 from factotum.memory.searched import searched
 from factotum.memory.store.milvus import MemoryStore
 from factotum.memory.store.port import Entry
@@ -24,6 +28,8 @@ from factotum.memory.store.spaces import Space
 
 TENANT: Final = "bench"
 BATCH: Final = 500
+# Records that come at once, as from a busy Kafka.
+KEPT_AT_ONCE: Final = 64
 GROUPS: Final = 5
 NDCG_DEPTH: Final = 10
 # In place of a text in which there is nothing: Milvus counts on words.
@@ -83,7 +89,16 @@ class Trial:
         return [self._row(way, passages, asked, written[way.name]) for way in ways]
 
     async def _fill(self, plain: Plain, store: MemoryStore, passages: Sequence[Passage]) -> dict[str, float]:
-        """Records per second of each way, from the text on."""
+        """Records per second of each way, from the text on. Of recall: of those kept, through filter and look-ups."""
+        keeping = Keeping(
+            store,
+            self._embedder,
+            given_out=GivenOut(),
+            forgotten=RecentlyForgotten(lambda: TENANT),
+            refusals=Refusals(),
+            now=lambda: _NO_TIME,
+        )
+        kept = 0
         embedding = writing = recalling = 0.0
         for start, batch in _batches(passages):
             texts = [_text(passage) for passage in batch]
@@ -93,16 +108,30 @@ class Trial:
             begun = time.perf_counter()
             await asyncio.to_thread(plain.insert, start, texts, list(vectors))
             writing += time.perf_counter() - begun
-            begun = time.perf_counter()
-            records = [completed(TENANT, _record(start + place, each), _NO_TIME) for place, each in enumerate(batch)]
-            forms = [searched(record) for record in records]
-            own = await self._embedder.embed(forms)
-            await store.upsert([Entry(TENANT, *each) for each in zip(records, forms, own, strict=True)])
-            recalling += time.perf_counter() - begun
+            records = [_record(start + place, each) for place, each in enumerate(batch)]
+            refused: list[Record] = []
+            for first in range(0, len(records), KEPT_AT_ONCE):
+                some = records[first : first + KEPT_AT_ONCE]
+                begun = time.perf_counter()
+                fates = await keeping.keep([(TENANT, record) for record in some])
+                recalling += time.perf_counter() - begun
+                refused += [
+                    record for record, (_, fate) in zip(some, fates, strict=True) if fate.result == Kept.RESULT_REFUSED
+                ]
+            kept += len(records) - len(refused)
+            await self._write(store, refused)
             self._progress("kept", start + len(batch), len(passages))
         count = len(passages)
         both = count / (embedding + writing)
-        return {"dense": both, "bm25": count / writing, "rrf": both, "recall": count / recalling}
+        return {"dense": both, "bm25": count / writing, "rrf": both, "recall": kept / recalling}
+
+    async def _write(self, store: MemoryStore, refused: Sequence[Record]) -> None:
+        """What the write filter does not let through is to be found all the same: here the finding is measured."""
+        records = [completed(TENANT, record, _NO_TIME) for record in refused]
+        forms = [searched(record) for record in records]
+        if records:
+            own = await self._embedder.embed(forms)
+            await store.upsert([Entry(TENANT, *each) for each in zip(records, forms, own, strict=True)])
 
     def _ways(self, plain: Plain, recalling: Recalling) -> list[_Way]:
         async def dense(text: str, count: int) -> list[int]:

@@ -335,3 +335,17 @@ async def test_a_row_that_a_listing_left_out_is_not_left_behind(
         times = 0
         assert (await store.shape()).fingerprint == before.fingerprint
         assert len(await everywhere(store, "acme")) == 5
+
+
+async def test_a_page_that_is_not_full_is_not_taken_for_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = Collection.page
+
+    def page(self: Collection, within: Filter, columns: Sequence[str], after: str, size: int) -> list[Row]:
+        return listed(self, within, columns, after, size)[:2]
+
+    monkeypatch.setattr(Collection, "page", page)
+    async with MemoryStore(str(tmp_path / "memory.db"), space=SPACE) as store:
+        await store.upsert([entry("acme", f"hello {number}", id=str(number)) for number in range(5)])
+        assert len([record async for record in store.records(Scope(tenant="acme"))]) == 5

@@ -177,7 +177,7 @@ class MemoryStore:
 
         def read(opened: Opened) -> list[Candidate]:
             shelf = opened.serving
-            within = filters.near_stretches(scope, named, shelf.schema.columns)
+            within = filters.near(scope, [], named, shelf.schema.columns)
             rows = shelf.few(within, shelf.schema.light, places)
             found = [shelf.schema.candidate(row, 0.0) for row in rows]
             return [each for each in found if each.sequence in sequences]

@@ -107,18 +107,10 @@ def of_scope(scope: Scope, columns: Columns) -> Filter:
     return Filter(" and ".join(_clauses(scope, columns)), _MADE_HERE)
 
 
-def near_stretches(scope: Scope, stretches: Sequence[Stretch], columns: Columns) -> Filter:
-    """The rows of the scope in one of the stretches, which are of sequences with a name; and hardly ever another.
-
-    Raises `InvalidRequest`.
-    """
-    return Filter(" and ".join([*_clauses(scope, columns), columns.places(stretches)]), _MADE_HERE)
-
-
 def near(scope: Scope, ids: Sequence[str], stretches: Sequence[Stretch], columns: Columns) -> Filter:
-    """The rows of the scope with one of the ids or in one of the stretches, as above; and hardly ever another.
+    """The rows of the scope with one of the ids or in one of the stretches; and hardly ever another.
 
-    At least one of an id and a stretch is given. Raises `InvalidRequest`.
+    At least one of an id and a stretch, of a sequence with a name, is given. Raises `InvalidRequest`.
     """
     either = [columns.keys([key_of(scope.tenant, each) for each in ids])] if ids else []
     either += [columns.places(stretches)] if stretches else []
